@@ -1,0 +1,19 @@
+#pragma once
+
+/* Digests, checksums and password hashes. Any thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/str.h"
+
+void rk_sha256(const void *p, size_t n, uint8_t out[32]);
+void rk_sha256_b64(struct rk_str s, char out[45]); /* standard base64 and a NUL */
+void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[32]);
+uint32_t rk_crc32(const void *p, size_t n); /* IEEE */
+
+/* Argon2id, as a self-describing string; takes tens of milliseconds: worker threads only. */
+#define RK_PASSWORD_LEN 128
+void rk_password_hash(struct rk_str password, char out[RK_PASSWORD_LEN]);
+bool rk_password_verify(struct rk_str password, const char *hash);

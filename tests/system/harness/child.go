@@ -1,0 +1,53 @@
+package harness
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const envChild = "ROOKERY_TEST_CHILD"
+
+// InChild runs the calling test once more in a process of its own with more environment, against the same cluster: what an
+// agent reads from the environment it reads once a process. True in that process; false, when it is through, in the caller.
+func InChild(t *testing.T, c *Cluster, env ...string) bool {
+	t.Helper()
+	if os.Getenv(envChild) == t.Name() {
+		return true
+	}
+	var pattern []string
+	for _, part := range strings.Split(t.Name(), "/") {
+		pattern = append(pattern, "^"+part+"$")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", strings.Join(pattern, "/"), "-test.v", "-test.timeout", "5m")
+	cmd.Env = append(os.Environ(), envChild+"="+t.Name(), EnvStatus+"="+c.SaveStatus(t))
+	cmd.Env = append(cmd.Env, env...)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ran := false
+	var output []string
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		line := lines.Text()
+		ran = ran || strings.Contains(line, "--- PASS: "+t.Name())
+		output = append(output, "    | "+line)
+	}
+	err = cmd.Wait()
+	if err != nil || !ran || testing.Verbose() {
+		t.Logf("child process:\n%s", strings.Join(output, "\n"))
+	}
+	if err != nil {
+		t.Fatalf("child process: %v", err)
+	}
+	if !ran {
+		t.Fatal("the child process did not run the test")
+	}
+	return false
+}

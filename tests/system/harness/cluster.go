@@ -1,0 +1,277 @@
+// Package harness runs a control plane and the clients of its ecosystem for the system tests.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Host is the address of the namespace that in-netns makes; agents offer it to each other.
+const Host = "10.99.0.1"
+
+// EnvStatus names a file with the answer of `rookery status --json`. When it is set, tests use that running control plane
+// and start none: this is how a child process of the tests joins its parent's.
+const EnvStatus = "ROOKERY_TEST_STATUS"
+
+// Process is one running part of the control plane.
+type Process struct {
+	Name   string `json:"name"`
+	PID    int    `json:"pid"`
+	Listen string `json:"listen"`
+	Admin  string `json:"admin"`
+}
+
+// Status is the answer of `rookery status --json`.
+type Status struct {
+	FrontURL      string    `json:"front_url"`
+	ManagementURL string    `json:"management_url"`
+	APIURL        string    `json:"api_url"`
+	SignalURL     string    `json:"signal_url"`
+	RelayURLs     []string  `json:"relay_urls"`
+	StunURLs      []string  `json:"stun_urls"`
+	Token         string    `json:"token"`
+	SetupKey      string    `json:"setup_key"`
+	CAFile        string    `json:"ca_file"`
+	Postgres      string    `json:"postgres"`
+	Redis         string    `json:"redis"`
+	Processes     []Process `json:"processes"`
+}
+
+// Cluster is a control plane: one started by Up, or one that runs already.
+type Cluster struct {
+	Status
+	script   string
+	dir      string
+	args     []string
+	attached bool
+}
+
+// Up starts a control plane of two replicas a tier with ports from basePort on, in a new directory.
+func Up(basePort int) (*Cluster, error) {
+	if file := os.Getenv(EnvStatus); file != "" {
+		return attach(file)
+	}
+	script, err := filepath.Abs("../../rookery")
+	if err != nil {
+		return nil, err
+	}
+	// Short, as Unix sockets lie below it, and open to the user that Postgres runs as.
+	dir, err := os.MkdirTemp("", "rk")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	c := &Cluster{script: script, dir: dir, args: []string{
+		"--dir", filepath.Join(dir, "d"), "--base-port", strconv.Itoa(basePort)}}
+	if err := c.up(); err != nil {
+		err = fmt.Errorf("%w\n%s", err, c.Logs(200))
+		c.Down()
+		return nil, err
+	}
+	return c, nil
+}
+
+func attach(file string) (*Cluster, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{attached: true}
+	if err := json.Unmarshal(text, &c.Status); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// rookery runs the script and returns what it wrote to stdout.
+func (c *Cluster) rookery(limit time.Duration, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.script, append(args, c.args...)...)
+	cmd.Dir = filepath.Dir(c.script)
+	cmd.WaitDelay = time.Second // daemons may hold the pipes open
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return nil, fmt.Errorf("rookery %s: %w\n%s%s", strings.Join(args, " "), err, out.Bytes(), errs.Bytes())
+	}
+	return out.Bytes(), nil
+}
+
+// The first start may have to build everything.
+const upLimit = 10 * time.Minute
+
+func (c *Cluster) up() error {
+	if _, err := c.rookery(upLimit, "up", "--replicas", "2", "--host", Host); err != nil {
+		return err
+	}
+	return c.Refresh()
+}
+
+// Refresh reads the status again.
+func (c *Cluster) Refresh() error {
+	out, err := c.rookery(time.Minute, "status", "--json")
+	if err != nil {
+		return err
+	}
+	var s Status
+	if err := json.Unmarshal(out, &s); err != nil {
+		return fmt.Errorf("status: %w: %s", err, out)
+	}
+	c.Status = s
+	return nil
+}
+
+// Down ends every process of a control plane that Up started, and removes its data.
+func (c *Cluster) Down() {
+	if c == nil || c.attached {
+		return
+	}
+	if _, err := c.rookery(2*time.Minute, "down", "--wipe"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	for _, p := range c.Processes {
+		if alive(p.PID) {
+			fmt.Fprintf(os.Stderr, "%s, process %d, survived `rookery down`\n", p.Name, p.PID)
+			_ = syscall.Kill(p.PID, syscall.SIGKILL)
+		}
+	}
+	_ = os.RemoveAll(c.dir)
+}
+
+// Attached tells whether somebody else started this control plane.
+func (c *Cluster) Attached() bool { return c.attached }
+
+// SaveStatus writes the status where a child process can be told to find it.
+func (c *Cluster) SaveStatus(t testing.TB) string {
+	t.Helper()
+	text, err := json.Marshal(c.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "status.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Names lists the replicas of a tier, or, for "", every process.
+func (c *Cluster) Names(tier string) []string {
+	var names []string
+	for _, p := range c.Processes {
+		if tier == "" || strings.HasPrefix(p.Name, tier+"-") {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// Proc is the process of that name; the test fails without one.
+func (c *Cluster) Proc(t testing.TB, name string) Process {
+	t.Helper()
+	for _, p := range c.Processes {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("no process %s in %v", name, c.Names(""))
+	return Process{}
+}
+
+// Kill ends a process with SIGKILL and returns when it is gone.
+func (c *Cluster) Kill(t testing.TB, name string) {
+	t.Helper()
+	pid := c.Proc(t, name).PID
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill -9 %s (%d): %v", name, pid, err)
+	}
+	Eventually(t, 5*time.Second, name+" is gone", func() error {
+		if alive(pid) {
+			return fmt.Errorf("process %d still runs", pid)
+		}
+		return nil
+	})
+}
+
+// Restart starts again what was killed, and returns when everything is ready.
+func (c *Cluster) Restart(t testing.TB) {
+	t.Helper()
+	if err := c.up(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alive is false for a zombie too.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, after, ok := strings.Cut(string(stat), ") ")
+	return !ok || !strings.HasPrefix(after, "Z")
+}
+
+// Logs returns the last lines of every log file below the cluster's directory.
+func (c *Cluster) Logs(lines int) string {
+	var out strings.Builder
+	_ = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".log") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+		if len(all) > lines {
+			all = all[len(all)-lines:]
+		}
+		fmt.Fprintf(&out, "==> %s\n%s\n", path, strings.Join(all, "\n"))
+		return nil
+	})
+	return out.String()
+}
+
+// DumpOnFailure prints the end of every log when the test has failed.
+func (c *Cluster) DumpOnFailure(t testing.TB) {
+	t.Cleanup(func() {
+		if t.Failed() && !c.attached {
+			t.Logf("the ends of the logs:\n%s", c.Logs(40))
+		}
+	})
+}
+
+// Endpoint is host:port of a URL such as http://h:1, rel://h:1 or stun:h:1.
+func Endpoint(t testing.TB, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostport := u.Host
+	if hostport == "" {
+		hostport = u.Opaque
+	}
+	if _, _, err := net.SplitHostPort(hostport); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	return hostport
+}

@@ -1,0 +1,148 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Sibling is one more process beside a cluster's own: same program, same settings but for those given.
+type Sibling struct {
+	Process
+	cmd  *exec.Cmd
+	done chan struct{}
+	mu   sync.Mutex
+	log  []string
+}
+
+// Sibling starts another replica like the process of that name. Settings are named as in the settings file.
+// It listens on ports of its own and ends with the test.
+func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string) *Sibling {
+	t.Helper()
+	model := c.Proc(t, like)
+	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", model.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Split(strings.TrimRight(string(words), "\x00"), "\x00")
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", model.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", model.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _, err := net.SplitHostPort(model.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Sibling{done: make(chan struct{})}
+	s.Name = fmt.Sprintf("%s-sibling-%d", like, FreePort(t))
+	s.Listen = net.JoinHostPort(host, strconv.Itoa(FreePort(t)))
+	s.Admin = net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t)))
+
+	s.cmd = exec.Command(program, args[1:]...)
+	s.cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
+	set := func(key, value string) {
+		s.cmd.Env = append(s.cmd.Env, "ROOKERY_"+strings.ToUpper(key)+"="+value)
+	}
+	set("instance", s.Name)
+	set("listen", s.Listen)
+	set("admin_listen", s.Admin)
+	for key, value := range settings {
+		set(key, value)
+		if key == "listen" {
+			s.Listen = value
+		}
+	}
+	pipe, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.PID = s.cmd.Process.Pid
+	ready := make(chan struct{})
+	go s.read(bufio.NewScanner(pipe), ready)
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", s.Name, s.Log())
+		}
+	})
+	select {
+	case <-ready:
+	case <-s.done:
+		t.Fatalf("%s ended at once:\n%s", s.Name, s.Log())
+	case <-time.After(15 * time.Second):
+		t.Fatalf("%s is not ready after 15 s:\n%s", s.Name, s.Log())
+	}
+	return s
+}
+
+func (s *Sibling) read(lines *bufio.Scanner, ready chan struct{}) {
+	defer close(s.done)
+	announced := false
+	for lines.Scan() {
+		line := bytes.Clone(lines.Bytes())
+		s.mu.Lock()
+		s.log = append(s.log, string(line))
+		s.mu.Unlock()
+		var record struct{ Msg string }
+		if json.Unmarshal(line, &record) == nil && record.Msg == "ready" && !announced {
+			announced = true
+			close(ready)
+		}
+	}
+	_ = s.cmd.Wait()
+}
+
+// Log is what the process has logged so far.
+func (s *Sibling) Log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.log, "\n")
+}
+
+// Terminate asks the process to drain; Exited tells when it has.
+func (s *Sibling) Terminate(t testing.TB) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Exited waits for the end of the process and returns its exit code.
+func (s *Sibling) Exited(t testing.TB, limit time.Duration) int {
+	t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(limit):
+		t.Fatalf("%s still runs after %v", s.Name, limit)
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// FreePort is a TCP port that nothing listens on now.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,204 @@
+# haproxy in front of all replicas: cleartext HTTP/2, HTTP/1.1 and TLS on one port. docs/operations.md explains
+# each choice; whoever runs another proxy finds there what it must do.
+
+# Every possible replica is in the configuration; those that do not run are down by their health check. So the number
+# of replicas changes without touching the front.
+front_servers() {
+    local service=$1 options=$2 i port
+
+    for ((i = 1; i <= MAX_REPLICAS; i++)); do
+        port=$(port_of "$service" "$i")
+        printf '    server %s-%d %s:%d check port %d addr 127.0.0.1%s\n' "$service" "$i" \
+            "$(service_host "$service")" "$port" $((port + 1)) "${options:+ $options}"
+    done
+}
+
+front_grpc_backend() {
+    local service=$1 retry_paths=$2
+
+    cat <<EOF
+
+backend $service
+    mode http
+    balance leastconn
+    option prefer-last-server
+    # A call that met a dying replica is repeated on another where repeating is harmless; else the agent decides.
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless { path $retry_paths }
+    # Never a status that an agent takes for a final answer: with no replica at all it hears UNAVAILABLE and comes back.
+    http-request return status 200 content-type application/grpc hdr grpc-status 14 hdr grpc-message "no replica of $service is ready" if { nbsrv($service) eq 0 }
+$(front_servers "$service" 'proto h2')
+EOF
+}
+
+front_config() {
+    local relay_tls=
+
+    [ "$TLS" = no ] || relay_tls="ssl verify required ca-file $DIR/ca.pem"
+    cat <<EOF
+# Written by rookery up. Certificate for: $(tls_alt_names)
+global
+    log stderr format raw daemon notice
+    stats socket $RUN/haproxy.sock mode 600 level admin
+    stats timeout 1h
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+    tune.h2.max-concurrent-streams 1000
+    spread-checks 0
+
+defaults
+    log global
+    mode http
+    timeout connect 1s
+    timeout http-request 10s
+    timeout http-keep-alive 5m
+    # A silent stream is the normal state of an agent. What is dead is found by TCP keepalive and by health checks.
+    timeout client 25h
+    timeout server 25h
+    timeout tunnel 25h
+    timeout check 5s
+    option clitcpka
+    clitcpka-idle 30s
+    clitcpka-intvl 10s
+    clitcpka-cnt 3
+    option redispatch 1
+    retries 6
+    http-reuse safe
+    # A replica that answers but is not ready (draining, a dependency lost) gets no new work and keeps its streams.
+    # One that does not answer is down, and its streams end at once.
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
+    http-check expect error-status L7OKC status 200
+    default-server inter 300ms fastinter 100ms downinter 300ms fall 1 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions
+    errorfile 503 $DIR/conf/503.http
+
+frontend front
+    mode tcp
+$(front_binds)
+    tcp-request inspect-delay 10s
+    tcp-request content accept if { req.len gt 0 }
+    tcp-request content reject
+    # 22 is the first byte of a TLS handshake, and of no HTTP request.
+    use_backend to-tls if { req.payload(0,1),hex -m str 16 }
+    default_backend to-clear
+
+backend to-clear
+    mode tcp
+    server clear unix@$RUN/front-clear.sock send-proxy-v2
+
+backend to-tls
+    mode tcp
+    server tls unix@$RUN/front-tls.sock send-proxy-v2
+
+frontend web
+    mode http
+    bind unix@$RUN/front-clear.sock mode 600 accept-proxy
+    # Agents' gRPC offers h2 alone, their relay WebSocket offers nothing and gets HTTP/1.1.
+    bind unix@$RUN/front-tls.sock mode 600 accept-proxy ssl crt $DIR/secrets/front.pem alpn h2,http/1.1
+    # What came from outside is a claim; services believe only what is said here.
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+    http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+    http-request set-header X-Real-Ip %[src]
+    http-request set-header X-Real-Port %[src_port]
+    http-request del-header Forwarded
+    use_backend signal if { path_beg /signalexchange.SignalExchange/ }
+    use_backend management if { path_beg /management.ManagementService/ /management.ProxyService/ }
+    use_backend relay if { path /relay }
+    default_backend dashboard-api
+$(front_grpc_backend signal "/signalexchange.SignalExchange/ConnectStream /signalexchange.SignalExchange/Send")
+$(front_grpc_backend management "/management.ManagementService/GetServerKey /management.ManagementService/isHealthy /management.ManagementService/Sync")
+
+backend relay
+    mode http
+    balance leastconn
+    # An agent's WebSocket library wants a plain HTTP/1.1 upgrade.
+    option http-server-close
+$(front_servers relay "$relay_tls")
+
+backend dashboard-api
+    mode http
+    balance leastconn
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless METH_GET
+$(front_servers dashboard-api '')
+
+frontend admin
+    bind 127.0.0.1:$((BASE_PORT + 1))
+    monitor-uri /livez
+    http-request use-service prometheus-exporter if { path /metrics }
+    stats enable
+    stats uri /
+    stats refresh 5s
+EOF
+}
+
+# The address given to agents, and loopback, where the script itself asks.
+front_binds() {
+    local host
+
+    host=$(listen_host)
+    printf '    bind %s:%d tcp-ut 30s\n' "$host" "$BASE_PORT"
+    case $host in
+    127.0.0.1 | 0.0.0.0) ;;
+    *) printf '    bind 127.0.0.1:%d tcp-ut 30s\n' "$BASE_PORT" ;;
+    esac
+}
+
+# What a REST client gets when no replica is there: the API's own error shape.
+front_error_file() {
+    local body='{"message":"service unavailable","code":503}'
+
+    printf 'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=UTF-8\r\nCache-Control: no-store\r\n'
+    printf 'Retry-After: 1\r\nContent-Length: %d\r\n\r\n%s' "${#body}" "$body"
+}
+
+# front_state: "SERVER STATE" of each server, as haproxy sees it.
+front_state() {
+    curl --silent --fail --noproxy '*' --max-time 2 "http://127.0.0.1:$((BASE_PORT + 1))/;csv" |
+        awk -F, '$2 ~ /-[1-5]$/ { print $2, $18 }'
+}
+
+# True once haproxy has seen every replica that runs as up and no other as up.
+front_knows() {
+    local state service i want
+
+    state=$(front_state) || return 1
+    for service in "${FRONTED[@]}"; do
+        for ((i = 1; i <= MAX_REPLICAS; i++)); do
+            want=DOWN
+            [ "$i" -gt "$REPLICAS" ] || want=UP
+            grep -q "^$service-$i $want" <<<"$state" || return 1
+        done
+    done
+}
+
+front_knows_or_died() {
+    front_knows || ! process_runs haproxy
+}
+
+front_start() {
+    local config="$DIR/conf/haproxy.cfg" changed=no
+
+    front_error_file >"$DIR/conf/503.http"
+    front_config | replace_if_changed "$config" && changed=yes
+    if process_runs haproxy; then
+        [ "$changed" = yes ] || return 0
+        note "restarting haproxy: its configuration has changed"
+        process_stop TERM 5 haproxy
+    fi
+    haproxy -c -q -f "$config" 2>"$DIR/log/haproxy-check.log" || {
+        cat "$DIR/log/haproxy-check.log" >&2
+        die "haproxy refuses $config" "see the lines above"
+    }
+    note "starting haproxy"
+    process_launch haproxy haproxy -db -f "$config"
+}
+
+front_wait() {
+    wait_until 30 front_knows_or_died || {
+        front_state >&2
+        process_failed haproxy "haproxy does not see every replica as ready"
+    }
+    process_runs haproxy || process_failed haproxy "haproxy does not start" \
+        "is port $BASE_PORT in use? choose another:  --base-port P"
+}
