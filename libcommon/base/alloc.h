@@ -6,6 +6,7 @@
  */
 
 #include <stddef.h>
+#include <string.h>
 
 #include "libcommon/base/attr.h"
 
@@ -21,8 +22,14 @@ char *rk_asprintf(const char *fmt, ...) RK_PRINTF(1, 2) __attribute__((returns_n
 #define rk_new_array(type, n) ((type *)rk_zalloc_array((n), sizeof(type)))
 void *rk_zalloc_array(size_t n, size_t size) __attribute__((returns_nonnull)); /* aborts on overflow */
 
-void rk_free(void *p); /* free(), for rk_auto */
-RK_DEFINE_AUTO(void, rk_free)
+void rk_free(void *p); /* free(), for rk_auto: a pointer of any type */
+static inline RK_UNUSED void rk_auto_rk_free(void *pp)
+{
+    void *p;
+
+    memcpy(&p, pp, sizeof(p));
+    rk_free(p);
+}
 static inline RK_UNUSED void rk_auto_rk_cfree(char **p)
 {
     rk_free(*p);

@@ -48,3 +48,5 @@ bool rk_str_i64(struct rk_str s, int64_t *out);
 bool rk_str_copy(struct rk_str s, char *out, size_t size);
 
 bool rk_utf8_valid(struct rk_str s);
+/* Length in bytes of the one well-formed character at p (1..4), or 0. */
+size_t rk_utf8_len(const uint8_t *p, size_t n);

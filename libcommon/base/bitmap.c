@@ -1,0 +1,132 @@
+#include "libcommon/base/bitmap.h"
+
+/* Words past the end count as zero everywhere, so two bitmaps of different length compare and
+ * combine as sets. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "libcommon/base/alloc.h"
+
+void rk_bitmap_init(struct rk_bitmap *b)
+{
+    *b = (struct rk_bitmap){ NULL, 0 };
+}
+
+void rk_bitmap_done(struct rk_bitmap *b)
+{
+    free(b->w);
+    rk_bitmap_init(b);
+}
+
+static void grow(struct rk_bitmap *b, size_t words)
+{
+    if (words <= b->words)
+        return;
+    b->w = rk_realloc(b->w, words * sizeof(*b->w));
+    memset(b->w + b->words, 0, (words - b->words) * sizeof(*b->w));
+    b->words = words;
+}
+
+void rk_bitmap_copy(struct rk_bitmap *to, const struct rk_bitmap *from)
+{
+    grow(to, from->words);
+    if (from->words > 0)
+        memcpy(to->w, from->w, from->words * sizeof(*to->w));
+    if (to->words > from->words)
+        memset(to->w + from->words, 0, (to->words - from->words) * sizeof(*to->w));
+}
+
+void rk_bitmap_clear(struct rk_bitmap *b)
+{
+    if (b->words > 0)
+        memset(b->w, 0, b->words * sizeof(*b->w));
+}
+
+void rk_bitmap_set(struct rk_bitmap *b, size_t i)
+{
+    size_t need = i / 64 + 1;
+
+    if (need > b->words)
+        grow(b, need > b->words * 2 ? need : b->words * 2);
+    b->w[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+void rk_bitmap_unset(struct rk_bitmap *b, size_t i)
+{
+    if (i / 64 < b->words)
+        b->w[i / 64] &= ~((uint64_t)1 << (i % 64));
+}
+
+void rk_bitmap_or(struct rk_bitmap *to, const struct rk_bitmap *from)
+{
+    grow(to, from->words);
+    for (size_t i = 0; i < from->words; i++)
+        to->w[i] |= from->w[i];
+}
+
+void rk_bitmap_and(struct rk_bitmap *to, const struct rk_bitmap *from)
+{
+    for (size_t i = 0; i < to->words; i++)
+        to->w[i] &= i < from->words ? from->w[i] : 0;
+}
+
+void rk_bitmap_andnot(struct rk_bitmap *to, const struct rk_bitmap *from)
+{
+    for (size_t i = 0; i < to->words && i < from->words; i++)
+        to->w[i] &= ~from->w[i];
+}
+
+void rk_bitmap_xor(struct rk_bitmap *to, const struct rk_bitmap *from)
+{
+    grow(to, from->words);
+    for (size_t i = 0; i < from->words; i++)
+        to->w[i] ^= from->w[i];
+}
+
+bool rk_bitmap_equal(const struct rk_bitmap *a, const struct rk_bitmap *b)
+{
+    size_t n = a->words > b->words ? a->words : b->words;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t x = i < a->words ? a->w[i] : 0;
+        uint64_t y = i < b->words ? b->w[i] : 0;
+
+        if (x != y)
+            return false;
+    }
+    return true;
+}
+
+bool rk_bitmap_empty(const struct rk_bitmap *b)
+{
+    for (size_t i = 0; i < b->words; i++)
+        if (b->w[i])
+            return false;
+    return true;
+}
+
+size_t rk_bitmap_count(const struct rk_bitmap *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->words; i++)
+        n += (size_t)__builtin_popcountll(b->w[i]);
+    return n;
+}
+
+size_t rk_bitmap_next(const struct rk_bitmap *b, size_t from)
+{
+    size_t i = from / 64;
+    uint64_t w;
+
+    if (i >= b->words)
+        return SIZE_MAX;
+    w = b->w[i] & (~(uint64_t)0 << (from % 64));
+    while (!w) {
+        if (++i >= b->words)
+            return SIZE_MAX;
+        w = b->w[i];
+    }
+    return i * 64 + (size_t)__builtin_ctzll(w);
+}
