@@ -9,5 +9,7 @@
 #include <string.h>
 
 #if defined(__GNUC__)
+#undef sprintf /* macros under _FORTIFY_SOURCE with clang */
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok strtok_r atoi atol atoll gets
 #endif
