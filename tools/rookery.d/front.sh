@@ -21,13 +21,11 @@ front_grpc_backend() {
 backend $service
     mode http
     balance leastconn
-    option prefer-last-server
     # A call that met a dying replica is repeated on another where repeating is harmless; else the agent decides.
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { path $retry_paths }
-    # Never a status that an agent takes for a final answer: with no replica at all it hears UNAVAILABLE and comes back.
-    http-request return status 200 content-type application/grpc hdr grpc-status 14 hdr grpc-message "no replica of $service is ready" if { nbsrv($service) eq 0 }
-$(front_servers "$service" 'proto h2')
+    # With no replica at all haproxy answers 503, which gRPC reads as UNAVAILABLE: the agent comes back.
+$(front_servers "$service" 'proto h2 check-proto h1')
 EOF
 }
 
@@ -191,7 +189,7 @@ front_start() {
         die "haproxy refuses $config" "see the lines above"
     }
     note "starting haproxy"
-    process_launch haproxy haproxy -db -f "$config"
+    process_launch haproxy haproxy -q -db -f "$config"
 }
 
 front_wait() {
