@@ -24,6 +24,7 @@ void rk_addr_format_ip(const struct sockaddr *sa, char out[RK_ADDR_LEN]);
 struct rk_cidrs;
 struct rk_cidrs *rk_cidrs_parse(struct rk_str s, struct rk_err *err); /* NULL on error */
 void rk_cidrs_free(struct rk_cidrs *c);
+RK_DEFINE_AUTO(struct rk_cidrs, rk_cidrs_free)
 bool rk_cidrs_contains(const struct rk_cidrs *c, const struct sockaddr *sa);
 
 /* scheme://host:port without path; *out_host points into url, IPv6 brackets kept off. */

@@ -4,8 +4,8 @@
  * Settings: one table a service is the parser of the file and the environment, the --help, the --check-config and the
  * redacted dump. Start-up only, main thread.
  *
- * File: `key = value` lines, `#` comments. Environment: ROOKERY_<KEY IN UPPER CASE>, which wins over the file. A value
- * of type SECRET is never printed; its twin row `<key>_file` (type SECRET_FILE) names a file that holds it.
+ * File: `key = value` lines; a line that begins with `#` is a comment; a key stands once. Environment: ROOKERY_<KEY IN
+ * UPPER CASE>, which wins over the file; an empty variable counts as not set. A value of type SECRET is never printed; its twin row `<key>_file` (type SECRET_FILE) names a file that holds it.
  */
 
 #include <stdbool.h>
@@ -42,7 +42,8 @@ struct rk_common_config {
     char *admin_listen;
     int64_t drain_ms;
 };
-/* Rows for a config struct that begins with struct rk_common_config. */
+/* Rows for a config struct that begins with struct rk_common_config. Every table has them without naming them; a row of
+ * the same key in the table replaces the common one (another default). */
 extern const struct rk_setting rk_common_settings[];
 extern const size_t rk_common_settings_count;
 
@@ -58,7 +59,7 @@ struct rk_settings_table {
 /* Fills *config (zeroed by the caller) from defaults, `file` (may be NULL) and the environment. Errors name file, line
  * and key, and what to write instead. */
 int rk_settings_load(const struct rk_settings_table *t, void *config, const char *file, struct rk_err *err);
-/* The same from text in memory (tests, fuzzing); `name` is what errors call it. */
+/* The same from text in memory (tests, fuzzing), without the environment; `name` is what errors call it. */
 int rk_settings_parse(const struct rk_settings_table *t, void *config, const char *name, struct rk_str text, struct rk_err *err);
 /* Wipes secrets and frees strings. */
 void rk_settings_done(const struct rk_settings_table *t, void *config);
