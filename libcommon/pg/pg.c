@@ -1,0 +1,541 @@
+/*
+ * One Postgres connection. libpq is driven without blocking and every wait has a deadline, so that
+ * a server that stops answering (a frozen host, a stopped process) costs a worker seconds, not its
+ * life. After a missed deadline the connection is given up: what is still in flight could not be
+ * told from the next answer.
+ */
+
+#include "libcommon/pg/pg.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/base/id.h"
+#include "libcommon/base/map.h"
+#include "libcommon/pg/pg_int.h"
+#include "libcommon/pg/result.h"
+#include "libcommon/pg/value.h"
+
+#define STATEMENT_TIMEOUT_MS 10000
+#define GRACE_MS 2000 /* the server's own timeout speaks first */
+#define BACKOFF_FIRST_MS 50
+#define BACKOFF_MAX_MS 2000
+
+struct rk_pg_tx {
+    struct rk_pg *c;
+    bool lost; /* the connection this transaction lived on is gone */
+};
+
+struct prepared {
+    const struct rk_pg_stmt *stmt;
+    char name[16];
+};
+
+struct rk_pg {
+    char *conninfo;
+    char *application_name;
+    PGconn *conn;
+    struct rk_map *prepared; /* by the address of the statement's row */
+    unsigned prepared_n;
+    struct rk_pg_tx tx; /* at most one at a time */
+    bool in_tx;
+    unsigned timeout_ms;
+    unsigned backoff_ms;
+    uint64_t retry_at_ms;
+    char why[256]; /* of the last failed connect */
+    unsigned steps;
+    unsigned fail_step;
+    int fail_code;
+};
+
+/* === Connection === */
+
+static void forget_prepared(struct rk_pg *c)
+{
+    size_t it = 0;
+    void *p;
+
+    while (rk_map_each(c->prepared, &it, &p))
+        free(p);
+    rk_map_free(c->prepared);
+    c->prepared = rk_map_new();
+    c->prepared_n = 0;
+}
+
+static void drop(struct rk_pg *c)
+{
+    if (c->conn)
+        PQfinish(c->conn);
+    c->conn = NULL;
+    c->tx.lost = true;
+    forget_prepared(c);
+}
+
+struct rk_pg *rk_pg_new(const char *conninfo, const char *application_name)
+{
+    struct rk_pg *c = rk_new(struct rk_pg);
+
+    c->conninfo = rk_strdup(conninfo);
+    c->application_name = rk_strdup(application_name);
+    c->prepared = rk_map_new();
+    c->timeout_ms = STATEMENT_TIMEOUT_MS;
+    return c;
+}
+
+void rk_pg_free(struct rk_pg *c)
+{
+    if (!c)
+        return;
+    drop(c);
+    rk_map_free(c->prepared);
+    free(c->conninfo);
+    free(c->application_name);
+    free(c);
+}
+
+/* First line only, without the trailing newline libpq adds. */
+static int first_line(const char *s)
+{
+    return (int)strcspn(s, "\n");
+}
+
+static int lost(struct rk_pg *c, const char *what, struct rk_err *err)
+{
+    const char *why = c->conn ? PQerrorMessage(c->conn) : "";
+    int r = rk_fail(err, RK_UNAVAILABLE, "postgres: %s: %.*s", what, first_line(why), why);
+
+    drop(c);
+    return r;
+}
+
+static int wait_socket(struct rk_pg *c, short events, uint64_t deadline_ms, struct rk_err *err)
+{
+    struct pollfd fd = { .fd = PQsocket(c->conn), .events = events };
+
+    for (;;) {
+        uint64_t now = rk_mono_ms();
+        int n;
+
+        if (fd.fd < 0 || now >= deadline_ms)
+            return lost(c, "no answer in time", err);
+        n = poll(&fd, 1, (int)(deadline_ms - now));
+        if (n > 0)
+            return 0;
+        if (n < 0 && errno != EINTR)
+            return lost(c, "poll", err);
+    }
+}
+
+/* Waits for the whole answer of what was sent; the last result counts, an error among them wins. */
+static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
+{
+    uint64_t deadline = rk_mono_ms() + c->timeout_ms + GRACE_MS;
+    PGresult *last = NULL;
+    int r = 0;
+
+    for (;;) {
+        int flushed = PQflush(c->conn);
+        PGresult *res;
+
+        if (flushed < 0) {
+            r = lost(c, "send", err);
+            break;
+        }
+        if (flushed == 1 || PQisBusy(c->conn)) {
+            r = wait_socket(c, flushed == 1 ? POLLIN | POLLOUT : POLLIN, deadline, err);
+            if (r < 0)
+                break;
+            if (!PQconsumeInput(c->conn)) {
+                r = lost(c, "receive", err);
+                break;
+            }
+            continue;
+        }
+        res = PQgetResult(c->conn);
+        if (!res)
+            break;
+        if (last && PQresultStatus(last) == PGRES_FATAL_ERROR) {
+            PQclear(res);
+            continue;
+        }
+        PQclear(last);
+        last = res;
+    }
+    if (r < 0) {
+        PQclear(last);
+        return r;
+    }
+    *out = last;
+    return 0;
+}
+
+static bool is_class(const char *state, const char *class)
+{
+    return strncmp(state, class, strlen(class)) == 0;
+}
+
+/* SQLSTATE to code; the table of pg.h. */
+static int code_of(const char *state)
+{
+    static const struct {
+        const char *prefix;
+        int code;
+    } rows[] = {
+        { "08", RK_UNAVAILABLE },    { "57P", RK_UNAVAILABLE },
+        { "53", RK_UNAVAILABLE },    { "57014", RK_UNAVAILABLE }, /* statement_timeout */
+        { "25006", RK_UNAVAILABLE }, /* read-only: this server was just demoted */
+        { "40001", RK_CONFLICT },    { "40P01", RK_CONFLICT },
+        { "23505", RK_EXISTS },      { "23503", RK_NOT_FOUND },
+    };
+    size_t i;
+
+    for (i = 0; i < RK_COUNT(rows); i++) {
+        if (is_class(state, rows[i].prefix))
+            return rows[i].code;
+    }
+    return RK_INTERNAL;
+}
+
+/* Turns a result into 0 or a filled error. */
+static int judge(struct rk_pg *c, const char *what, const PGresult *res, struct rk_err *err)
+{
+    const char *state, *text, *constraint;
+    int code;
+
+    switch (PQresultStatus(res)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+        return 0;
+    default:
+        break;
+    }
+    state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
+    if (!state || PQstatus(c->conn) == CONNECTION_BAD)
+        return lost(c, what, err);
+    code = code_of(state);
+    if (code == RK_EXISTS)
+        return rk_fail(err, code, "%s", constraint ? constraint : "");
+    rk_fail(err, code, "postgres: %s: %s (%s)", what, text ? text : "error", state);
+    if (is_class(state, "57P") || is_class(state, "08") || is_class(state, "25006"))
+        drop(c); /* the session ends, or this server is no longer the one to write to */
+    return code;
+}
+
+/* One simple-protocol query, possibly several statements. */
+static int simple(struct rk_pg *c, const char *sql, const char *what, struct rk_err *err)
+{
+    PGresult *res = NULL;
+    int r;
+
+    if (!c->conn || !PQsendQuery(c->conn, sql))
+        return lost(c, what, err);
+    r = receive(c, &res, err);
+    if (r < 0)
+        return r;
+    r = judge(c, what, res, err);
+    PQclear(res);
+    return r;
+}
+
+static void push_back_retry(struct rk_pg *c)
+{
+    c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (c->backoff_ms > BACKOFF_MAX_MS)
+        c->backoff_ms = BACKOFF_MAX_MS;
+    /* Half fixed, half random: a hundred workers do not come back in step. */
+    c->retry_at_ms = rk_mono_ms() + c->backoff_ms / 2 + rk_random_below(c->backoff_ms / 2 + 1);
+}
+
+static void no_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message; /* else libpq prints it to stderr, among the log's lines */
+}
+
+static int set_session(struct rk_pg *c, struct rk_err *err)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "SET statement_timeout = %u; SET idle_in_transaction_session_timeout = 30000;"
+             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET bytea_output = 'hex'; SET "
+             "client_min_messages = warning",
+             c->timeout_ms);
+    return simple(c, sql, "session settings", err);
+}
+
+static int do_connect(struct rk_pg *c, struct rk_err *err)
+{
+    /* What the operator's own conninfo says comes later and so stands over these. */
+    const char *const keys[] = { "connect_timeout",
+                                 "keepalives",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "target_session_attrs",
+                                 "application_name",
+                                 "client_encoding",
+                                 "dbname",
+                                 NULL };
+    const char *const values[] = { "3",    "1",         "10",         "3",
+                                   "3",    "10000",     "read-write", c->application_name,
+                                   "UTF8", c->conninfo, NULL };
+    int r;
+
+    c->conn = PQconnectdbParams(keys, values, 1);
+    if (!c->conn || PQstatus(c->conn) != CONNECTION_OK || PQsetnonblocking(c->conn, 1) != 0)
+        return lost(c, "connect", err);
+    PQsetNoticeProcessor(c->conn, no_notice, NULL);
+    r = set_session(c, err);
+    if (r < 0) {
+        drop(c);
+        return RK_UNAVAILABLE;
+    }
+    return 0;
+}
+
+/*
+ * An idle connection has nothing to say but its end: a server that went away costs no caller its statement. (A change of
+ * the server's configuration may speak too; connecting anew then does no harm.)
+ */
+static bool idle_alive(struct rk_pg *c)
+{
+    struct pollfd fd = { .fd = PQsocket(c->conn), .events = POLLIN };
+
+    return PQstatus(c->conn) == CONNECTION_OK && poll(&fd, 1, 0) == 0;
+}
+
+static int ensure_connected(struct rk_pg *c, struct rk_err *err)
+{
+    struct rk_err cause = { 0 };
+    int r;
+
+    if (c->conn && idle_alive(c))
+        return 0;
+    if (c->conn)
+        drop(c);
+    if (rk_mono_ms() < c->retry_at_ms)
+        return rk_fail(err, RK_UNAVAILABLE, "%s", c->why);
+    r = do_connect(c, &cause);
+    if (r < 0) {
+        push_back_retry(c);
+        rk_str_copy(rk_strn(cause.msg, strnlen(cause.msg, sizeof(c->why) - 1)), c->why,
+                    sizeof(c->why));
+        return rk_fail(err, RK_UNAVAILABLE, "%s", cause.msg);
+    }
+    c->backoff_ms = 0;
+    c->retry_at_ms = 0;
+    return 0;
+}
+
+/* True when this step is the one that a test wants to fail. */
+static int injected(struct rk_pg *c, const char *what, struct rk_err *err)
+{
+    c->steps++;
+    if (!c->fail_step || c->steps != c->fail_step)
+        return 0;
+    c->fail_step = 0;
+    if (c->fail_code == RK_UNAVAILABLE)
+        drop(c);
+    return rk_fail(err, c->fail_code, "injected failure: %s", what);
+}
+
+void rk_pg_fail_at(struct rk_pg *c, unsigned k, int code)
+{
+    c->fail_step = k ? c->steps + k : 0;
+    c->fail_code = code;
+}
+
+unsigned rk_pg_steps(const struct rk_pg *c)
+{
+    return c->steps;
+}
+
+int rk_pg_set_timeout(struct rk_pg *c, unsigned ms, struct rk_err *err)
+{
+    c->timeout_ms = ms;
+    if (!c->conn)
+        return 0;
+    return set_session(c, err);
+}
+
+/* Inside a transaction there is no reconnecting: its earlier statements are gone. */
+static int ready(struct rk_pg *c, const char *what, struct rk_err *err)
+{
+    int r = injected(c, what, err);
+
+    if (r < 0)
+        return r;
+    if (!c->in_tx)
+        return ensure_connected(c, err);
+    if (c->tx.lost)
+        return rk_fail(err, RK_UNAVAILABLE, "postgres: %s: connection lost in the transaction",
+                       what);
+    return 0;
+}
+
+/* === Statements === */
+
+static int
+prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, struct rk_err *err)
+{
+    struct prepared *p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
+    PGresult *res = NULL;
+    int r;
+
+    if (p) {
+        *out = p;
+        return 0;
+    }
+    p = rk_new(struct prepared);
+    p->stmt = st;
+    snprintf(p->name, sizeof(p->name), "rk%u", c->prepared_n++);
+    if (!PQsendPrepare(c->conn, p->name, st->sql, 0, NULL)) {
+        free(p);
+        return lost(c, st->name, err);
+    }
+    r = receive(c, &res, err);
+    if (r == 0) {
+        r = judge(c, st->name, res, err);
+        PQclear(res);
+    }
+    if (r < 0) {
+        free(p);
+        return r;
+    }
+    rk_map_put(c->prepared, rk_strn(&p->stmt, sizeof(p->stmt)), p);
+    *out = p;
+    return 0;
+}
+
+int rk_pg_exec(struct rk_pg *c,
+               const struct rk_pg_stmt *st,
+               const struct rk_pg_param *params,
+               size_t n,
+               struct rk_pg_result **out,
+               struct rk_err *err)
+{
+    rk_auto(pg_values_done) struct pg_values values;
+    struct prepared *p = NULL;
+    PGresult *res = NULL;
+    int r;
+
+    pg_values_init(&values);
+    r = pg_values_add(&values, params, n, err);
+    if (r < 0)
+        return r;
+    r = ready(c, st->name, err);
+    if (r < 0)
+        return r;
+    r = prepare(c, st, &p, err);
+    if (r < 0)
+        return r;
+    if (!PQsendQueryPrepared(c->conn, p->name, (int)n, pg_values_text(&values), NULL, NULL, 0))
+        return lost(c, st->name, err);
+    r = receive(c, &res, err);
+    if (r < 0)
+        return r;
+    r = judge(c, st->name, res, err);
+    if (r < 0 || !out) {
+        PQclear(res);
+        return r;
+    }
+    *out = pg_result_new(res);
+    return 0;
+}
+
+int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err)
+{
+    int r = ready(c, "script", err);
+
+    if (r < 0)
+        return r;
+    return simple(c, sql, "script", err);
+}
+
+int rk_pg_ping(struct rk_pg *c, struct rk_err *err)
+{
+    static const struct rk_pg_stmt ping = { "ping", "SELECT 1" };
+    int r = rk_pg_run0(c, &ping, NULL, err);
+
+    /* A connection that died in silence is found here: one fresh attempt tells whether the server
+     * is there. */
+    if (r == RK_UNAVAILABLE && !c->in_tx && !c->conn)
+        r = rk_pg_run0(c, &ping, NULL, err);
+    return r;
+}
+
+/* === Transactions === */
+
+int rk_pg_begin(struct rk_pg *c,
+                enum rk_pg_isolation isolation,
+                struct rk_pg_tx **out,
+                struct rk_err *err)
+{
+    const char *sql = NULL;
+    int r;
+
+    if (c->in_tx)
+        return rk_fail(err, RK_INTERNAL, "postgres: a transaction is open already");
+    switch (isolation) {
+    case RK_PG_READ_COMMITTED:
+        sql = "BEGIN";
+        break;
+    case RK_PG_REPEATABLE_READ_ONLY:
+        sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        break;
+    }
+    r = ready(c, "begin", err);
+    if (r < 0)
+        return r;
+    r = simple(c, sql, "begin", err);
+    if (r < 0)
+        return r;
+    c->in_tx = true;
+    c->tx = (struct rk_pg_tx){ .c = c };
+    *out = &c->tx;
+    return 0;
+}
+
+int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
+{
+    struct rk_pg *c = (*tx)->c;
+    int r = ready(c, "commit", err);
+
+    if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
+        /* COMMIT would answer "ROLLBACK" without an error. */
+        r = rk_fail(err, RK_INTERNAL, "postgres: commit of a failed transaction");
+    if (r == 0)
+        r = simple(c, "COMMIT", "commit", err);
+    if (r < 0) {
+        rk_pg_rollback(*tx);
+        *tx = NULL;
+        return r;
+    }
+    c->in_tx = false;
+    *tx = NULL;
+    return 0;
+}
+
+void rk_pg_rollback(struct rk_pg_tx *tx)
+{
+    struct rk_pg *c;
+
+    if (!tx || !tx->c->in_tx)
+        return;
+    c = tx->c;
+    c->in_tx = false;
+    if (!c->conn || tx->lost || PQtransactionStatus(c->conn) == PQTRANS_IDLE)
+        return;
+    if (simple(c, "ROLLBACK", "rollback", NULL) < 0)
+        drop(c); /* never reuse a session whose state is unknown */
+}
