@@ -55,6 +55,8 @@ int rk_change_begin(struct rk_pg *pg, const char *account_id, struct rk_change *
 void rk_change_abort(struct rk_change *ch);
 RK_DEFINE_AUTO(struct rk_change, rk_change_abort)
 int rk_change_touch(struct rk_change *ch, enum rk_object_kind kind, const char *object_id, struct rk_err *err) RK_CHECKED;
+/* RK_OBJ_GROUP_PEER, with the id put together here. */
+int rk_change_touch_member(struct rk_change *ch, const char *group_id, const char *peer_id, struct rk_err *err) RK_CHECKED;
 /* `meta` is the JSON text of an object, or {NULL,0} for {}. */
 int rk_change_event(struct rk_change *ch, const char *code, const char *initiator_id, const char *target_id,
                     struct rk_str meta, struct rk_err *err) RK_CHECKED;

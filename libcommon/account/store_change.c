@@ -1,0 +1,217 @@
+/*
+ * The frame of every change: one transaction that holds the account's row. Objects are named as the
+ * change goes and written down at the end, with the one serial they all share.
+ */
+
+#include "libcommon/account/store.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "libcommon/account/store_int.h"
+#include "libcommon/base/alloc.h"
+
+#define MAX_OBJECT_ID (2 * RK_XID_LEN + 1) /* "<group>:<peer>" */
+
+struct touched {
+    enum rk_object_kind kind;
+    char id[MAX_OBJECT_ID + 1];
+};
+
+struct rk_change {
+    struct rk_pg *pg;
+    struct rk_pg_tx *tx;
+    char account_id[RK_XID_LEN + 1];
+    struct touched *touched;
+    size_t n, cap;
+};
+
+static const struct rk_pg_stmt lock_account = {
+    "change_lock", "SELECT serial FROM account WHERE id = $1 FOR NO KEY UPDATE"
+};
+static const struct rk_pg_stmt bump = {
+    "change_bump", "UPDATE account SET serial = serial + 1 WHERE id = $1 RETURNING serial"
+};
+static const struct rk_pg_stmt log_change = {
+    "change_log", "INSERT INTO account_change (account_id, serial, kind, object_id) "
+                  "SELECT $1, $2::bigint, k, o FROM unnest($3::text[], $4::text[]) AS t(k, o) "
+                  "ON CONFLICT DO NOTHING"
+};
+static const struct rk_pg_stmt add_event = {
+    "event_add", "INSERT INTO event (account_id, code, initiator_id, target_id, meta) "
+                 "VALUES ($1, $2, $3, $4, $5::jsonb)"
+};
+
+const char *store_kind_name(enum rk_object_kind kind)
+{
+    switch (kind) {
+    case RK_OBJ_ACCOUNT:
+        return "account";
+    case RK_OBJ_PEER:
+        return "peer";
+    case RK_OBJ_GROUP:
+        return "group";
+    case RK_OBJ_GROUP_PEER:
+        return "group_peer";
+    case RK_OBJ_POLICY:
+        return "policy";
+    }
+    return "";
+}
+
+bool store_kind_parse(struct rk_str name, enum rk_object_kind *out)
+{
+    static const enum rk_object_kind all[] = { RK_OBJ_ACCOUNT, RK_OBJ_PEER, RK_OBJ_GROUP,
+                                               RK_OBJ_GROUP_PEER, RK_OBJ_POLICY };
+    size_t i;
+
+    for (i = 0; i < RK_COUNT(all); i++) {
+        if (rk_str_eq(name, rk_str(store_kind_name(all[i])))) {
+            *out = all[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+int rk_change_begin(struct rk_pg *pg,
+                    const char *account_id,
+                    struct rk_change **out,
+                    struct rk_err *err)
+{
+    rk_auto(rk_change_abort) struct rk_change *ch = rk_new(struct rk_change);
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    ch->pg = pg;
+    if (!rk_str_copy(rk_str(account_id), ch->account_id, sizeof(ch->account_id)))
+        return rk_fail(err, RK_NOT_FOUND, "account not found: %.64s", account_id);
+    r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &ch->tx, err);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &lock_account, &res, err, RK_P_C(account_id));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "account not found: %s", account_id);
+    *out = rk_steal(ch);
+    return 0;
+}
+
+void rk_change_abort(struct rk_change *ch)
+{
+    if (!ch)
+        return;
+    rk_pg_rollback(ch->tx);
+    free(ch->touched);
+    free(ch);
+}
+
+int rk_change_touch(struct rk_change *ch,
+                    enum rk_object_kind kind,
+                    const char *object_id,
+                    struct rk_err *err)
+{
+    struct touched *t;
+
+    if (ch->n == ch->cap) {
+        ch->cap = ch->cap ? ch->cap * 2 : 8;
+        ch->touched = rk_realloc(ch->touched, ch->cap * sizeof(*ch->touched));
+    }
+    t = &ch->touched[ch->n];
+    t->kind = kind;
+    if (!rk_str_copy(rk_str(object_id), t->id, sizeof(t->id)))
+        return rk_fail(err, RK_INTERNAL, "object id is too long");
+    ch->n++;
+    return 0;
+}
+
+int rk_change_touch_member(struct rk_change *ch,
+                           const char *group_id,
+                           const char *peer_id,
+                           struct rk_err *err)
+{
+    char id[MAX_OBJECT_ID + 1];
+
+    if (snprintf(id, sizeof(id), "%s:%s", group_id, peer_id) >= (int)sizeof(id))
+        return rk_fail(err, RK_INTERNAL, "object id is too long");
+    return rk_change_touch(ch, RK_OBJ_GROUP_PEER, id, err);
+}
+
+int rk_change_event(struct rk_change *ch,
+                    const char *code,
+                    const char *initiator_id,
+                    const char *target_id,
+                    struct rk_str meta,
+                    struct rk_err *err)
+{
+    return rk_pg_run(ch->pg, &add_event, NULL, err, RK_P_C(ch->account_id), RK_P_C(code),
+                     RK_P_C(initiator_id), RK_P_C(target_id),
+                     RK_P_STR(meta.n ? meta : RK_STR("{}")));
+}
+
+/* Raises the serial and writes account_change. */
+static int write_changes(struct rk_change *ch, uint64_t *out_serial, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    rk_auto(rk_cfree) char *block = rk_alloc(2 * ch->n * sizeof(struct rk_str));
+    struct rk_str *kinds = (struct rk_str *)(void *)block, *ids = kinds + ch->n;
+    size_t i;
+    int r;
+
+    r = rk_pg_run(ch->pg, &bump, &res, err, RK_P_C(ch->account_id));
+    if (r < 0)
+        return r;
+    for (i = 0; i < ch->n; i++) {
+        kinds[i] = rk_str(store_kind_name(ch->touched[i].kind));
+        ids[i] = rk_str(ch->touched[i].id);
+    }
+    *out_serial = rk_pg_rows(res) ? (uint64_t)rk_pg_int(res, 0, 0) : 0;
+    return rk_pg_run(ch->pg, &log_change, NULL, err, RK_P_C(ch->account_id),
+                     RK_P_INT((int64_t)*out_serial), RK_P_ARRAY(kinds, ch->n),
+                     RK_P_ARRAY(ids, ch->n));
+}
+
+int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err *err)
+{
+    uint64_t serial = 0;
+    int r;
+
+    if ((*ch)->n > 0) {
+        r = write_changes(*ch, &serial, err);
+        if (r < 0)
+            return r;
+    }
+    r = rk_pg_commit(&(*ch)->tx, err);
+    if (r < 0)
+        return r;
+    rk_change_abort(*ch);
+    *ch = NULL;
+    *out_serial = serial;
+    return 0;
+}
+
+const char *rk_change_account_id(const struct rk_change *ch)
+{
+    return ch->account_id;
+}
+
+struct rk_pg *rk_change_pg(const struct rk_change *ch)
+{
+    return ch->pg;
+}
+
+int rk_store_retry(int (*body)(void *arg, struct rk_err *err), void *arg, struct rk_err *err)
+{
+    int attempt, r = 0;
+
+    for (attempt = 0; attempt < 5; attempt++) {
+        long ms = (long)rk_random_below(10u << attempt) + 1;
+
+        r = body(arg, err);
+        if (r != RK_CONFLICT)
+            return r;
+        nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+    }
+    return rk_fail(err, RK_UNAVAILABLE, "too many writers at once, try again");
+}
