@@ -1,6 +1,6 @@
 /*
- * Replays a fuzz corpus without a fuzzer: feeds every file of the directories named on the command line to the target.
- * Fails when there is none, so that a lost corpus is noticed.
+ * Replays a fuzz corpus without a fuzzer: feeds every file of the directories named on the command
+ * line to the target. Fails when there is none, so that a lost corpus is noticed.
  */
 
 #include <dirent.h>
