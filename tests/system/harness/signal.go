@@ -135,8 +135,8 @@ func (s *Signal) TryConnect(ctx context.Context, id string, limit time.Duration)
 	if err == nil && !timer.Stop() {
 		err = errors.New("no response header in time")
 	}
-	if err == nil && len(out.Header) == 0 {
-		// A trailers-only answer: its status comes with the first read.
+	if err == nil && len(out.Header.Get("x-wiretrustee-peer-registered")) == 0 {
+		// Refused: the status comes with the first read.
 		var none []byte
 		err = rpc.RecvMsg(&none)
 	}
