@@ -156,6 +156,11 @@ front_state() {
         awk -F, '$2 ~ /-[1-5]$/ { print $2, $18 }'
 }
 
+# True for stun too, of which haproxy knows nothing.
+front_sees_up() {
+    [[ $1 == stun-* ]] || front_state | grep -q "^$1 UP"
+}
+
 # True once haproxy has seen every replica that runs as up and no other as up.
 front_knows() {
     local state service i want

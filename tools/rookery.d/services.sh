@@ -158,6 +158,9 @@ services_start() {
         process_stop TERM 15 "$name"
         service_launch "$name"
         service_wait "$name"
+        # The next one may only go once haproxy sends work to this one.
+        ! process_runs haproxy || wait_until 10 front_sees_up "$name" ||
+            process_failed haproxy "haproxy does not see that $name is ready"
     done
     services_stop_surplus
 }

@@ -64,6 +64,8 @@ cmd_up() {
     parse_instance up "$@"
     check_options
     need_packages up
+    [ "$(listen_host)" != 0.0.0.0 ] ||
+        note "$HOST is not an address of this machine: haproxy, relay and stun listen on all of its addresses"
     instance_make_dirs
     instance_lock
     build_services
