@@ -41,9 +41,13 @@ struct rk_pg_param {
     const struct rk_str *array;
     size_t n;
 };
+static inline struct rk_pg_param rk_pg_param_c(const char *v)
+{
+    return (struct rk_pg_param){ .type = v ? RK_PG_TEXT : RK_PG_NULL, .s = rk_str(v) };
+}
 #define RK_P_NULL ((struct rk_pg_param){ .type = RK_PG_NULL })
 #define RK_P_STR(v) ((struct rk_pg_param){ .type = RK_PG_TEXT, .s = (v) })
-#define RK_P_C(v) ((struct rk_pg_param){ .type = (v) ? RK_PG_TEXT : RK_PG_NULL, .s = rk_str(v) })
+#define RK_P_C(v) rk_pg_param_c(v)
 #define RK_P_INT(v) ((struct rk_pg_param){ .type = RK_PG_INT, .i = (v) })
 #define RK_P_BOOL(v) ((struct rk_pg_param){ .type = RK_PG_BOOL, .i = (v) })
 #define RK_P_TIME(v) ((struct rk_pg_param){ .type = RK_PG_TIME, .i = (v) })

@@ -1,0 +1,68 @@
+#pragma once
+
+/* The service: what exists once a process. Built and torn down in app.c; loop thread only. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/admin/admin.h"
+#include "libcommon/base/bytes.h"
+#include "libcommon/base/list.h"
+#include "libcommon/base/map.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/crypto/seal.h"
+#include "libcommon/crypto/token.h"
+#include "libcommon/grpc/server.h"
+#include "libcommon/loop/loop.h"
+#include "libcommon/loop/workers.h"
+#include "libcommon/rds/rds.h"
+#include "services/management/config.h"
+
+struct presence;
+
+struct app {
+    const struct config *cfg;
+    struct rk_loop *loop;
+    struct rk_workers *workers;
+    struct rk_rds *rds;
+    struct rk_admin *admin;
+    struct rk_tls *tls;
+    struct rk_cidrs *trusted;
+    struct rk_grpc_server *server; /* NULL until the server's key is known */
+    struct rk_seal seal;
+    struct rk_keypair key;
+    char key_b64[RK_KEY_B64_LEN + 1];
+    bool have_key;
+    struct rk_relay_key relay_key;
+    bool have_relay;
+
+    struct rk_map *hubs;  /* account id → struct hub */
+    struct rk_map *known; /* 32-byte key → struct known_peer: which account a key belongs to */
+    struct rk_map *jobs_open; /* 32-byte key → Job stream */
+    struct rk_list relay_refresh;
+    struct presence *presence;
+    size_t sessions;
+
+    struct rk_timer tick; /* 1 s: relay credentials, stalled streams, gauges */
+    struct rk_timer sweep;
+    struct rk_timer boot; /* retries of the start-up job */
+    struct rk_timer drain;
+    bool booting;
+    bool boot_complained;
+    bool sweeping;
+    bool draining;
+    uint64_t drain_until_ms;
+};
+
+struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_err *err);
+void app_stop(struct app *a); /* begins the drain; the loop stops when it is over */
+void app_free(struct app *a);
+
+/* The worker's own context. */
+struct worker {
+    struct rk_pg *pg;
+    const struct config *cfg;
+};
+
+/* Tells every replica, this one included, that an account changed. */
+void app_ring(struct app *a, const char *account_id, uint64_t serial);

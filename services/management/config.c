@@ -1,0 +1,124 @@
+/* The settings table of management: parser, --help and --check-config in one. */
+
+#include "services/management/config.h"
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/conf/addr.h"
+#include "libcommon/crypto/seal.h"
+
+#define ROW(member_, type_, def_, help_)                                                           \
+    .key = #member_, .type = type_, .offset = offsetof(struct config, member_), .def = def_,       \
+    .help = help_
+
+static const struct rk_setting rows[] = {
+    { ROW(listen, RK_SET_STRING, "127.0.0.1:8081", "address of the gRPC service for agents") },
+    { ROW(tls_cert_file,
+          RK_SET_STRING,
+          NULL,
+          "certificate chain, PEM; empty = cleartext HTTP/2 (behind a proxy)") },
+    { ROW(tls_key_file, RK_SET_STRING, NULL, "its private key, PEM") },
+    { ROW(postgres,
+          RK_SET_STRING,
+          "host=/run/postgresql dbname=rookery",
+          "Postgres conninfo; several hosts allowed") },
+    { ROW(redis, RK_SET_STRING, "unix:/run/redis/redis.sock", "unix:/path or host:port") },
+    { ROW(
+        secret_key,
+        RK_SET_SECRET,
+        NULL,
+        "32 bytes in base64 that seal the secrets stored in Postgres; the same for all replicas") },
+    { ROW(secret_key_file, RK_SET_SECRET_FILE, NULL, "file that holds secret_key"),
+      .secret_offset = offsetof(struct config, secret_key) },
+    { ROW(
+        dns_domain, RK_SET_STRING, "netbird.selfhosted", "DNS domain of accounts that set none") },
+    { ROW(signal_url,
+          RK_SET_STRING,
+          NULL,
+          "http://host:port or https://host:port of signal, as agents reach it"),
+      .required = true },
+    { ROW(relay_urls, RK_SET_STRING, NULL, "comma list of rel://host:port or rels://host:port") },
+    { ROW(stun_urls, RK_SET_STRING, NULL, "comma list of stun:host:port") },
+    { ROW(relay_secret, RK_SET_SECRET, NULL, "secret shared with the relays") },
+    { ROW(relay_secret_file, RK_SET_SECRET_FILE, NULL, "file that holds relay_secret"),
+      .secret_offset = offsetof(struct config, relay_secret) },
+    { ROW(relay_token_ttl_s, RK_SET_INT, "86400", "life of a relay credential, s"), .min = 60,
+      .max = 31536000 },
+    { ROW(trusted_proxies,
+          RK_SET_STRING,
+          NULL,
+          "comma list of CIDRs whose X-Forwarded-For is believed") },
+    { ROW(workers, RK_SET_INT, "4", "threads with one Postgres connection each"), .min = 1,
+      .max = 64 },
+    { ROW(sweep_ms, RK_SET_INT, "3000", "how often serials are compared with Postgres, ms"),
+      .min = 100, .max = 600000 },
+};
+
+/* Every element of a comma list begins with one of the prefixes. */
+static int
+check_list(const char *key, const char *list, const char *const *prefixes, struct rk_err *err)
+{
+    struct rk_str rest = rk_str(list ? list : ""), part;
+
+    while (rest.n > 0 && rk_str_next(&rest, ',', &part)) {
+        bool good = false;
+
+        part = rk_str_trim(part);
+        for (const char *const *p = prefixes; *p; p++)
+            good = good || (rk_str_starts(part, rk_str(*p)) && part.n > strlen(*p));
+        /* One bad URI makes agents discard the whole configuration. */
+        if (!good || memchr(part.p, ' ', part.n) ||
+            !memchr(part.p + 5, ':', part.n > 5 ? part.n - 5 : 0))
+            return rk_fail(err, RK_INVALID, "%s: \"%.*s\" is not of the form %shost:port", key,
+                           RK_STR_FMT(part), prefixes[0]);
+    }
+    return 0;
+}
+
+static int check(const void *config, struct rk_err *err)
+{
+    static const char *const relay[] = { "rel://", "rels://", NULL };
+    static const char *const stun[] = { "stun:", NULL };
+    const struct config *c = config;
+    struct rk_str scheme, host;
+    struct rk_addr addr;
+    struct rk_seal seal;
+    uint16_t port;
+    int r;
+
+    r = rk_addr_parse(rk_str(c->listen), &addr, err);
+    if (r < 0)
+        return r;
+    r = rk_url_parse(rk_str(c->signal_url), &scheme, &host, &port, err);
+    if (r < 0)
+        return r;
+    if (!rk_str_eq(scheme, RK_STR("http")) && !rk_str_eq(scheme, RK_STR("https")))
+        return rk_fail(err, RK_INVALID, "signal_url must begin with http:// or https://");
+    r = check_list("relay_urls", c->relay_urls, relay, err);
+    if (r < 0)
+        return r;
+    r = check_list("stun_urls", c->stun_urls, stun, err);
+    if (r < 0)
+        return r;
+    if (c->relay_urls && *c->relay_urls && (!c->relay_secret || !*c->relay_secret))
+        return rk_fail(err, RK_INVALID,
+                       "relay_urls is set but neither relay_secret nor relay_secret_file is");
+    if (!c->secret_key || !*c->secret_key)
+        return rk_fail(err, RK_INVALID,
+                       "neither secret_key nor secret_key_file is set (make one with: openssl rand "
+                       "-base64 32)");
+    r = rk_seal_init(&seal, rk_str(c->secret_key), err);
+    if (r < 0)
+        return r;
+    rk_seal_done(&seal);
+    if ((c->tls_cert_file && *c->tls_cert_file) != (c->tls_key_file && *c->tls_key_file))
+        return rk_fail(err, RK_INVALID, "tls_cert_file and tls_key_file go together");
+    return 0;
+}
+
+const struct rk_settings_table config_table = {
+    .service = "management",
+    .summary = "gRPC service for agents: registration, and the network map of every peer",
+    .rows = rows,
+    .count = RK_COUNT(rows),
+    .check = check,
+};

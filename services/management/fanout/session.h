@@ -1,0 +1,62 @@
+#pragma once
+
+/*
+ * Sync session: one open stream of one peer. It owes its peer a map (pending) or not; it is written
+ * to only when its stream has nothing queued, so a slow agent holds back only itself and gets the
+ * newest map when its socket drains. Owned by its hub from session_attach until the stream is gone.
+ * Loop thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/account/model.h"
+#include "libcommon/base/list.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/grpc/server.h"
+
+struct app;
+struct hub;
+
+/* First member of what hangs on a call, so that its end finds the right owner. */
+enum call_kind {
+    CALL_REQUEST,
+    CALL_SESSION,
+};
+
+struct session {
+    enum call_kind kind;
+    struct rk_list by_hub;     /* hub->sessions */
+    struct rk_list by_pending; /* hub->pending, or alone */
+    struct rk_list by_refresh; /* app->relay_refresh, in the order of due times */
+    struct hub *hub;
+    struct rk_grpc_call *call; /* NULL once the stream is gone */
+    uint8_t key[RK_KEY_LEN];
+    char key_b64[RK_KEY_B64_LEN + 1];
+    char peer_id[RK_XID_LEN + 1];
+    size_t index; /* in the hub's snapshot */
+    struct rk_box box;
+    int64_t token;          /* start of the stream, wall clock ns: the newest wins everywhere */
+    uint64_t refresh_at_ms; /* relay credential */
+    uint64_t pending_since_ms;
+    bool greeted; /* got its first message */
+    char remote_ip[64];
+};
+
+struct session *session_new(struct app *app,
+                            struct rk_grpc_call *call,
+                            const uint8_t key[RK_KEY_LEN],
+                            const struct rk_box *box);
+
+/* The first message: netbirdConfig and the map. */
+void session_greet(struct app *app, struct session *s);
+/* A map, from the hub's snapshot as it is now. */
+void session_push(struct app *app, struct session *s);
+/* Relay credential only. */
+void session_refresh_relay(struct app *app, struct session *s);
+/* Tells a deleted peer, and ends the stream. */
+void session_deleted(struct app *app, struct session *s);
+/* Ends the stream; `status` is never CANCELLED (old agents would not come back). */
+void session_end(struct app *app, struct session *s, int status, const char *message);
+/* The stream is over: leaves every list, writes presence, frees. */
+void session_gone(struct app *app, struct session *s);

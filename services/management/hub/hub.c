@@ -1,0 +1,401 @@
+/* One account on this replica: loading, waiting, and who is connected. Fan-out rounds are in
+ * fanout/round.c. */
+
+#include "services/management/hub/hub.h"
+
+#include "libcommon/account/store.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/log.h"
+#include "services/management/app.h"
+#include "services/management/fanout/round.h"
+#include "services/management/fanout/session.h"
+#include "services/management/metrics.h"
+
+#define UNUSED_KEEP_MS (10 * 60 * 1000)
+
+/* One read of what changed, on a worker; comes back whole. */
+struct load {
+    struct rk_job job;
+    struct hub *hub;
+    char id[RK_XID_LEN + 1];
+    struct rk_snapshot *was; /* reference, or NULL */
+    struct rk_snapshot *now;
+    struct rk_delta *delta;
+    struct rk_bitmap affected;
+    int r;
+    struct rk_err err;
+};
+
+static void load_start(struct hub *h);
+
+struct hub *hub_find(struct app *app, struct rk_str account_id)
+{
+    return rk_map_get(app->hubs, account_id);
+}
+
+struct hub *hub_get(struct app *app, const char *account_id)
+{
+    struct hub *h = hub_find(app, rk_str(account_id));
+
+    if (h)
+        return h;
+    h = rk_new(struct hub);
+    (void)rk_str_copy(rk_str(account_id), h->id, sizeof(h->id));
+    h->app = app;
+    h->committed_at_us = RK_TIME_UNSET;
+    h->used_ms = rk_mono_ms();
+    rk_list_init(&h->waiters);
+    rk_list_init(&h->sessions);
+    rk_list_init(&h->pending);
+    rk_timer_init(app->loop, &h->fan, round_on_timer);
+    rk_map_put(app->hubs, rk_str(h->id), h);
+    metric_add(METRIC_ACCOUNTS_LOADED, 1);
+    return h;
+}
+
+static void hub_freed(struct rk_timer *t)
+{
+    struct hub *h = rk_container_of(t, struct hub, fan);
+
+    rk_snapshot_unref(h->snap);
+    free(h->by_index);
+    free(h);
+}
+
+static void hub_drop(struct hub *h)
+{
+    rk_map_del(h->app->hubs, rk_str(h->id));
+    metric_add(METRIC_ACCOUNTS_LOADED, -1);
+    rk_timer_close(&h->fan, hub_freed);
+}
+
+/* Wakes the waiters whose serial is there; all of them when the read failed. */
+static void wake(struct hub *h, int r, const struct rk_err *err)
+{
+    uint64_t have = h->snap ? rk_snapshot_serial(h->snap) : 0;
+    struct rk_list ready, *n, *tmp;
+
+    rk_list_init(&ready);
+    rk_list_each(&h->waiters, n, tmp)
+    {
+        struct hub_wait *w = rk_list_entry(n, struct hub_wait, node);
+
+        if (r < 0 || have >= w->serial) {
+            rk_list_remove(n);
+            rk_list_append(&ready, n);
+        }
+    }
+    while (!rk_list_empty(&ready)) {
+        struct hub_wait *w = rk_list_entry(ready.next, struct hub_wait, node);
+
+        rk_list_remove(&w->node);
+        w->on_ready(w, r, err);
+    }
+}
+
+void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w)
+{
+    h->used_ms = rk_mono_ms();
+    if (h->snap && rk_snapshot_serial(h->snap) >= serial) {
+        w->on_ready(w, 0, NULL);
+        return;
+    }
+    w->serial = serial;
+    rk_list_append(&h->waiters, &w->node);
+    if (serial > h->heard)
+        h->heard = serial;
+    load_start(h);
+}
+
+void hub_cancel(struct hub_wait *w)
+{
+    rk_list_remove(&w->node);
+}
+
+void hub_hear(struct hub *h, uint64_t serial)
+{
+    if (serial > h->heard)
+        h->heard = serial;
+    if (!h->snap || rk_snapshot_serial(h->snap) < h->heard)
+        load_start(h);
+}
+
+static void load_run(struct rk_job *j, void *worker)
+{
+    struct load *ld = rk_container_of(j, struct load, job);
+    struct worker *w = worker;
+    uint64_t since = ld->was ? rk_snapshot_serial(ld->was) : 0;
+
+    ld->r = rk_store_load(w->pg, ld->id, since, w->cfg->dns_domain, &ld->delta, &ld->err);
+    if (ld->r < 0 || ld->delta->account_gone)
+        return;
+    ld->now = rk_snapshot_apply(ld->was, ld->delta);
+    if (ld->was)
+        rk_snapshot_affected(ld->was, ld->now, &ld->affected);
+}
+
+/* Peers that were connected here and no longer exist. */
+static void end_deleted(struct hub *h, const struct rk_snapshot *now)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&h->sessions, n, tmp)
+    {
+        struct session *s = rk_list_entry(n, struct session, by_hub);
+
+        if (!now || rk_snapshot_find_key(now, s->key) == RK_NO_PEER)
+            session_deleted(h->app, s);
+    }
+}
+
+static void fit_index(struct hub *h)
+{
+    size_t bound = rk_snapshot_peer_bound(h->snap);
+
+    if (bound <= h->by_index_n)
+        return;
+    h->by_index = rk_realloc(h->by_index, bound * sizeof(*h->by_index));
+    memset(h->by_index + h->by_index_n, 0, (bound - h->by_index_n) * sizeof(*h->by_index));
+    h->by_index_n = bound;
+}
+
+static bool some_peer_went(const struct rk_delta *d)
+{
+    if (d->full || d->account_gone)
+        return true;
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->items[i].kind == RK_OBJ_PEER && !d->items[i].present)
+            return true;
+    }
+    return false;
+}
+
+/* A deleted peer's index may be in use by another one already. */
+static void reindex(struct hub *h)
+{
+    struct rk_list *n, *tmp;
+
+    memset(h->by_index, 0, h->by_index_n * sizeof(*h->by_index));
+    rk_list_each(&h->sessions, n, tmp)
+    {
+        struct session *s = rk_list_entry(n, struct session, by_hub);
+
+        s->index = rk_snapshot_find_key(h->snap, s->key);
+        h->by_index[s->index] = s;
+    }
+}
+
+static void swap_in(struct hub *h, struct load *ld)
+{
+    bool went = some_peer_went(ld->delta);
+
+    if (went)
+        end_deleted(h, ld->now);
+    rk_snapshot_unref(h->snap);
+    h->snap = rk_steal(ld->now);
+    fit_index(h);
+    if (went)
+        reindex(h);
+    if (ld->delta->committed_at_us != RK_TIME_UNSET &&
+        (h->committed_at_us == RK_TIME_UNSET || ld->delta->committed_at_us < h->committed_at_us))
+        h->committed_at_us = ld->delta->committed_at_us;
+    for (size_t i = rk_bitmap_next(&ld->affected, 0); i != SIZE_MAX;
+         i = rk_bitmap_next(&ld->affected, i + 1)) {
+        if (i < h->by_index_n && h->by_index[i])
+            hub_mark(h, h->by_index[i]);
+    }
+    if (rk_list_empty(&h->pending))
+        h->committed_at_us = RK_TIME_UNSET; /* it concerned nobody here */
+}
+
+static void load_done(struct rk_job *j)
+{
+    struct load *ld = rk_container_of(j, struct load, job);
+    struct hub *h = ld->hub;
+
+    h->loading = false;
+    if (ld->job.refused)
+        ld->r = rk_fail(&ld->err, RK_UNAVAILABLE, "shutting down");
+    if (ld->r < 0) {
+        metric_add(METRIC_LOADS_FAILED, 1);
+        wake(h, ld->r, &ld->err);
+    } else if (ld->delta->account_gone) {
+        struct rk_err gone;
+
+        end_deleted(h, NULL);
+        rk_fail(&gone, RK_NOT_FOUND, "account is gone");
+        wake(h, RK_NOT_FOUND, &gone);
+        hub_drop(h);
+        h = NULL;
+    } else {
+        swap_in(h, ld);
+        wake(h, 0, NULL);
+        if (rk_snapshot_serial(h->snap) < h->heard || !rk_list_empty(&h->waiters)) {
+            if (rk_snapshot_serial(h->snap) < h->heard && rk_list_empty(&h->waiters))
+                h->heard = rk_snapshot_serial(
+                    h->snap); /* a number nobody committed is not asked for for ever */
+            else
+                load_start(h);
+        }
+    }
+    rk_snapshot_unref(ld->was);
+    rk_snapshot_unref(ld->now);
+    rk_delta_free(ld->delta);
+    rk_bitmap_done(&ld->affected);
+    free(ld);
+}
+
+static void load_start(struct hub *h)
+{
+    struct load *ld;
+
+    if (h->loading)
+        return; /* load_done looks at `heard` again */
+    ld = rk_new(struct load);
+    ld->job.run = load_run;
+    ld->job.done = load_done;
+    ld->hub = h;
+    (void)rk_str_copy(rk_str(h->id), ld->id, sizeof(ld->id));
+    ld->was = h->snap ? rk_snapshot_ref(h->snap) : NULL;
+    rk_bitmap_init(&ld->affected);
+    if (!rk_workers_submit(h->app->workers, h->app->loop, &ld->job)) {
+        struct rk_err err;
+
+        rk_snapshot_unref(ld->was);
+        free(ld);
+        metric_add(METRIC_LOADS_FAILED, 1);
+        wake(h, rk_fail(&err, RK_UNAVAILABLE, "too many jobs wait"), &err);
+        return;
+    }
+    h->loading = true;
+    metric_add(METRIC_LOADS, 1);
+}
+
+void hub_attach(struct hub *h, struct session *s, size_t index)
+{
+    struct session *older = h->by_index[index];
+
+    if (older) {
+        hub_detach(h, older);
+        session_end(h->app, older, RK_GRPC_OK, NULL); /* the newer stream wins */
+    }
+    s->hub = h;
+    s->index = index;
+    h->by_index[index] = s;
+    rk_list_append(&h->sessions, &s->by_hub);
+    h->session_count++;
+    h->used_ms = rk_mono_ms();
+}
+
+void hub_detach(struct hub *h, struct session *s)
+{
+    if (s->index < h->by_index_n && h->by_index[s->index] == s)
+        h->by_index[s->index] = NULL;
+    rk_list_remove(&s->by_hub);
+    rk_list_remove(&s->by_pending);
+    h->session_count--;
+    h->used_ms = rk_mono_ms();
+    s->hub = NULL;
+}
+
+void hub_mark(struct hub *h, struct session *s)
+{
+    if (!rk_list_empty(&s->by_pending)) {
+        metric_add(METRIC_MAPS_MERGED, 1);
+        return;
+    }
+    s->pending_since_ms = rk_mono_ms();
+    rk_list_append(&h->pending, &s->by_pending);
+    round_arm(h);
+}
+
+/* --- sweep --- */
+
+struct sweep {
+    struct rk_job job;
+    struct app *app;
+    size_t n;
+    char (*ids)[RK_XID_LEN + 1];
+    uint64_t *serials;
+    int r;
+    struct rk_err err;
+};
+
+static void sweep_run(struct rk_job *j, void *worker)
+{
+    struct sweep *sw = rk_container_of(j, struct sweep, job);
+    struct worker *w = worker;
+
+    sw->r = rk_store_serials(w->pg, (const char(*)[RK_XID_LEN + 1]) sw->ids, sw->n, sw->serials,
+                             &sw->err);
+}
+
+static void sweep_done(struct rk_job *j)
+{
+    struct sweep *sw = rk_container_of(j, struct sweep, job);
+    struct app *app = sw->app;
+
+    app->sweeping = false;
+    rk_admin_ready(app->admin, "postgres", !sw->job.refused && sw->r == 0,
+                   "Postgres does not answer");
+    for (size_t i = 0; !sw->job.refused && sw->r == 0 && i < sw->n; i++) {
+        struct hub *h = hub_find(app, rk_str(sw->ids[i]));
+        uint64_t have = h && h->snap ? rk_snapshot_serial(h->snap) : 0;
+
+        if (!h || h->loading || sw->serials[i] == have)
+            continue;
+        metric_add(METRIC_SWEEP_FOUND, 1);
+        if (sw->serials[i] == 0 || sw->serials[i] < have) {
+            rk_warn(NULL, "account %s went back from serial %llu to %llu", h->id,
+                    (unsigned long long)have, (unsigned long long)sw->serials[i]);
+            load_start(h);
+        } else {
+            hub_hear(h, sw->serials[i]);
+        }
+    }
+    free(sw->ids);
+    free(sw->serials);
+    free(sw);
+}
+
+void hub_sweep(struct app *app)
+{
+    uint64_t now = rk_mono_ms();
+    struct sweep *sw;
+    void *value;
+    size_t it = 0;
+
+    if (app->sweeping)
+        return;
+    sw = rk_new(struct sweep);
+    sw->app = app;
+    sw->job.run = sweep_run;
+    sw->job.done = sweep_done;
+    sw->ids = rk_zalloc_array(rk_map_count(app->hubs) + 1, sizeof(*sw->ids));
+    sw->serials = rk_new_array(uint64_t, rk_map_count(app->hubs) + 1);
+    while (rk_map_each(app->hubs, &it, &value)) {
+        struct hub *h = value;
+
+        if (h->session_count == 0 && !h->loading && rk_list_empty(&h->waiters) &&
+            now - h->used_ms > UNUSED_KEEP_MS)
+            hub_drop(h);
+        else if (h->snap)
+            memcpy(sw->ids[sw->n++], h->id, sizeof(h->id));
+    }
+    app->sweeping = rk_workers_submit(app->workers, app->loop, &sw->job);
+    if (!app->sweeping) {
+        free(sw->ids);
+        free(sw->serials);
+        free(sw);
+    }
+}
+
+void hub_close_all(struct app *app)
+{
+    void *value;
+    size_t it = 0;
+
+    while (rk_map_each(app->hubs, &it, &value))
+        hub_drop(value);
+}

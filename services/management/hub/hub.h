@@ -1,0 +1,70 @@
+#pragma once
+
+/*
+ * Hub: one account on this replica: its newest snapshot, the sessions of its peers, and who waits
+ * for which serial.
+ *
+ * A doorbell or the sweep says "the account is at serial N"; the hub has a worker read what
+ * changed, build the next snapshot and compute the affected peers, swaps it in, and marks those
+ * that are connected here as pending. A failed read changes nothing: the last good snapshot stays.
+ * One read at a time; what is heard meanwhile causes one more. Loop thread, except where a job runs
+ * on a worker.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/account/snapshot.h"
+#include "libcommon/base/err.h"
+#include "libcommon/base/list.h"
+#include "libcommon/loop/loop.h"
+
+struct app;
+struct session;
+
+struct hub {
+    char id[RK_XID_LEN + 1];
+    struct app *app;
+    struct rk_snapshot *snap; /* NULL until first loaded */
+    uint64_t heard;           /* highest serial anybody named */
+    bool loading;
+    struct rk_list waiters; /* struct hub_wait */
+    struct rk_list sessions;
+    struct rk_list pending;
+    struct session **by_index; /* peer index → its session here, or NULL */
+    size_t by_index_n;
+    size_t session_count;
+    int64_t committed_at_us; /* of the oldest change that the pending sessions owe; RK_TIME_UNSET
+                                when none */
+    struct rk_timer fan;     /* next round of fan-out */
+    bool fan_armed;
+    uint64_t fan_not_before_ms;
+    uint64_t round_started_ms;
+    uint64_t used_ms; /* last time anybody needed it */
+};
+
+/* Somebody who needs the account at `serial` or later. */
+struct hub_wait {
+    struct rk_list node;
+    uint64_t serial;
+    /* r = 0: the hub's snapshot is new enough; else why not. The waiter is off the list. */
+    void (*on_ready)(struct hub_wait *w, int r, const struct rk_err *err);
+};
+
+struct hub *hub_get(struct app *app, const char *account_id); /* makes it when it is new */
+struct hub *hub_find(struct app *app, struct rk_str account_id);
+/* Calls on_ready at once when the snapshot is there already. */
+void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w);
+void hub_cancel(struct hub_wait *w);
+void hub_hear(struct hub *h, uint64_t serial); /* reads when serial is news */
+
+void hub_attach(struct hub *h,
+                struct session *s,
+                size_t index); /* an older session of the same peer ends with status 0 */
+void hub_detach(struct hub *h, struct session *s);
+void hub_mark(struct hub *h, struct session *s); /* owes a map */
+
+/* Every few seconds: compares the serials of all hubs with Postgres; lets go of accounts nobody
+ * uses. */
+void hub_sweep(struct app *app);
+void hub_close_all(struct app *app);

@@ -1,0 +1,163 @@
+/*
+ * Login: known peers are answered from the snapshot; unknown ones register with their setup key. An
+ * unknown peer without credentials must get PERMISSION_DENIED, or the agent never sends its setup
+ * key.
+ */
+
+#include "libcommon/account/compile.h"
+#include "libcommon/account/wire.h"
+#include "libcommon/base/id.h"
+#include "libcommon/obs/log.h"
+#include "services/management/fanout/netbird_config.h"
+#include "services/management/metrics.h"
+#include "services/management/rpc/methods.h"
+#include "services/management/rpc/request.h"
+
+#define ANSWER_MAX (256u * 1024)
+#define DNS_LABELS_MAX 32
+
+/* What an agent sends as "no setup key" when it has a JWT. */
+static const char nil_uuid[] = "00000000-0000-0000-0000-000000000000";
+
+static void answer(struct request *q, struct hub *h, size_t index)
+{
+    struct rk_peer_claims claims = { q->meta->capabilities,
+                                     q->meta->flags & RK_META_FLAG_DISABLE_IPV6 };
+    rk_auto(rk_buf_done) struct rk_buf b;
+    size_t at;
+
+    rk_buf_init(&b, ANSWER_MAX);
+    at = rk_wire_begin(&b, 1);
+    netbird_config_full(q->app, rk_snapshot_account(h->snap)->metrics_push_enabled, &b);
+    rk_wire_end(&b, at);
+    at = rk_wire_begin(&b, 2);
+    rk_compile_peer_config(h->snap, index, &claims, &b);
+    rk_wire_end(&b, at);
+    at = rk_wire_begin(&b, 4);
+    rk_compile_session_expiry(h->snap, index, &b);
+    rk_wire_end(&b, at);
+    metric_add(METRIC_LOGINS, 1);
+    request_answer(q, rk_buf_str(&b));
+}
+
+static void ssh_key_run(struct request *q, struct worker *w)
+{
+    q->r = rk_peer_update_ssh_key(w->pg, q->account_id, q->peer_id, q->ssh_key, &q->bell, &q->err);
+}
+
+static void ssh_key_after(struct request *q)
+{
+    if (q->r < 0)
+        request_fail_err(q);
+    else
+        request_follow(q, answer);
+}
+
+static void known(struct request *q, struct hub *h, size_t index)
+{
+    const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
+
+    if (p->login_expired) {
+        request_fail(q, RK_GRPC_PERMISSION_DENIED,
+                     "peer login has expired, please log in once more");
+    } else if (q->login->n_dnslabels > 0 && !p->allow_extra_dns_labels) {
+        request_fail(q, RK_GRPC_FAILED_PRECONDITION,
+                     "couldn't login peer: setup key doesn't allow extra DNS labels");
+    } else if (strcmp(q->ssh_key, p->ssh_key) != 0) {
+        memcpy(q->peer_id, p->id, sizeof(q->peer_id));
+        request_work(q, ssh_key_run, ssh_key_after);
+    } else {
+        answer(q, h, index);
+    }
+}
+
+static void register_run(struct request *q, struct worker *w)
+{
+    struct rk_str labels[DNS_LABELS_MAX];
+    struct rk_peer_registration reg = {
+        .setup_key = q->login->setupkey,
+        .meta = q->meta,
+        .ssh_key = q->ssh_key,
+        .dns_labels = labels,
+        .dns_labels_n = q->login->n_dnslabels,
+        .connection_ip = q->remote_ip,
+    };
+
+    memcpy(reg.key, q->env.key, RK_KEY_LEN);
+    for (size_t i = 0; i < reg.dns_labels_n; i++)
+        labels[i] = rk_str(q->login->dnslabels[i]);
+    q->r = rk_peer_register(w->pg, &reg, &q->bell, &q->err);
+}
+
+static void register_after(struct request *q)
+{
+    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+
+    if (q->r < 0) {
+        rk_info(&ctx, "registration refused: %s", q->err.msg);
+        request_fail_err(q);
+        return;
+    }
+    ctx.account = q->bell.account_id;
+    rk_info(&ctx, "peer registered");
+    metric_add(METRIC_REGISTRATIONS, 1);
+    request_follow(q, answer);
+}
+
+static void unknown(struct request *q)
+{
+    const char *key = q->login->setupkey;
+
+    if (*q->login->jwttoken) {
+        request_fail(q, RK_GRPC_INVALID_ARGUMENT,
+                     "invalid jwt token, err: no identity provider is configured");
+    } else if (!*key || !strcmp(key, nil_uuid)) {
+        request_fail(
+            q, RK_GRPC_PERMISSION_DENIED,
+            "no peer auth method provided, please use a setup key or interactive SSO login");
+    } else {
+        request_work(q, register_run, register_after);
+    }
+}
+
+/* Strings that reach the store must be UTF-8 and bounded. */
+static bool acceptable(struct request *q)
+{
+    Management__LoginRequest *m = q->login;
+
+    if (!rk_utf8_valid(rk_str(m->setupkey)) || m->n_dnslabels > DNS_LABELS_MAX)
+        return false;
+    for (size_t i = 0; i < m->n_dnslabels; i++) {
+        if (!rk_utf8_valid(rk_str(m->dnslabels[i])))
+            return false;
+    }
+    q->ssh_key = "";
+    if (m->peerkeys && m->peerkeys->sshpubkey.len > 0)
+        q->ssh_key = rk_arena_strn(
+            q->arena, rk_strn(m->peerkeys->sshpubkey.data, m->peerkeys->sshpubkey.len));
+    q->meta = request_meta(q, m->meta);
+    return q->meta && rk_utf8_valid(rk_str(q->ssh_key));
+}
+
+void rpc_login(struct rk_grpc_call *call, struct rk_str message, void *arg)
+{
+    struct request *q = request_new(arg, call, message);
+    char text[256];
+
+    if (!q)
+        return;
+    q->login = management__login_request__unpack(rk_arena_protobuf(q->arena), q->env.plain.n,
+                                                 (const uint8_t *)q->env.plain.p);
+    if (!q->login) {
+        request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
+    } else if (!q->login->meta) {
+        snprintf(text, sizeof(text),
+                 "peer system meta has to be provided to log in. Peer %s, remote addr %s",
+                 q->env.key_b64, q->remote_ip);
+        request_fail(q, RK_GRPC_FAILED_PRECONDITION, text);
+    } else if (!acceptable(q)) {
+        request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
+    } else {
+        request_resolve(q, known, unknown);
+    }
+}

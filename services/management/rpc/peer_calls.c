@@ -1,0 +1,90 @@
+/* SyncMeta and Logout: what a known peer asks beside its stream. Both answer a bare Empty. */
+
+#include "services/management/rpc/methods.h"
+#include "services/management/rpc/request.h"
+
+static void rang(struct request *q)
+{
+    if (q->r < 0) {
+        request_fail_err(q);
+        return;
+    }
+    if (q->bell.serial > 0)
+        app_ring(q->app, q->bell.account_id, q->bell.serial);
+    request_answer_plain_empty(q);
+}
+
+static void meta_run(struct request *q, struct worker *w)
+{
+    q->r = rk_peer_update_meta(w->pg, q->account_id, q->peer_id, q->meta, &q->bell, &q->err);
+}
+
+/* The agent does not read its Sync stream while this runs: answered as soon as it is stored. */
+static void meta_found(struct request *q, struct hub *h, size_t index)
+{
+    const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
+
+    if (p->login_expired) {
+        request_fail(q, RK_GRPC_PERMISSION_DENIED,
+                     "peer login has expired, please log in once more");
+        return;
+    }
+    memcpy(q->peer_id, p->id, sizeof(q->peer_id));
+    request_work(q, meta_run, rang);
+}
+
+static void meta_unknown(struct request *q)
+{
+    request_fail(q, RK_GRPC_NOT_FOUND, "account not found: index lookup failed");
+}
+
+void rpc_sync_meta(struct rk_grpc_call *call, struct rk_str message, void *arg)
+{
+    struct request *q = request_new(arg, call, message);
+    Management__SyncMetaRequest *m;
+    char text[256];
+
+    if (!q)
+        return;
+    m = management__sync_meta_request__unpack(rk_arena_protobuf(q->arena), q->env.plain.n,
+                                              (const uint8_t *)q->env.plain.p);
+    if (m && !m->meta) {
+        snprintf(text, sizeof(text),
+                 "peer system meta has to be provided on sync. Peer %s, remote addr %s",
+                 q->env.key_b64, q->remote_ip);
+        request_fail(q, RK_GRPC_FAILED_PRECONDITION, text);
+        return;
+    }
+    q->meta = m ? request_meta(q, m->meta) : NULL;
+    if (!q->meta)
+        request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
+    else
+        request_resolve(q, meta_found, meta_unknown);
+}
+
+static void logout_run(struct request *q, struct worker *w)
+{
+    q->r = rk_peer_delete(w->pg, q->account_id, q->peer_id, q->peer_id, &q->bell, &q->err);
+}
+
+static void logout_found(struct request *q, struct hub *h, size_t index)
+{
+    memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
+    request_work(q, logout_run, rang);
+}
+
+static void logout_unknown(struct request *q)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "peer not found: %s", q->env.key_b64);
+    request_fail(q, RK_GRPC_NOT_FOUND, text);
+}
+
+void rpc_logout(struct rk_grpc_call *call, struct rk_str message, void *arg)
+{
+    struct request *q = request_new(arg, call, message);
+
+    if (q)
+        request_resolve(q, logout_found, logout_unknown);
+}

@@ -1,0 +1,81 @@
+#pragma once
+
+/*
+ * Request: one encrypted call on its way: opened, its peer looked up, perhaps a job on a worker,
+ * perhaps a wait for a serial, then an answer. It lives until it is answered and its call is gone,
+ * in whichever order these come; a step that finds the call gone goes on (a registration that began
+ * is finished) but answers nobody. Loop thread; `work` runs on a worker.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/account/peers.h"
+#include "libcommon/base/arena.h"
+#include "libcommon/loop/workers.h"
+#include "proto/management.pb-c.h"
+#include "services/management/app.h"
+#include "services/management/fanout/session.h"
+#include "services/management/hub/hub.h"
+#include "services/management/rpc/envelope.h"
+
+struct request;
+
+/* The peer is in `hub`'s snapshot at `index`. */
+typedef void request_found_fn(struct request *q, struct hub *hub, size_t index);
+typedef void request_step_fn(struct request *q);
+
+struct request {
+    enum call_kind kind;
+    struct app *app;
+    struct rk_grpc_call *call; /* NULL once it is gone */
+    struct rk_arena *arena;
+    struct envelope env;
+    bool done;
+
+    request_found_fn *on_found;
+    request_step_fn *on_unknown;
+    uint64_t need_serial;
+    bool asked_store; /* the peer was looked up in Postgres in this request */
+    struct hub_wait wait;
+    char account_id[RK_XID_LEN + 1];
+
+    struct rk_job job;
+    void (*work)(struct request *q, struct worker *w); /* sets r and err */
+    request_step_fn *after;
+    int r;
+    struct rk_err err;
+
+    /* What the methods carry from step to step. */
+    Management__LoginRequest *login;
+    struct rk_peer_meta *meta; /* in the arena */
+    const char *ssh_key;
+    char remote_ip[64];
+    char peer_id[RK_XID_LEN + 1];
+    struct rk_bell bell;
+};
+
+/* Opens the envelope; answers and returns NULL when that fails. Hangs itself on the call. */
+struct request *request_new(struct app *app, struct rk_grpc_call *call, struct rk_str message);
+/* The call is over. */
+void request_gone(struct request *q);
+
+/* Finds the peer of env.key: from the snapshots, else from Postgres. Exactly one of the two is
+ * called, unless Postgres is needed and away, which is answered here with UNAVAILABLE. */
+void request_resolve(struct request *q, request_found_fn *on_found, request_step_fn *on_unknown);
+/* Runs q->work on a worker and then `after` here. Answers by itself when the queue is full. */
+void request_work(struct request *q,
+                  void (*work)(struct request *q, struct worker *w),
+                  request_step_fn *after);
+/* After a change: tells everybody, and goes on with on_found once the snapshot has it. */
+void request_follow(struct request *q, request_found_fn *on_found);
+
+/* The ends. Each may be followed by the request's end: do not touch q afterwards. */
+void request_answer(struct request *q, struct rk_str plain); /* sealed */
+void request_answer_plain_empty(struct request *q); /* SyncMeta and Logout answer a bare Empty */
+void request_fail(struct request *q, int status, const char *message);
+void request_fail_err(struct request *q); /* from q->r and q->err */
+void request_release(struct request *q);  /* done with it; a session took the call over */
+
+/* Metadata as the rules take it, in the arena. NULL when a string is not UTF-8. */
+struct rk_peer_meta *request_meta(struct request *q, const Management__PeerSystemMeta *m);
