@@ -1,0 +1,431 @@
+#include "services/signal/app.h"
+
+/*
+ * Two methods. ConnectStream registers a key, and the response header says so once the registration
+ * holds; from then on the stream only carries frames to the agent. Send checks one message and
+ * queues its frame, unchanged, for the destination: here, or through the router on another replica.
+ * Its answer never waits for a socket.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "libcommon/admin/admin.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/conf/addr.h"
+#include "libcommon/grpc/server.h"
+#include "libcommon/obs/log.h"
+#include "services/signal/message/message.h"
+#include "services/signal/metrics.h"
+#include "services/signal/registry/registry.h"
+#include "services/signal/router/router.h"
+
+#define PUMP_BYTES ((size_t)64 * 1024) /* handed to the connection ahead of the socket */
+#define STALL_MS 10000
+#define SWEEP_MS 1000
+#define REFRESH_EVERY 3 /* sweeps: entries expire after 10 s */
+#define DRAIN_TICK_MS 50
+#define AGAIN "peer registered again"
+
+struct app {
+    const struct signal_config *cfg;
+    struct rk_loop *loop;
+    struct rk_admin *admin;
+    struct rk_tls *tls;
+    struct router *router;
+    struct rk_grpc_server *server;
+    struct registry registry;
+    struct rk_timer sweep;
+    struct rk_timer drain;
+    unsigned sweeps;
+    uint64_t drain_until_ms;
+    size_t drain_step;
+    bool closing;
+};
+
+static const struct rk_setting rows[] = {
+    { .key = "listen",
+      .type = RK_SET_STRING,
+      .offset = offsetof(struct signal_config, listen),
+      .def = "127.0.0.1:8082",
+      .help = "address of the gRPC service" },
+    { .key = "tls_cert_file",
+      .type = RK_SET_STRING,
+      .offset = offsetof(struct signal_config, tls_cert_file),
+      .help = "certificate chain (PEM), read again when it changes; empty means cleartext" },
+    { .key = "tls_key_file",
+      .type = RK_SET_STRING,
+      .offset = offsetof(struct signal_config, tls_key_file),
+      .help = "private key (PEM) of the certificate" },
+    { .key = "redis",
+      .type = RK_SET_STRING,
+      .offset = offsetof(struct signal_config, redis),
+      .def = "unix:/run/redis/redis.sock",
+      .help = "unix:/path or host:port; connects the replicas" },
+};
+
+static int check(const void *config, struct rk_err *err)
+{
+    const struct signal_config *c = config;
+    struct rk_addr addr;
+
+    if (!*c->tls_cert_file != !*c->tls_key_file)
+        return rk_fail(err, RK_INVALID, "set tls_cert_file and tls_key_file together");
+    return rk_addr_parse(rk_str(c->listen), &addr, err);
+}
+
+const struct rk_settings_table signal_settings = {
+    .service = "signal",
+    .summary = "passes sealed connection offers between agents",
+    .rows = rows,
+    .count = RK_COUNT(rows),
+    .check = check,
+};
+
+/* --- streams --- */
+
+static void stream_free_if_unused(struct stream *s)
+{
+    if (s->call || s->replies > 0)
+        return;
+    fifo_done(&s->fifo);
+    free(s);
+}
+
+static void leave(struct app *a, struct stream *s)
+{
+    if (!registry_remove(&a->registry, s))
+        return;
+    rk_metric_add(&signal_metrics[SIGNAL_ACTIVE_PEERS], -1);
+    signal_count(SIGNAL_DEREGISTRATIONS);
+    router_unregister(a->router, stream_key(s), s->epoch);
+}
+
+/* The stream's last word. s may be gone when this returns. */
+static void stream_end(struct app *a, struct stream *s, int status, const char *why)
+{
+    if (s->ending || !s->call)
+        return;
+    s->ending = true;
+    leave(a, s);
+    fifo_done(&s->fifo);
+    rk_grpc_abort(s->call, status, why);
+}
+
+static void pump(struct stream *s)
+{
+    unsigned expired = 0;
+    struct rk_bytes *f;
+
+    while (!s->ending && rk_grpc_queued(s->call) < PUMP_BYTES &&
+           (f = fifo_pop(&s->fifo, rk_mono_ms(), &expired))) {
+        rk_grpc_send_frame(s->call, f);
+        rk_bytes_unref(f);
+    }
+    if (expired > 0)
+        rk_metric_add_at(&signal_metrics[SIGNAL_FORWARD_FAILURES], SIGNAL_FAIL_TIMEOUT, expired);
+}
+
+/* False when the key is not connected here. */
+static bool deliver(struct rk_str key, struct rk_bytes *frame, void *arg)
+{
+    struct app *a = arg;
+    struct stream *s = registry_get(&a->registry, key);
+
+    if (!s)
+        return false;
+    if (!fifo_push(&s->fifo, frame, rk_mono_ms())) {
+        signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_OVERFLOW);
+        return true;
+    }
+    signal_count(SIGNAL_FORWARDED);
+    pump(s);
+    return true;
+}
+
+static void connect_on_start(struct rk_grpc_call *c, void *arg)
+{
+    struct rk_str key = rk_grpc_header(c, "x-wiretrustee-peer-id");
+    struct app *a = arg;
+    struct stream *s;
+
+    if (key.n == 0 || key.n > SIGNAL_MAX_KEY) {
+        signal_count_at(SIGNAL_REGISTRATION_FAILURES, 0);
+        rk_grpc_finish(c, RK_GRPC_FAILED_PRECONDITION,
+                       key.n == 0 ? "missing connection header: x-wiretrustee-peer-id"
+                                  : "malformed connection header: x-wiretrustee-peer-id");
+        return;
+    }
+    s = rk_new(struct stream);
+    s->call = c;
+    s->key_n = (uint8_t)key.n;
+    memcpy(s->key, key.p, key.n);
+    s->started_ms = rk_mono_ms();
+    rk_list_init(&s->pending);
+    fifo_init(&s->fifo);
+    rk_grpc_set_data(c, s);
+    router_register(a->router, s);
+}
+
+static void on_registered(struct stream *s, uint64_t epoch, void *arg)
+{
+    struct app *a = arg;
+    struct stream *old;
+
+    if (s->ending || !s->call)
+        return;
+    s->epoch = epoch;
+    switch (registry_add(&a->registry, s, &old)) {
+    case REGISTRY_LOST:
+        signal_count_at(SIGNAL_REGISTRATION_FAILURES, 1);
+        stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
+        return;
+    case REGISTRY_REPLACED:
+        stream_end(a, old, RK_GRPC_UNKNOWN, AGAIN);
+        break;
+    case REGISTRY_NEW:
+        rk_metric_add(&signal_metrics[SIGNAL_ACTIVE_PEERS], 1);
+        signal_count(SIGNAL_REGISTRATIONS);
+        break;
+    }
+    rk_metric_observe(&signal_metrics[SIGNAL_REGISTRATION_DELAY],
+                      (double)(rk_mono_ms() - s->started_ms));
+    rk_grpc_send_headers(s->call, "x-wiretrustee-peer-registered", "1");
+}
+
+static void on_reply_done(struct stream *s, void *arg)
+{
+    (void)arg;
+    s->replies--;
+    stream_free_if_unused(s);
+}
+
+static void on_superseded(struct rk_str key, uint64_t epoch, void *arg)
+{
+    struct app *a = arg;
+    struct stream *s = registry_get(&a->registry, key);
+
+    if (s && s->epoch < epoch)
+        stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
+}
+
+static void connect_on_message(struct rk_grpc_call *c, struct rk_str msg, void *arg)
+{
+    (void)c; /* agents send nothing here, and what others send means nothing */
+    (void)msg;
+    (void)arg;
+}
+
+static void connect_on_writable(struct rk_grpc_call *c, void *arg)
+{
+    struct stream *s = rk_grpc_data(c);
+
+    (void)arg;
+    if (s)
+        pump(s);
+}
+
+static void connect_on_gone(struct rk_grpc_call *c, bool finished, void *arg)
+{
+    struct stream *s = rk_grpc_data(c);
+
+    (void)finished;
+    if (!s)
+        return;
+    rk_list_remove(&s->pending);
+    leave(arg, s);
+    rk_metric_observe(&signal_metrics[SIGNAL_CONNECTION_DURATION],
+                      (double)(rk_mono_ms() - s->started_ms) / 1000);
+    s->call = NULL;
+    s->ending = true;
+    stream_free_if_unused(s);
+}
+
+/* --- Send --- */
+
+static void send_on_message(struct rk_grpc_call *c, struct rk_str msg, void *arg)
+{
+    struct signal_message m;
+    struct rk_bytes *frame;
+    struct app *a = arg;
+
+    if (!signal_message_parse(msg, &m)) {
+        rk_grpc_finish(c, RK_GRPC_INTERNAL, "malformed message");
+        return;
+    }
+    rk_metric_observe(&signal_metrics[SIGNAL_MESSAGE_SIZE], (double)msg.n);
+    frame = rk_bytes_copy(rk_strn(msg.p - 5, msg.n + 5)); /* the frame as it came */
+    if (!deliver(m.remote_key, frame, a))
+        router_forward(a->router, m.remote_key, frame);
+    rk_bytes_unref(frame);
+    /* An absent destination is a success too: an error would be tried again three times. */
+    rk_grpc_send(c, RK_STR(""));
+    rk_grpc_finish(c, RK_GRPC_OK, NULL);
+}
+
+static const struct rk_grpc_method methods[] = {
+    { .path = "/signalexchange.SignalExchange/Send",
+      .max_in = SIGNAL_MAX_MESSAGE,
+      .on_message = send_on_message },
+    { .path = "/signalexchange.SignalExchange/ConnectStream",
+      .max_in = SIGNAL_MAX_MESSAGE,
+      .streams = true,
+      .on_start = connect_on_start,
+      .on_message = connect_on_message,
+      .on_writable = connect_on_writable,
+      .on_gone = connect_on_gone },
+};
+
+/* --- what happens by the clock --- */
+
+static void refresh(struct app *a)
+{
+    size_t n = rk_map_count(a->registry.streams), at = 0, it = 0;
+    rk_auto(rk_free) struct stream **all = rk_new_array(struct stream *, n);
+    void *v;
+
+    while (at < n && rk_map_each(a->registry.streams, &it, &v))
+        all[at++] = v;
+    router_refresh(a->router, all, at);
+}
+
+static void on_router_up(bool up, void *arg)
+{
+    struct app *a = arg;
+
+    rk_metric_set(&signal_metrics[SIGNAL_REDIS_UP], up);
+    if (up)
+        refresh(a); /* entries may be lost, or others may have registered meanwhile */
+}
+
+static void on_sweep(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, sweep);
+    uint64_t now = rk_mono_ms();
+    size_t it = 0;
+    void *v;
+
+    while (rk_map_each(a->registry.streams, &it, &v)) {
+        struct stream *s = v;
+        uint64_t since = rk_grpc_stalled_since(s->call);
+
+        if (since == 0 || now - since < STALL_MS)
+            continue;
+        signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_TIMEOUT);
+        rk_info(NULL, "stream of %.*s ended: no progress for 10 s", RK_STR_FMT(stream_key(s)));
+        stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
+    }
+    if (++a->sweeps % REFRESH_EVERY == 0)
+        refresh(a);
+}
+
+/* --- the end --- */
+
+static void on_router_closed(void *arg)
+{
+    struct app *a = arg;
+
+    rk_timer_close(&a->sweep, NULL);
+    rk_timer_close(&a->drain, NULL);
+    rk_admin_close(a->admin);
+    rk_info(NULL, "stopped");
+    rk_loop_stop(a->loop);
+}
+
+static void on_server_closed(void *arg)
+{
+    struct app *a = arg;
+
+    router_close(a->router, on_router_closed, a);
+}
+
+static void on_drain(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, drain);
+    size_t it = 0, ended = 0;
+    void *v;
+
+    if (a->closing)
+        return;
+    if (rk_map_count(a->registry.streams) == 0 || rk_mono_ms() >= a->drain_until_ms) {
+        a->closing = true;
+        rk_grpc_server_close(a->server, on_server_closed, a);
+        return;
+    }
+    while (ended < a->drain_step && rk_map_each(a->registry.streams, &it, &v)) {
+        struct stream *s = v;
+
+        s->ending = true;
+        leave(a, s);
+        rk_grpc_finish(s->call, RK_GRPC_UNAVAILABLE, "server is stopping");
+        ended++;
+    }
+}
+
+static void on_stop(void *arg)
+{
+    struct app *a = arg;
+    size_t n = rk_map_count(a->registry.streams);
+    uint64_t spread_ms = (uint64_t)a->cfg->common.drain_ms * 8 / 10 + DRAIN_TICK_MS;
+
+    rk_info(NULL, "stopping: %zu streams to end", n);
+    rk_admin_draining(a->admin);
+    rk_grpc_server_drain(a->server);
+    a->drain_until_ms = rk_mono_ms() + (uint64_t)a->cfg->common.drain_ms;
+    a->drain_step = n / (spread_ms / DRAIN_TICK_MS) + 1;
+    rk_timer_start(&a->drain, DRAIN_TICK_MS, DRAIN_TICK_MS);
+}
+
+static int start(struct app *a, struct rk_err *err)
+{
+    static const struct router_ops router_ops = {
+        on_registered, on_reply_done, on_superseded, deliver, on_router_up,
+    };
+    struct rk_grpc_server_config cfg = { .methods = methods, .count = RK_COUNT(methods), .arg = a };
+    struct rk_addr addr;
+    int r;
+
+    r = rk_addr_parse(rk_str(a->cfg->listen), &addr, err);
+    if (r == 0 && *a->cfg->tls_cert_file)
+        r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x02h2", false,
+                              &a->tls, err);
+    if (r == 0)
+        r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
+    if (r == 0)
+        r = router_new(a->loop, a->cfg->redis, &router_ops, a, &a->router, err);
+    if (r < 0)
+        return r;
+    cfg.tls = a->tls;
+    return rk_grpc_server_new(a->loop, &addr, &cfg, &a->server, err);
+}
+
+int signal_app_run(const struct signal_config *cfg)
+{
+    struct app a = { .cfg = cfg };
+    struct rk_err err;
+
+    if (rk_log_init("signal", cfg->common.instance, cfg->common.log_level, &err) < 0) {
+        (void)fprintf(stderr, "rookery-signal: %s\n", err.msg);
+        return 1;
+    }
+    a.loop = rk_loop_new();
+    registry_init(&a.registry);
+    rk_metrics_register(signal_metrics, SIGNAL_METRICS);
+    if (start(&a, &err) < 0) {
+        rk_error(NULL, "cannot start: %s", err.msg);
+        return 1; /* the process ends: nothing is connected yet */
+    }
+    rk_timer_init(a.loop, &a.sweep, on_sweep);
+    rk_timer_start(&a.sweep, SWEEP_MS, SWEEP_MS);
+    rk_timer_init(a.loop, &a.drain, on_drain);
+    rk_loop_on_stop(a.loop, on_stop, &a);
+    rk_admin_ready(a.admin, "listening", true,
+                   NULL); /* Redis away is no reason to turn agents away */
+    rk_log_ready(rk_grpc_server_address(a.server), rk_admin_address(a.admin));
+    rk_loop_run(a.loop);
+    rk_tls_free(a.tls);
+    rk_loop_free(a.loop);
+    registry_done(&a.registry);
+    return 0;
+}
