@@ -1,0 +1,44 @@
+#pragma once
+
+/* Who changes an account over REST, and the small things its rules share. Worker threads only. */
+
+#include <stdbool.h>
+
+#include "libcommon/account/store.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/err.h"
+
+/* Borrowed strings; the caller's permission has been checked already. */
+struct rk_actor {
+    const char *account_id;
+    const char *user_id;
+    bool is_service_user;
+    bool is_admin;              /* admin or owner */
+    const char *default_domain; /* the server's dns_domain */
+};
+
+/* More than the names of one request can fill, even escaped. */
+#define RK_META_MAX ((size_t)16 << 20)
+
+/* Starts over and writes {"key":"value",...} of pairs of C strings, ended by NULL; the answer
+ * points into *b. */
+struct rk_str rk_event_meta(struct rk_buf *b, ...) __attribute__((sentinel));
+
+/* Domain of the peers' names, as a C string inside *out (cleared first). */
+int rk_actor_domain(struct rk_change *ch,
+                    const struct rk_actor *actor,
+                    struct rk_buf *out,
+                    struct rk_err *err) RK_CHECKED;
+
+/* Tells the caller of a committed change whom to tell. */
+void rk_bell_set(struct rk_bell *bell, const char *account_id, uint64_t serial);
+
+/*
+ * Groups that a setup key (or user) may give to its peers: each must exist in the account and not
+ * be All. RK_INVALID "invalid auto groups: ...".
+ */
+int rk_auto_groups_check(struct rk_change *ch,
+                         const struct rk_actor *actor,
+                         const struct rk_str *groups,
+                         size_t n,
+                         struct rk_err *err) RK_CHECKED;
