@@ -138,15 +138,15 @@ func TestFleet500JoinAtOnce(t *testing.T) {
 
 func fleetMatches(t *testing.T, s *harness.Space, members []*member) {
 	t.Helper()
-	keys := map[string]string{}
+	made := map[string]harness.Made{}
 	for _, m := range members {
-		keys[m.fqdn] = m.bare.PublicKey()
+		made[m.fqdn] = harness.Made{Key: m.bare.PublicKey(), V6: m.v6}
 	}
-	expected := s.ReadAccount(t, keys)
+	expected := s.ReadAccount(t, made)
 	ids := expected.IDs()
 	for i, m := range members {
 		var seen *proto.NetworkMap
-		want := expected.Lines(ids[m.fqdn], m.v6)
+		want := expected.Lines(ids[m.fqdn])
 		err := harness.Within(30*time.Second, func() error {
 			now, err := m.state()
 			switch {

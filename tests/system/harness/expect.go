@@ -16,13 +16,19 @@ type Expected struct {
 	peers    map[string]api.PeerBatch // by id
 	members  map[string][]string      // group id → peer ids
 	policies []*api.Policy
-	keys     map[string]string // full name → WireGuard key, for the peers that the test made
+	made     map[string]Made // by full name
 }
 
-// ReadAccount reads the account; keys tells the WireGuard keys by full name, which REST does not show.
-func (r *REST) ReadAccount(t testing.TB, keys map[string]string) *Expected {
+// Made is what REST does not show of a peer that the test made.
+type Made struct {
+	Key string // WireGuard public key
+	V6  bool   // the agent handles IPv6
+}
+
+// ReadAccount reads the account; `made` describes the test's peers by full name.
+func (r *REST) ReadAccount(t testing.TB, made map[string]Made) *Expected {
 	t.Helper()
-	e := &Expected{map[string]api.PeerBatch{}, map[string][]string{}, nil, keys}
+	e := &Expected{map[string]api.PeerBatch{}, map[string][]string{}, nil, made}
 	var peers []api.PeerBatch
 	var groups []api.Group
 	r.Want(t, 200, "GET", "/api/peers", nil, &peers)
@@ -75,8 +81,9 @@ func ports(rule *api.PolicyRule) []string {
 	return out
 }
 
-// Lines is the map of one peer, a sorted list of what it holds; v6 tells whether the receiver handles IPv6.
-func (e *Expected) Lines(id string, v6 bool) []string {
+// Lines is the map of one peer, a sorted list of what it holds.
+func (e *Expected) Lines(id string) []string {
+	v6 := e.made[e.peers[id].DnsLabel].V6
 	set := map[string]bool{}
 	visible := map[string]bool{id: true}
 	addresses := func(p api.PeerBatch) []string {
@@ -126,7 +133,7 @@ func (e *Expected) Lines(id string, v6 bool) []string {
 	for other := range visible {
 		p := e.peers[other]
 		set[fmt.Sprintf("dns %s A %s", p.DnsLabel, p.Ip)] = true
-		if v6 && p.Ipv6 != nil {
+		if v6 && p.Ipv6 != nil && e.made[p.DnsLabel].V6 {
 			set[fmt.Sprintf("dns %s AAAA %s", p.DnsLabel, *p.Ipv6)] = true
 		}
 		if other == id {
@@ -136,7 +143,7 @@ func (e *Expected) Lines(id string, v6 bool) []string {
 		if v6 && p.Ipv6 != nil {
 			ips += "," + *p.Ipv6 + "/128"
 		}
-		set[fmt.Sprintf("peer %s %s %s %s", e.keys[p.DnsLabel], p.DnsLabel, p.Version, ips)] = true
+		set[fmt.Sprintf("peer %s %s %s %s", e.made[p.DnsLabel].Key, p.DnsLabel, p.Version, ips)] = true
 	}
 	return sorted(set)
 }
