@@ -1,0 +1,401 @@
+/*
+ * gRPC server: a listener, and for each connection the preface check, the HTTP/2 session with its
+ * calls, keepalive and the orderly end.
+ */
+
+#include "libcommon/grpc/server.h"
+
+#include <string.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/base/list.h"
+#include "libcommon/grpc/call_int.h"
+#include "libcommon/net/conn.h"
+
+#define PREFACE_LIMIT_MS 10000
+#define KEEPALIVE_MS 30000
+#define KEEPALIVE_ANSWER_MS 15000
+#define IDLE_MS (5 * 60 * 1000) /* without a stream */
+#define FLUSH_LIMIT_MS 5000
+#define MAX_CONNECTIONS 65536
+
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+#define PREFACE_LEN (sizeof(preface) - 1)
+
+enum alive {
+    ALIVE_PREFACE, /* waiting for the client's preface */
+    ALIVE_QUIET,   /* next look after KEEPALIVE_MS */
+    ALIVE_PINGED,  /* any frame counts as the answer */
+};
+
+struct server_conn {
+    struct rk_list node;
+    struct rk_grpc_server *server;
+    struct rk_conn *conn;
+    struct rk_grpc_link link;
+    struct rk_timer timer;
+    struct rk_task flush;
+    uint64_t frames_seen;
+    uint64_t busy_ms; /* rk_mono_ms when a stream was last seen */
+    enum alive alive;
+    unsigned preface_n;
+    unsigned handles; /* conn, timer, flush */
+    bool flush_pending;
+    bool broken;
+};
+
+struct rk_grpc_server {
+    struct rk_loop *loop;
+    struct rk_listener *listener;
+    struct rk_grpc_core core;
+    struct rk_list conns;
+    size_t count;
+    size_t max;
+    bool draining;
+    bool closing;
+    struct rk_task closed_task;
+    void (*on_closed)(void *arg);
+    void *on_closed_arg;
+    char address[RK_ADDR_LEN];
+};
+
+static void server_closed(struct rk_task *t)
+{
+    struct rk_grpc_server *s = rk_container_of(t, struct rk_grpc_server, closed_task);
+
+    rk_grpc_core_done(&s->core);
+    if (s->on_closed)
+        s->on_closed(s->on_closed_arg);
+    free(s);
+}
+
+static void maybe_closed(struct rk_grpc_server *s)
+{
+    if (s->closing && s->count == 0)
+        rk_loop_defer(s->loop, &s->closed_task);
+}
+
+/* --- end of a connection --- */
+
+static void release(struct server_conn *sc)
+{
+    struct rk_grpc_server *s = sc->server;
+
+    if (--sc->handles > 0)
+        return;
+    rk_list_remove(&sc->node);
+    s->count--;
+    free(sc);
+    maybe_closed(s);
+}
+
+static void on_timer_closed(struct rk_timer *t)
+{
+    release(rk_container_of(t, struct server_conn, timer));
+}
+
+static void conn_closed(struct rk_conn *c, const char *why, void *arg)
+{
+    struct server_conn *sc = arg;
+
+    (void)c;
+    (void)why;
+    sc->conn = NULL;
+    sc->broken = true;
+    if (sc->link.h2)
+        rk_grpc_link_done(&sc->link);
+    sc->handles = sc->flush_pending ? 3 : 2;
+    rk_timer_close(&sc->timer, on_timer_closed);
+    release(sc);
+}
+
+/* What is queued (a GOAWAY, the last answers) still leaves. */
+static void end_conn(struct server_conn *sc, const char *why)
+{
+    struct rk_err err;
+
+    if (sc->broken)
+        return;
+    sc->broken = true;
+    if (sc->link.h2)
+        (void)rk_h2_flush(sc->link.h2, &err);
+    rk_conn_close_flush(sc->conn, why, FLUSH_LIMIT_MS);
+}
+
+/* --- output --- */
+
+static void pump(struct server_conn *sc)
+{
+    struct rk_err err = { 0 };
+
+    if (sc->broken || !sc->link.h2)
+        return;
+    if (rk_h2_flush(sc->link.h2, &err) < 0)
+        end_conn(sc, err.msg);
+    else if (rk_h2_done(sc->link.h2) ||
+             (sc->server->draining && rk_list_empty(&sc->link.calls) && sc->alive != ALIVE_PREFACE))
+        end_conn(sc, "finished");
+}
+
+static void run_flush(struct rk_task *t)
+{
+    struct server_conn *sc = rk_container_of(t, struct server_conn, flush);
+
+    sc->flush_pending = false;
+    if (sc->conn)
+        pump(sc);
+    else
+        release(sc);
+}
+
+static void io_want_flush(void *io)
+{
+    struct server_conn *sc = io;
+
+    if (sc->flush_pending || !sc->conn)
+        return;
+    sc->flush_pending = true;
+    rk_loop_defer(sc->server->loop, &sc->flush);
+}
+
+static void io_write(void *io, const void *p, size_t n)
+{
+    struct server_conn *sc = io;
+
+    if (sc->conn)
+        rk_conn_write(sc->conn, p, n);
+}
+
+static size_t io_queued(void *io)
+{
+    struct server_conn *sc = io;
+
+    return sc->conn ? rk_conn_queued(sc->conn) : 0;
+}
+
+static void conn_drain(struct rk_conn *c, void *arg)
+{
+    (void)c;
+    pump(arg);
+}
+
+/* --- time --- */
+
+static void on_timer(struct rk_timer *t)
+{
+    struct server_conn *sc = rk_container_of(t, struct server_conn, timer);
+    uint64_t frames, now = rk_mono_ms();
+
+    if (sc->broken)
+        return;
+    if (sc->alive == ALIVE_PREFACE) {
+        rk_conn_close(sc->conn, "no HTTP/2 preface");
+        return;
+    }
+    frames = rk_h2_frames_in(sc->link.h2);
+    if (!rk_list_empty(&sc->link.calls))
+        sc->busy_ms = now;
+    if (now - sc->busy_ms >= IDLE_MS) {
+        rk_h2_terminate(sc->link.h2, NGHTTP2_NO_ERROR);
+        end_conn(sc, "idle");
+        return;
+    }
+    if (frames != sc->frames_seen) {
+        sc->frames_seen = frames;
+        sc->alive = ALIVE_QUIET;
+        rk_timer_start(t, KEEPALIVE_MS, 0);
+    } else if (sc->alive == ALIVE_QUIET) {
+        sc->alive = ALIVE_PINGED;
+        rk_h2_ping(sc->link.h2);
+        rk_timer_start(t, KEEPALIVE_ANSWER_MS, 0);
+    } else {
+        rk_conn_close(sc->conn, "PING not answered");
+    }
+}
+
+/* --- input --- */
+
+/* Something else than HTTP/2 speaks: a browser or a probe gets an answer it understands. */
+static void refuse_http1(struct server_conn *sc, const uint8_t *p, size_t n)
+{
+    static const char get[] =
+        "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\nContent-Type: text/plain\r\n"
+        "Content-Length: 29\r\nConnection: close\r\n\r\nThis is a gRPC server (h2c).\n";
+    static const char post[] = "HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Length: 0\r\n"
+                               "Connection: close\r\n\r\n";
+    uint8_t first = sc->preface_n > 0 ? (uint8_t)preface[0] : p[0];
+    uint8_t second = sc->preface_n > 0 ? p[0] : (n > 1 ? p[1] : 0);
+
+    sc->broken = true;
+    if (first == 'P' && second == 'O') {
+        rk_conn_write(sc->conn, post, sizeof(post) - 1);
+    } else if (first >= 'A' && first <= 'Z' && sc->preface_n <= 1) {
+        rk_conn_write(sc->conn, get, sizeof(get) - 1);
+    } else {
+        rk_conn_close(sc->conn, "not HTTP/2");
+        return;
+    }
+    rk_conn_close_flush(sc->conn, "not HTTP/2", FLUSH_LIMIT_MS);
+}
+
+/* False: refused. The session sees the preface too, so the bytes are only looked at here. */
+static bool check_preface(struct server_conn *sc, const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && sc->preface_n < PREFACE_LEN && p[i] == (uint8_t)preface[sc->preface_n]) {
+        i++;
+        sc->preface_n++;
+    }
+    if (sc->preface_n == PREFACE_LEN) {
+        sc->alive = ALIVE_QUIET;
+        sc->busy_ms = rk_mono_ms();
+        rk_timer_start(&sc->timer, KEEPALIVE_MS, 0);
+        return true;
+    }
+    if (i == n)
+        return true;
+    refuse_http1(sc, p + i, n - i);
+    return false;
+}
+
+static void conn_read(struct rk_conn *c, const uint8_t *p, size_t n, void *arg)
+{
+    struct server_conn *sc = arg;
+    struct rk_err err = { 0 };
+
+    (void)c;
+    if (sc->broken || (sc->preface_n < PREFACE_LEN && !check_preface(sc, p, n)))
+        return;
+    if (rk_h2_feed(sc->link.h2, p, n, &err) < 0)
+        end_conn(sc, err.msg);
+}
+
+static void conn_open(struct rk_conn *c, void *arg)
+{
+    struct server_conn *sc = arg;
+
+    sc->link.sa = rk_conn_peer(c);
+    sc->link.remote = rk_conn_remote(c);
+    sc->link.write = io_write;
+    sc->link.queued = io_queued;
+    sc->link.want_flush = io_want_flush;
+    sc->link.io = sc;
+    rk_grpc_link_init(&sc->link, &sc->server->core);
+    rk_timer_start(&sc->timer, PREFACE_LIMIT_MS, 0);
+    if (sc->server->draining)
+        rk_h2_goaway(sc->link.h2);
+    io_want_flush(sc);
+}
+
+static const struct rk_conn_ops conn_ops = {
+    .on_open = conn_open,
+    .on_read = conn_read,
+    .on_drain = conn_drain,
+    .on_closed = conn_closed,
+};
+
+static void on_accept(struct rk_conn *c, void *arg)
+{
+    struct rk_grpc_server *s = arg;
+    struct server_conn *sc = rk_new(struct server_conn);
+
+    sc->server = s;
+    sc->conn = c;
+    sc->flush.run = run_flush;
+    rk_list_init(&sc->flush.node);
+    rk_list_init(&sc->link.calls);
+    rk_timer_init(s->loop, &sc->timer, on_timer);
+    rk_list_append(&s->conns, &sc->node);
+    s->count++;
+    rk_conn_start(c, &conn_ops, sc);
+    if (s->count > s->max) {
+        sc->broken = true;
+        rk_conn_close(c, "too many connections");
+    }
+}
+
+/* --- server --- */
+
+int rk_grpc_server_new(struct rk_loop *l,
+                       const struct rk_addr *listen,
+                       const struct rk_grpc_server_config *cfg,
+                       struct rk_grpc_server **out,
+                       struct rk_err *err)
+{
+    struct rk_grpc_server *s = rk_new(struct rk_grpc_server);
+    int r;
+
+    s->loop = l;
+    s->max = cfg->max_connections ? cfg->max_connections : MAX_CONNECTIONS;
+    s->closed_task.run = server_closed;
+    rk_list_init(&s->closed_task.node);
+    rk_list_init(&s->conns);
+    rk_grpc_core_init(&s->core, l, cfg->methods, cfg->count, cfg->arg);
+    s->core.trusted_proxies = cfg->trusted_proxies;
+    r = rk_listener_new(l, listen, cfg->tls, on_accept, s, &s->listener, err);
+    if (r < 0) {
+        rk_grpc_core_done(&s->core);
+        free(s);
+        return r;
+    }
+    snprintf(s->address, sizeof(s->address), "%s", rk_listener_address(s->listener));
+    *out = s;
+    return 0;
+}
+
+const char *rk_grpc_server_address(const struct rk_grpc_server *s)
+{
+    return s->address;
+}
+
+size_t rk_grpc_server_connections(const struct rk_grpc_server *s)
+{
+    return s->count;
+}
+
+static void stop_listening(struct rk_grpc_server *s)
+{
+    rk_listener_close(s->listener);
+    s->listener = NULL;
+}
+
+void rk_grpc_server_drain(struct rk_grpc_server *s)
+{
+    struct rk_list *n, *tmp;
+
+    if (s->draining)
+        return;
+    s->draining = true;
+    stop_listening(s);
+    rk_list_each(&s->conns, n, tmp)
+    {
+        struct server_conn *sc = rk_list_entry(n, struct server_conn, node);
+
+        if (sc->link.h2 && !sc->broken) {
+            rk_h2_goaway(sc->link.h2);
+            io_want_flush(sc);
+        }
+    }
+}
+
+void rk_grpc_server_close(struct rk_grpc_server *s, void (*on_closed)(void *arg), void *arg)
+{
+    struct rk_list *n, *tmp;
+
+    s->closing = true;
+    s->draining = true;
+    s->on_closed = on_closed;
+    s->on_closed_arg = arg;
+    stop_listening(s);
+    rk_list_each(&s->conns, n, tmp)
+    {
+        struct server_conn *sc = rk_list_entry(n, struct server_conn, node);
+
+        sc->broken = true;
+        if (sc->conn)
+            rk_conn_close(sc->conn, "server closes");
+    }
+    maybe_closed(s);
+}

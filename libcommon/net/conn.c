@@ -1,0 +1,612 @@
+/*
+ * TCP or TLS connection.
+ *
+ * Nothing is held for an idle connection: reads go through one buffer a thread, OpenSSL reads from
+ * that buffer and writes into the output queue through a BIO of our own, and the output queue's
+ * memory goes when it has left. Output: `out` gathers what the owner writes; a deferred task moves
+ * it to the kernel once a turn; what the kernel does not take at once waits in one uv_write while
+ * `out` gathers on.
+ */
+
+#include "libcommon/net/conn.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/net/conn_int.h"
+#include "libcommon/net/tls_int.h"
+
+#define READ_BUFFER (64 * 1024)
+#define OPEN_LIMIT_MS 10000       /* TCP connect (client) and TLS handshake */
+#define TCP_USER_TIMEOUT_MS 20000 /* unacknowledged data: the path is dead */
+
+enum conn_state {
+    CONN_NEW,
+    CONN_CONNECTING,
+    CONN_HANDSHAKE,
+    CONN_OPEN,
+    CONN_FLUSHING, /* close_flush: output leaves, input is thrown away */
+    CONN_CLOSED,
+};
+
+struct rk_conn {
+    uv_tcp_t tcp;
+    struct rk_timer timer; /* opening, or flushing */
+    struct rk_task flush;
+    struct rk_loop *loop;
+    const struct rk_conn_ops *ops;
+    void *arg;
+    SSL *ssl;            /* NULL: cleartext */
+    struct rk_buf out;   /* what goes to the kernel next (TLS: ciphertext) */
+    struct rk_buf plain; /* TLS only: not yet encrypted */
+    struct write *writing;
+    const uint8_t *in; /* TLS: the chunk just read; NULL outside on_read */
+    size_t in_n;
+    uint64_t progress_ms;
+    char *why;
+    enum conn_state state;
+    unsigned handles;
+    bool flush_pending;
+    bool paused;
+    bool server;
+    bool shut; /* uv_shutdown sent */
+    struct sockaddr_in6 peer;
+    char remote[RK_ADDR_LEN];
+};
+
+/* Bytes the kernel did not take at once. */
+struct write {
+    uv_write_t req;
+    struct rk_conn *c;
+    uint8_t *p;
+    size_t n;
+};
+
+static _Thread_local uint8_t *read_buffer;  /* from the socket */
+static _Thread_local uint8_t *clear_buffer; /* decrypted */
+
+static void conn_flush(struct rk_conn *c);
+static void schedule_flush(struct rk_conn *c);
+static void opened(struct rk_conn *c);
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf);
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
+
+/* --- OpenSSL's view of the socket --- */
+
+static int bio_read(BIO *b, char *out, size_t n, size_t *got)
+{
+    struct rk_conn *c = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+    if (c->in_n == 0) {
+        BIO_set_retry_read(b);
+        *got = 0;
+        return 0;
+    }
+    if (n > c->in_n)
+        n = c->in_n;
+    memcpy(out, c->in, n);
+    c->in += n;
+    c->in_n -= n;
+    *got = n;
+    return 1;
+}
+
+static int bio_write(BIO *b, const char *p, size_t n, size_t *done)
+{
+    struct rk_conn *c = BIO_get_data(b);
+
+    BIO_clear_retry_flags(b);
+    rk_buf_put(&c->out, p, n);
+    *done = n;
+    return 1;
+}
+
+static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
+{
+    (void)b;
+    (void)num;
+    (void)ptr;
+    return cmd == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *method;
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rk_conn");
+    if (!method)
+        abort();
+    BIO_meth_set_read_ex(method, bio_read);
+    BIO_meth_set_write_ex(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+static void attach_tls(struct rk_conn *c, struct rk_tls *tls, bool server)
+{
+    BIO *b;
+
+    pthread_once(&method_once, make_method);
+    c->ssl = SSL_new(rk_tls_ctx(tls));
+    b = BIO_new(method);
+    if (!c->ssl || !b)
+        abort(); /* memory is out */
+    BIO_set_data(b, c);
+    BIO_set_init(b, 1);
+    SSL_set_bio(c->ssl, b, b);
+    if (server)
+        SSL_set_accept_state(c->ssl);
+    else
+        SSL_set_connect_state(c->ssl);
+}
+
+/* --- closing --- */
+
+static void on_handle_closed(struct rk_conn *c)
+{
+    if (--c->handles > 0)
+        return;
+    if (c->ops)
+        c->ops->on_closed(c, c->why, c->arg);
+    SSL_free(c->ssl);
+    free(c->why);
+    free(c);
+}
+
+static void on_tcp_closed(uv_handle_t *h)
+{
+    on_handle_closed(h->data);
+}
+
+static void on_timer_closed(struct rk_timer *t)
+{
+    on_handle_closed(rk_container_of(t, struct rk_conn, timer));
+}
+
+/* The handles close on a later turn, after the deferred flush (if any) has run and found nothing to
+ * do. */
+static void run_flush(struct rk_task *t)
+{
+    struct rk_conn *c = rk_container_of(t, struct rk_conn, flush);
+
+    c->flush_pending = false;
+    if (c->state == CONN_CLOSED)
+        on_handle_closed(c);
+    else
+        conn_flush(c);
+}
+
+void rk_conn_close(struct rk_conn *c, const char *why)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    c->state = CONN_CLOSED;
+    if (!c->why)
+        c->why = rk_strdup(why);
+    rk_buf_done(&c->out);
+    rk_buf_done(&c->plain);
+    c->handles = c->flush_pending ? 3 : 2;
+    uv_close((uv_handle_t *)&c->tcp, on_tcp_closed);
+    rk_timer_close(&c->timer, on_timer_closed);
+}
+
+void rk_conn_discard(struct rk_conn *c)
+{
+    c->ops = NULL;
+    rk_conn_close(c, "discarded");
+}
+
+static void on_timer(struct rk_timer *t)
+{
+    struct rk_conn *c = rk_container_of(t, struct rk_conn, timer);
+
+    rk_conn_close(c,
+                  c->state == CONN_FLUSHING ? "output did not leave in time" : "not open in time");
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    (void)status;
+    free(req);
+}
+
+/* Output has left; now the peer is told, and given its time to hang up (closing with unread input
+ * would reset the connection and could destroy what was just sent). */
+static void finish_flushing(struct rk_conn *c)
+{
+    uv_shutdown_t *req;
+
+    if (c->shut)
+        return;
+    c->shut = true;
+    req = rk_new(uv_shutdown_t);
+    if (uv_shutdown(req, (uv_stream_t *)&c->tcp, on_shutdown) < 0) {
+        free(req);
+        rk_conn_close(c, c->why);
+    }
+}
+
+void rk_conn_close_flush(struct rk_conn *c, const char *why, uint64_t limit_ms)
+{
+    if (c->state == CONN_CLOSED || c->state == CONN_FLUSHING)
+        return;
+    if (c->state != CONN_OPEN) {
+        rk_conn_close(c, why);
+        return;
+    }
+    c->why = rk_strdup(why);
+    c->state = CONN_FLUSHING;
+    rk_timer_start(&c->timer, limit_ms, 0);
+    rk_conn_pause(c, false);
+    schedule_flush(c);
+}
+
+/* --- output --- */
+
+static void schedule_flush(struct rk_conn *c)
+{
+    if (c->flush_pending || c->state == CONN_CLOSED)
+        return;
+    c->flush_pending = true;
+    rk_loop_defer(c->loop, &c->flush);
+}
+
+static void drained(struct rk_conn *c)
+{
+    c->progress_ms = rk_mono_ms();
+    if (c->state == CONN_FLUSHING)
+        finish_flushing(c);
+    else if (c->state == CONN_OPEN && c->ops->on_drain)
+        c->ops->on_drain(c, c->arg);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct write *w = rk_container_of(req, struct write, req);
+    struct rk_conn *c = w->c;
+
+    free(w->p);
+    free(w);
+    c->writing = NULL;
+    if (c->state == CONN_CLOSED)
+        return;
+    if (status < 0) {
+        rk_conn_close(c, uv_strerror(status));
+        return;
+    }
+    c->progress_ms = rk_mono_ms();
+    if (c->out.n > 0 || c->plain.n > 0)
+        conn_flush(c);
+    else
+        drained(c);
+}
+
+static int encrypt(struct rk_conn *c)
+{
+    size_t done = 0, n = 0;
+
+    while (done < c->plain.n) {
+        if (SSL_write_ex(c->ssl, c->plain.p + done, c->plain.n - done, &n) != 1)
+            return -1; /* our BIO takes everything, so this is fatal */
+        done += n;
+    }
+    rk_buf_done(&c->plain);
+    rk_buf_init(&c->plain, SIZE_MAX);
+    return 0;
+}
+
+static void conn_flush(struct rk_conn *c)
+{
+    struct write *w;
+    uv_buf_t b;
+    size_t sent = 0;
+    int r;
+
+    if (c->writing || c->state == CONN_CLOSED || c->state < CONN_HANDSHAKE)
+        return;
+    if (c->state == CONN_HANDSHAKE && !c->ssl) {
+        opened(c);
+        return;
+    }
+    if (c->plain.n > 0 && c->state >= CONN_OPEN && encrypt(c) < 0) {
+        ERR_clear_error();
+        rk_conn_close(c, "TLS write failed");
+        return;
+    }
+    if (c->out.n == 0) {
+        if (c->state == CONN_FLUSHING)
+            finish_flushing(c);
+        return;
+    }
+    b = uv_buf_init((char *)c->out.p, (unsigned)c->out.n);
+    r = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
+    if (r < 0 && r != UV_EAGAIN) {
+        rk_conn_close(c, uv_strerror(r));
+        return;
+    }
+    if (r > 0) {
+        sent = (size_t)r;
+        c->progress_ms = rk_mono_ms();
+    }
+    if (sent == c->out.n) {
+        rk_buf_done(&c->out);
+        rk_buf_init(&c->out, SIZE_MAX);
+        drained(c);
+        return;
+    }
+    w = rk_new(struct write);
+    w->c = c;
+    w->p = c->out.p;
+    w->n = c->out.n - sent;
+    b = uv_buf_init((char *)w->p + sent, (unsigned)w->n);
+    rk_buf_init(&c->out, SIZE_MAX);
+    r = uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written);
+    if (r < 0) {
+        free(w->p);
+        free(w);
+        rk_conn_close(c, uv_strerror(r));
+        return;
+    }
+    c->writing = w;
+}
+
+void rk_conn_write(struct rk_conn *c, const void *p, size_t n)
+{
+    if (c->state == CONN_CLOSED || c->state == CONN_FLUSHING || n == 0)
+        return;
+    if (c->ssl) {
+        rk_buf_put(&c->plain, p, n);
+    } else {
+        rk_buf_put(&c->out, p, n);
+    }
+    schedule_flush(c);
+}
+
+size_t rk_conn_queued(const struct rk_conn *c)
+{
+    return c->out.n + c->plain.n + (c->writing ? c->writing->n : 0);
+}
+
+uint64_t rk_conn_last_progress_ms(const struct rk_conn *c)
+{
+    return rk_conn_queued(c) == 0 ? rk_mono_ms() : c->progress_ms;
+}
+
+/* --- input --- */
+
+static void opened(struct rk_conn *c)
+{
+    rk_timer_stop(&c->timer);
+    c->state = CONN_OPEN;
+    if (!c->ssl)
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    c->ops->on_open(c, c->arg);
+}
+
+static void handshake(struct rk_conn *c)
+{
+    struct rk_err err = { 0 };
+    int r = SSL_do_handshake(c->ssl);
+
+    schedule_flush(c); /* also an alert */
+    if (r == 1) {
+        if (rk_tls_alpn_ok(c->ssl))
+            opened(c);
+        else
+            rk_conn_close(c, "no common protocol (ALPN)");
+        return;
+    }
+    if (SSL_get_error(c->ssl, r) == SSL_ERROR_WANT_READ)
+        return;
+    rk_tls_fail(&err, RK_INVALID, "TLS handshake");
+    conn_flush(c); /* the alert, as far as the kernel takes it now */
+    rk_conn_close(c, err.msg);
+}
+
+static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
+{
+    struct rk_err err = { 0 };
+    size_t got;
+    int r;
+
+    c->in = p;
+    c->in_n = n;
+    if (c->state == CONN_HANDSHAKE)
+        handshake(c);
+    while (c->state == CONN_OPEN) {
+        r = SSL_read_ex(c->ssl, clear_buffer, READ_BUFFER, &got);
+        if (r == 1) {
+            c->ops->on_read(c, clear_buffer, got, c->arg);
+            continue;
+        }
+        r = SSL_get_error(c->ssl, r);
+        if (r == SSL_ERROR_WANT_READ)
+            break;
+        if (r == SSL_ERROR_ZERO_RETURN) {
+            rk_conn_close(c, "peer hung up");
+        } else {
+            rk_tls_fail(&err, RK_INVALID, "TLS read");
+            rk_conn_close(c, err.msg);
+        }
+    }
+    c->in = NULL;
+    c->in_n = 0;
+    if (c->state != CONN_CLOSED && c->out.n > 0)
+        schedule_flush(c); /* key updates and the like */
+}
+
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+    (void)h;
+    (void)hint;
+    if (!read_buffer) {
+        read_buffer = rk_alloc(READ_BUFFER);
+        clear_buffer = rk_alloc(READ_BUFFER);
+    }
+    *buf = uv_buf_init((char *)read_buffer, READ_BUFFER);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct rk_conn *c = stream->data;
+
+    if (nread == 0 || c->state == CONN_CLOSED)
+        return;
+    if (nread < 0) {
+        rk_conn_close(c, nread == UV_EOF ? "peer hung up" : uv_strerror((int)nread));
+        return;
+    }
+    if (c->state == CONN_FLUSHING)
+        return; /* thrown away */
+    if (c->ssl)
+        feed_tls(c, (const uint8_t *)buf->base, (size_t)nread);
+    else
+        c->ops->on_read(c, (const uint8_t *)buf->base, (size_t)nread, c->arg);
+}
+
+void rk_conn_pause(struct rk_conn *c, bool paused)
+{
+    if (c->paused == paused || c->state < CONN_HANDSHAKE || c->state == CONN_CLOSED)
+        return;
+    c->paused = paused;
+    if (paused)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    else
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+/* --- opening --- */
+
+struct rk_conn *rk_conn_new(struct rk_loop *l, struct rk_tls *tls, bool server)
+{
+    struct rk_conn *c = rk_new(struct rk_conn);
+
+    c->loop = l;
+    c->server = server;
+    c->flush.run = run_flush;
+    rk_list_init(&c->flush.node);
+    rk_buf_init(&c->out, SIZE_MAX);
+    rk_buf_init(&c->plain, SIZE_MAX);
+    uv_tcp_init(rk_loop_uv(l), &c->tcp);
+    c->tcp.data = c;
+    rk_timer_init(l, &c->timer, on_timer);
+    if (tls)
+        attach_tls(c, tls, server);
+    return c;
+}
+
+uv_tcp_t *rk_conn_tcp(struct rk_conn *c)
+{
+    return &c->tcp;
+}
+
+static void set_peer(struct rk_conn *c, const struct sockaddr *sa)
+{
+    memcpy(&c->peer, sa,
+           sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    rk_addr_format(sa, c->remote);
+}
+
+bool rk_conn_accepted(struct rk_conn *c)
+{
+    struct sockaddr_storage ss;
+    int len = sizeof(ss);
+
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) < 0)
+        return false;
+    set_peer(c, (const struct sockaddr *)&ss);
+    return true;
+}
+
+/* The socket is connected: options, reading, and the handshake. Never calls back before it returns.
+ */
+static void begin(struct rk_conn *c)
+{
+    unsigned timeout = TCP_USER_TIMEOUT_MS;
+    uv_os_fd_t fd;
+
+    uv_tcp_nodelay(&c->tcp, 1);
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+    c->progress_ms = rk_mono_ms();
+    c->state = CONN_HANDSHAKE;
+    if (!c->ssl) {
+        schedule_flush(c); /* opens on the next turn */
+        return;
+    }
+    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    rk_timer_start(&c->timer, OPEN_LIMIT_MS, 0);
+    if (!c->server)
+        handshake(c);
+}
+
+void rk_conn_start(struct rk_conn *c, const struct rk_conn_ops *ops, void *arg)
+{
+    c->ops = ops;
+    c->arg = arg;
+    begin(c);
+}
+
+static void on_connect(uv_connect_t *req, int status)
+{
+    struct rk_conn *c = req->data;
+
+    free(req);
+    if (c->state == CONN_CLOSED)
+        return;
+    if (status < 0)
+        rk_conn_close(c, uv_strerror(status));
+    else
+        begin(c);
+}
+
+int rk_conn_connect(struct rk_loop *l,
+                    const struct rk_addr *addr,
+                    struct rk_tls *tls,
+                    const char *server_name,
+                    const struct rk_conn_ops *ops,
+                    void *arg,
+                    struct rk_conn **out,
+                    struct rk_err *err)
+{
+    struct rk_conn *c = rk_conn_new(l, tls, false);
+    uv_connect_t *req = rk_new(uv_connect_t);
+    int r;
+
+    if (tls && server_name) {
+        SSL_set_tlsext_host_name(c->ssl, server_name);
+        SSL_set1_host(c->ssl, server_name);
+    }
+    set_peer(c, (const struct sockaddr *)&addr->ss);
+    req->data = c;
+    r = uv_tcp_connect(req, &c->tcp, (const struct sockaddr *)&addr->ss, on_connect);
+    if (r < 0) {
+        free(req);
+        rk_conn_discard(c);
+        return rk_fail(err, RK_UNAVAILABLE, "connect to %s: %s", c->remote, uv_strerror(r));
+    }
+    c->ops = ops;
+    c->arg = arg;
+    c->state = CONN_CONNECTING;
+    rk_timer_start(&c->timer, OPEN_LIMIT_MS, 0);
+    *out = c;
+    return 0;
+}
+
+const struct sockaddr *rk_conn_peer(const struct rk_conn *c)
+{
+    return (const struct sockaddr *)&c->peer;
+}
+
+const char *rk_conn_remote(const struct rk_conn *c)
+{
+    return c->remote;
+}

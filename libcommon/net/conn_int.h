@@ -1,0 +1,13 @@
+#pragma once
+
+/* Between the files of net/: a connection whose socket is not open yet. */
+
+#include "libcommon/net/conn.h"
+
+/* Makes a connection with an initialised, unconnected socket. `tls` may be NULL. */
+struct rk_conn *rk_conn_new(struct rk_loop *l, struct rk_tls *tls, bool server);
+uv_tcp_t *rk_conn_tcp(struct rk_conn *c);
+/* A connection that never got its ops: closed and freed silently. */
+void rk_conn_discard(struct rk_conn *c);
+/* Reads the peer's address from the socket; false when it is gone already. */
+bool rk_conn_accepted(struct rk_conn *c);

@@ -1,0 +1,277 @@
+/*
+ * TLS contexts. What a context needs beyond OpenSSL's own state (the ALPN list) hangs on the
+ * SSL_CTX itself, so a connection that began with an old context may outlive both the reload and
+ * the struct rk_tls.
+ */
+
+#include "libcommon/net/tls.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/err.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/net/tls_int.h"
+#include "libcommon/obs/log.h"
+
+#define RELOAD_CHECK_MS 2000
+
+struct alpn {
+    bool optional;
+    unsigned n;
+    unsigned char list[];
+};
+
+/* What tells that a file is another one than before. */
+struct stamp {
+    struct timespec mtime;
+    ino_t ino;
+    off_t size;
+};
+
+struct rk_tls {
+    SSL_CTX *ctx;
+    bool server;
+    char *cert_file;
+    char *key_file;
+    char *alpn;
+    bool alpn_optional;
+    struct stamp cert_stamp;
+    struct stamp key_stamp;
+    struct rk_timer timer;
+};
+
+static pthread_once_t index_once = PTHREAD_ONCE_INIT;
+static int alpn_index = -1;
+
+static void alpn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+    (void)parent;
+    (void)ad;
+    (void)idx;
+    (void)argl;
+    (void)argp;
+    free(ptr);
+}
+
+static void make_index(void)
+{
+    alpn_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, alpn_free);
+}
+
+static void ctx_free(SSL_CTX *ctx)
+{
+    SSL_CTX_free(ctx);
+}
+RK_DEFINE_AUTO(SSL_CTX, ctx_free)
+
+int rk_tls_fail(struct rk_err *err, int code, const char *what)
+{
+    char text[256] = "no reason given";
+    unsigned long e = ERR_get_error();
+
+    if (e != 0)
+        ERR_error_string_n(e, text, sizeof(text));
+    ERR_clear_error();
+    return rk_fail(err, code, "%s: %s", what, text);
+}
+
+/* Our order decides; an offer without a match is refused with no_application_protocol. */
+static int on_alpn(SSL *ssl,
+                   const unsigned char **out,
+                   unsigned char *out_n,
+                   const unsigned char *in,
+                   unsigned in_n,
+                   void *arg)
+{
+    const struct alpn *a = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), alpn_index);
+    unsigned char *chosen = NULL;
+
+    (void)arg;
+    if (SSL_select_next_proto(&chosen, out_n, a->list, a->n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+bool rk_tls_alpn_ok(SSL *ssl)
+{
+    const struct alpn *a = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), alpn_index);
+    const unsigned char *p = NULL;
+    unsigned n = 0;
+
+    SSL_get0_alpn_selected(ssl, &p, &n);
+    return n > 0 || a->n == 0 || a->optional;
+}
+
+static SSL_CTX *ctx_base(bool server, const char *alpn, bool alpn_optional)
+{
+    SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    size_t n = alpn ? strlen(alpn) : 0;
+    struct alpn *a = rk_zalloc(sizeof(*a) + n + 1);
+
+    if (!ctx)
+        abort(); /* memory is out */
+    pthread_once(&index_once, make_index);
+    a->optional = alpn_optional;
+    a->n = (unsigned)n;
+    if (n > 0)
+        memcpy(a->list, alpn, n);
+    SSL_CTX_set_ex_data(ctx, alpn_index, a);
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    /* Agents never resume; a ticket would be two more records and a cache for nothing. */
+    SSL_CTX_set_num_tickets(ctx, 0);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    return ctx;
+}
+
+static bool stamp_of(const char *file, struct stamp *out)
+{
+    struct stat st;
+
+    if (stat(file, &st) < 0)
+        return false;
+    *out = (struct stamp){ .mtime = st.st_mtim, .ino = st.st_ino, .size = st.st_size };
+    return true;
+}
+
+static bool stamp_eq(const struct stamp *a, const struct stamp *b)
+{
+    return a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
+           a->ino == b->ino && a->size == b->size;
+}
+
+static int server_load(struct rk_tls *t, SSL_CTX **out, struct rk_err *err)
+{
+    rk_auto(ctx_free) SSL_CTX *ctx = ctx_base(true, t->alpn, t->alpn_optional);
+    char what[300];
+
+    ERR_clear_error();
+    snprintf(what, sizeof(what), "certificate %s", t->cert_file);
+    if (SSL_CTX_use_certificate_chain_file(ctx, t->cert_file) != 1)
+        return rk_tls_fail(err, RK_INVALID, what);
+    snprintf(what, sizeof(what), "key %s", t->key_file);
+    if (SSL_CTX_use_PrivateKey_file(ctx, t->key_file, SSL_FILETYPE_PEM) != 1)
+        return rk_tls_fail(err, RK_INVALID, what);
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return rk_tls_fail(err, RK_INVALID, "key and certificate do not belong together");
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    *out = rk_steal(ctx);
+    return 0;
+}
+
+void rk_tls_check_files(struct rk_tls *t)
+{
+    struct stamp cert, key;
+    struct rk_err err = { 0 };
+    SSL_CTX *ctx = NULL;
+
+    if (!stamp_of(t->cert_file, &cert) || !stamp_of(t->key_file, &key))
+        return; /* in the middle of a replacement; looked at again */
+    if (stamp_eq(&cert, &t->cert_stamp) && stamp_eq(&key, &t->key_stamp))
+        return;
+    /* Remembered also when the pair is bad, so that the log has it once a change. */
+    t->cert_stamp = cert;
+    t->key_stamp = key;
+    if (server_load(t, &ctx, &err) < 0) {
+        rk_warn(NULL, "new TLS certificate not taken, the old one stays: %s", err.msg);
+        return;
+    }
+    SSL_CTX_free(t->ctx);
+    t->ctx = ctx;
+    rk_info(NULL, "TLS certificate read again from %s", t->cert_file);
+}
+
+static void on_timer(struct rk_timer *timer)
+{
+    rk_tls_check_files(rk_container_of(timer, struct rk_tls, timer));
+}
+
+static void tls_destroy(struct rk_tls *t)
+{
+    SSL_CTX_free(t->ctx);
+    free(t->cert_file);
+    free(t->key_file);
+    free(t->alpn);
+    free(t);
+}
+
+static void on_timer_closed(struct rk_timer *timer)
+{
+    tls_destroy(rk_container_of(timer, struct rk_tls, timer));
+}
+
+int rk_tls_server_new(struct rk_loop *l,
+                      const char *cert_file,
+                      const char *key_file,
+                      const char *alpn,
+                      bool alpn_optional,
+                      struct rk_tls **out,
+                      struct rk_err *err)
+{
+    struct rk_tls *t = rk_new(struct rk_tls);
+    int r;
+
+    t->server = true;
+    t->cert_file = rk_strdup(cert_file);
+    t->key_file = rk_strdup(key_file);
+    t->alpn = rk_strdup(alpn ? alpn : "");
+    t->alpn_optional = alpn_optional;
+    /* Before the load: a change in between is then seen as one. */
+    (void)stamp_of(cert_file, &t->cert_stamp);
+    (void)stamp_of(key_file, &t->key_stamp);
+    r = server_load(t, &t->ctx, err);
+    if (r < 0) {
+        tls_destroy(t);
+        return r;
+    }
+    rk_timer_init(l, &t->timer, on_timer);
+    uv_unref((uv_handle_t *)&t->timer.uv);
+    rk_timer_start(&t->timer, RELOAD_CHECK_MS, RELOAD_CHECK_MS);
+    *out = t;
+    return 0;
+}
+
+int rk_tls_client_new(struct rk_loop *l,
+                      const char *ca_file,
+                      const char *alpn,
+                      struct rk_tls **out,
+                      struct rk_err *err)
+{
+    rk_auto(ctx_free) SSL_CTX *ctx = ctx_base(false, alpn, false);
+    struct rk_tls *t;
+
+    (void)l;
+    ERR_clear_error();
+    if (ca_file ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL) != 1
+                : SSL_CTX_set_default_verify_paths(ctx) != 1)
+        return rk_tls_fail(err, RK_INVALID, ca_file ? ca_file : "system certificates");
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (alpn && SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn, (unsigned)strlen(alpn)))
+        return rk_tls_fail(err, RK_INVALID, "ALPN list");
+    t = rk_new(struct rk_tls);
+    t->ctx = rk_steal(ctx);
+    *out = t;
+    return 0;
+}
+
+void rk_tls_free(struct rk_tls *t)
+{
+    if (!t)
+        return;
+    if (t->server)
+        rk_timer_close(&t->timer, on_timer_closed);
+    else
+        tls_destroy(t);
+}
+
+SSL_CTX *rk_tls_ctx(struct rk_tls *t)
+{
+    return t->ctx;
+}
