@@ -56,7 +56,7 @@ type Cluster struct {
 	Status
 	script   string
 	dir      string
-	args     []string
+	port     int
 	attached bool
 }
 
@@ -77,8 +77,7 @@ func Up(basePort int) (*Cluster, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	c := &Cluster{script: script, dir: dir, args: []string{
-		"--dir", filepath.Join(dir, "d"), "--base-port", strconv.Itoa(basePort)}}
+	c := &Cluster{script: script, dir: dir, port: basePort}
 	if err := c.up(); err != nil {
 		err = fmt.Errorf("%w\n%s", err, c.Logs(200))
 		c.Down()
@@ -103,7 +102,7 @@ func attach(file string) (*Cluster, error) {
 func (c *Cluster) rookery(limit time.Duration, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.script, append(args, c.args...)...)
+	cmd := exec.CommandContext(ctx, c.script, append(args, "--dir", filepath.Join(c.dir, "d"))...)
 	cmd.Dir = filepath.Dir(c.script)
 	cmd.WaitDelay = time.Second // daemons may hold the pipes open
 	var out, errs bytes.Buffer
@@ -119,7 +118,7 @@ func (c *Cluster) rookery(limit time.Duration, args ...string) ([]byte, error) {
 const upLimit = 10 * time.Minute
 
 func (c *Cluster) up() error {
-	if _, err := c.rookery(upLimit, "up", "--replicas", "2", "--host", Host); err != nil {
+	if _, err := c.rookery(upLimit, "up", "--replicas", "2", "--host", Host, "--base-port", strconv.Itoa(c.port)); err != nil {
 		return err
 	}
 	return c.Refresh()
