@@ -3,7 +3,6 @@
 /* Chunks in a list, newest first; a large request gets a chunk of its own. The bound counts what
  * was asked for. */
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -137,18 +136,18 @@ char *rk_arena_strn(struct rk_arena *a, struct rk_str s)
 
 char *rk_arena_printf(struct rk_arena *a, const char *fmt, ...)
 {
-    va_list ap, again;
-    char *q;
+    char *text = NULL, *q;
+    va_list ap;
     int n;
 
     va_start(ap, fmt);
-    va_copy(again, ap);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    assert(n >= 0);
+    if (n < 0)
+        abort();
     q = rk_arena_alloc(a, (size_t)n + 1);
-    (void)vsnprintf(q, (size_t)n + 1, fmt, again);
-    va_end(again);
+    memcpy(q, text, (size_t)n);
+    free(text);
     return q;
 }
 

@@ -27,7 +27,9 @@ uint16_t rk_cursor_be16(struct rk_cursor *c)
 {
     const uint8_t *p = take(c, 2);
 
-    return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    if (!p)
+        return 0;
+    return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 uint32_t rk_cursor_be32(struct rk_cursor *c)
