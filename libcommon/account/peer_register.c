@@ -1,0 +1,336 @@
+/*
+ * Registration with a setup key. The account's row is locked first, as for every change; then the
+ * key's, so that of two peers that race for its last use one finds it spent.
+ */
+
+#include "libcommon/account/peers.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "libcommon/account/store_int.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/json.h"
+#include "libcommon/crypto/hash.h"
+
+#define ATTEMPTS 10
+#define MAX_EXTRA_LABELS 32
+#define META_MAX_BYTES ((size_t)4 << 20)
+
+static const char key_invalid[] = "couldn't add peer: setup key is invalid";
+
+#define KEY_VALID                                                                                  \
+    " NOT revoked AND (expires_at IS NULL OR now() <= expires_at) AND (usage_limit = 0 OR "        \
+    "used_times < usage_limit)"
+
+static const struct rk_pg_stmt find_key = {
+    "register_find_key", "SELECT account_id FROM setup_key WHERE hash = $1 AND" KEY_VALID
+};
+static const struct rk_pg_stmt spend_key = {
+    "register_spend_key", "UPDATE setup_key SET used_times = used_times + 1, last_used = now() "
+                          "WHERE hash = $1 AND account_id = $2 AND" KEY_VALID
+                          " RETURNING id, name, ephemeral, allow_extra_dns_labels, auto_groups"
+};
+static const struct rk_pg_stmt read_groups = {
+    "register_groups",
+    "SELECT g.id, coalesce(a.settings->'ipv6_enabled_groups' ? g.id, false) "
+    "FROM account_group g JOIN account a ON a.id = g.account_id "
+    "WHERE g.account_id = $1 AND (g.id = ANY($2::text[]) OR g.name = 'All') ORDER BY g.id"
+};
+static const struct rk_pg_stmt read_net = {
+    "register_net", "SELECT host(network(net4)), masklen(net4), host(network(net6)) "
+                    "FROM account WHERE id = $1"
+};
+/* DO NOTHING instead of an error keeps the transaction alive for the next attempt. */
+static const struct rk_pg_stmt add_peer = {
+    "register_add_peer", "INSERT INTO peer (id, account_id, key, ip, ip6, dns_label, "
+                         "extra_dns_labels, name, ssh_key, ephemeral, "
+                         "allow_extra_dns_labels, last_login, meta, meta_hash) "
+                         "VALUES ($1, $2, $3, $4::inet, $5::inet, $6, $7, $8, $9, $10, $11, now(), "
+                         "$12::jsonb || $13::jsonb, $14) "
+                         "ON CONFLICT DO NOTHING RETURNING id"
+};
+static const struct rk_pg_stmt key_taken = { "register_key_taken",
+                                             "SELECT 1 FROM peer WHERE key = $1" };
+static const struct rk_pg_stmt free_ip = {
+    "register_free_ip",
+    "SELECT host(host(network(a.net4))::inet + o) FROM account a, "
+    "generate_series(1, (1::bigint << (32 - masklen(a.net4))) - 3) o WHERE a.id = $1 "
+    "AND NOT EXISTS (SELECT 1 FROM peer p WHERE p.account_id = $1 "
+    "AND p.ip = host(network(a.net4))::inet + o) LIMIT 1"
+};
+static const struct rk_pg_stmt add_member = {
+    "register_add_member", "INSERT INTO group_peer (group_id, peer_id) SELECT g, $1 FROM "
+                           "unnest($2::text[]) g"
+};
+static const struct rk_pg_stmt add_status = {
+    "register_add_status", "INSERT INTO peer_status (peer_id, connection_ip) VALUES ($1, $2)"
+};
+
+struct registering {
+    struct rk_pg *pg;
+    const struct rk_peer_registration *reg;
+    struct rk_change *ch;
+    char hash[45];
+    char key_b64[RK_KEY_B64_LEN + 1];
+    char account_id[RK_XID_LEN + 1];
+    char peer_id[RK_XID_LEN + 1];
+    char label[RK_LABEL_MAX];
+    char labels_text[MAX_EXTRA_LABELS][PEER_EXTRA_LABEL_MAX];
+    struct rk_str labels[MAX_EXTRA_LABELS];
+    struct rk_pg_result *key; /* row of spend_key */
+    struct rk_pg_result *groups;
+    struct rk_str *group_ids;
+    size_t groups_n;
+    bool ephemeral;
+    bool wants_ip6;
+    uint8_t net4[4], net6[16];
+    unsigned net4_bits;
+    bool has_net6;
+    struct rk_buf meta;
+};
+
+static void registering_done(struct registering *g)
+{
+    rk_change_abort(g->ch);
+    rk_pg_result_free(g->key);
+    rk_pg_result_free(g->groups);
+    free(g->group_ids);
+    rk_buf_done(&g->meta);
+}
+RK_DEFINE_AUTO_DONE(struct registering, registering_done)
+
+/* What needs no database: names, labels, metadata. */
+static int check_request(struct registering *g, struct rk_err *err)
+{
+    const struct rk_peer_registration *reg = g->reg;
+    char upper[64];
+    size_t i;
+
+    if (!rk_uuid_valid(rk_str(reg->setup_key)))
+        return rk_fail(err, RK_INVALID, "%s", key_invalid);
+    for (i = 0; i <= RK_UUID_LEN; i++)
+        upper[i] =
+            (char)(reg->setup_key[i] >= 'a' && reg->setup_key[i] <= 'z' ? reg->setup_key[i] - 32
+                                                                        : reg->setup_key[i]);
+    rk_sha256_b64(rk_strn(upper, RK_UUID_LEN), g->hash);
+    rk_key_format(reg->key, g->key_b64);
+    if (!rk_dns_label(rk_str(reg->meta->hostname), g->label))
+        return rk_fail(err, RK_INTERNAL, "registration without a host name");
+    if (reg->dns_labels_n > MAX_EXTRA_LABELS)
+        return rk_fail(err, RK_INTERNAL, "more than %d extra DNS labels", MAX_EXTRA_LABELS);
+    for (i = 0; i < reg->dns_labels_n; i++) {
+        if (!peer_extra_label(reg->dns_labels[i], g->labels_text[i]))
+            return rk_fail(err, RK_INTERNAL, "malformed extra DNS label");
+        g->labels[i] = rk_str(g->labels_text[i]);
+    }
+    peer_meta_json(reg->meta, &g->meta);
+    if (g->meta.overflow)
+        return rk_fail(err, RK_INTERNAL, "peer metadata is too large");
+    return 0;
+}
+
+static int take_key(struct registering *g, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *found = NULL;
+    int r;
+
+    r = rk_pg_run(g->pg, &find_key, &found, err, RK_P_C(g->hash));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(found) == 0 ||
+        !rk_str_copy(rk_pg_str(found, 0, 0), g->account_id, sizeof(g->account_id)))
+        return rk_fail(err, RK_INVALID, "%s", key_invalid);
+    r = rk_change_begin(g->pg, g->account_id, &g->ch, err);
+    if (r == RK_NOT_FOUND)
+        return rk_fail(err, RK_INVALID, "%s", key_invalid);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(g->pg, &spend_key, &g->key, err, RK_P_C(g->hash), RK_P_C(g->account_id));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(g->key) == 0)
+        return rk_fail(err, RK_INVALID, "%s", key_invalid);
+    g->ephemeral = rk_pg_bool(g->key, 0, 2);
+    if (g->reg->dns_labels_n > 0 && !rk_pg_bool(g->key, 0, 3))
+        return rk_fail(err, RK_PRECONDITION,
+                       "couldn't add peer: setup key doesn't allow extra DNS labels");
+    return 0;
+}
+
+static int find_groups(struct registering *g, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *net = NULL;
+    struct rk_str *autos = NULL;
+    size_t autos_n = 0;
+    int i, r;
+
+    rk_pg_array(g->key, 0, 4, &autos, &autos_n);
+    r = rk_pg_run(g->pg, &read_groups, &g->groups, err, RK_P_C(g->account_id),
+                  RK_P_ARRAY(autos, autos_n));
+    free(autos);
+    if (r < 0)
+        return r;
+    g->groups_n = (size_t)rk_pg_rows(g->groups);
+    g->group_ids = rk_new_array(struct rk_str, g->groups_n + 1);
+    for (i = 0; i < rk_pg_rows(g->groups); i++) {
+        g->group_ids[i] = rk_pg_str(g->groups, i, 0);
+        g->wants_ip6 |= rk_pg_bool(g->groups, i, 1);
+    }
+    r = rk_pg_run(g->pg, &read_net, &net, err, RK_P_C(g->account_id));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(net) == 0 || inet_pton(AF_INET, rk_pg_str(net, 0, 0).p, g->net4) != 1)
+        return rk_fail(err, RK_INTERNAL, "account %s has no network", g->account_id);
+    g->net4_bits = (unsigned)rk_pg_int(net, 0, 1);
+    g->has_net6 =
+        !rk_pg_null(net, 0, 2) && inet_pton(AF_INET6, rk_pg_str(net, 0, 2).p, g->net6) == 1;
+    return 0;
+}
+
+/* One attempt. Stores whether the peer stands. */
+static int try_insert(
+    struct registering *g, const uint8_t ip4[4], bool suffixed, bool *out_added, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    const struct rk_peer_registration *reg = g->reg;
+    char ip_text[INET_ADDRSTRLEN], ip6_text[INET6_ADDRSTRLEN] = "", label[RK_LABEL_MAX];
+    uint8_t ip6[16], hash[16];
+    int r;
+
+    inet_ntop(AF_INET, ip4, ip_text, sizeof(ip_text));
+    if (g->wants_ip6 && g->has_net6) {
+        peer_random_ip6(g->net6, ip6);
+        inet_ntop(AF_INET6, ip6, ip6_text, sizeof(ip6_text));
+    }
+    peer_label_for(g->label, suffixed, ip4, label);
+    rk_meta_hash(reg->meta, hash);
+    r = rk_pg_run(g->pg, &add_peer, &res, err, RK_P_C(g->peer_id), RK_P_C(g->account_id),
+                  RK_P_C(g->key_b64), RK_P_C(ip_text), RK_P_C(ip6_text[0] ? ip6_text : NULL),
+                  RK_P_C(label), RK_P_ARRAY(g->labels, reg->dns_labels_n),
+                  RK_P_C(reg->meta->hostname), RK_P_C(reg->ssh_key), RK_P_BOOL(g->ephemeral),
+                  RK_P_STR(rk_pg_str(g->key, 0, 3)), RK_P_C("{\"uiVersion\":\"\"}"),
+                  RK_P_STR(rk_buf_str(&g->meta)), RK_P_BYTEA(rk_strn(hash, sizeof(hash))));
+    if (r < 0)
+        return r;
+    *out_added = rk_pg_rows(res) > 0;
+    return 0;
+}
+
+static int check_key_free(struct registering *g, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(g->pg, &key_taken, &res, err, RK_P_C(g->key_b64));
+
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) > 0)
+        return rk_fail(err, RK_PRECONDITION, "peer has been already registered");
+    return 0;
+}
+
+/* A nearly full network: the first address that nobody has. We hold the account's row, so it stays
+ * free. */
+static int first_free_ip(struct registering *g, uint8_t out[4], struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(g->pg, &free_ip, &res, err, RK_P_C(g->account_id));
+
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0 || inet_pton(AF_INET, rk_pg_str(res, 0, 0).p, out) != 1)
+        return rk_fail(err, RK_INTERNAL, "account %s has no free address", g->account_id);
+    return 0;
+}
+
+static int insert_peer(struct registering *g, struct rk_err *err)
+{
+    bool added = false;
+    uint8_t ip4[4];
+    int attempt, r;
+
+    rk_xid_new(g->peer_id);
+    for (attempt = 0; attempt < ATTEMPTS && peer_random_ip4(g->net4, g->net4_bits, ip4);
+         attempt++) {
+        r = try_insert(g, ip4, attempt > 0 || g->ephemeral, &added, err);
+        if (r < 0 || added)
+            return r;
+        r = check_key_free(g, err);
+        if (r < 0)
+            return r;
+    }
+    r = first_free_ip(g, ip4, err);
+    if (r < 0)
+        return r;
+    r = try_insert(g, ip4, true, &added, err);
+    if (r < 0 || added)
+        return r;
+    return rk_fail(err, RK_INTERNAL, "account %s: no free name for the peer", g->account_id);
+}
+
+static int join_groups(struct registering *g, struct rk_err *err)
+{
+    size_t i;
+    int r;
+
+    r = rk_pg_run(g->pg, &add_member, NULL, err, RK_P_C(g->peer_id),
+                  RK_P_ARRAY(g->group_ids, g->groups_n));
+    if (r < 0)
+        return r;
+    r = rk_pg_run(g->pg, &add_status, NULL, err, RK_P_C(g->peer_id), RK_P_C(g->reg->connection_ip));
+    if (r < 0)
+        return r;
+    r = rk_change_touch(g->ch, RK_OBJ_PEER, g->peer_id, err);
+    for (i = 0; r == 0 && i < g->groups_n; i++)
+        r = rk_change_touch_member(g->ch, g->group_ids[i].p, g->peer_id, err);
+    return r;
+}
+
+static int write_event(struct registering *g, struct rk_err *err)
+{
+    rk_auto(rk_buf_done) struct rk_buf meta;
+    int r;
+
+    rk_buf_init(&meta, 64 * 1024);
+    r = peer_event_meta(g->pg, g->peer_id, "setup_key_name", rk_pg_str(g->key, 0, 1), &meta, err);
+    if (r < 0)
+        return r;
+    return rk_change_event(g->ch, "peer.setupkey.add", rk_pg_str(g->key, 0, 0).p, g->peer_id,
+                           rk_buf_str(&meta), err);
+}
+
+int rk_peer_register(struct rk_pg *pg,
+                     const struct rk_peer_registration *reg,
+                     struct rk_bell *out_bell,
+                     struct rk_err *err)
+{
+    rk_auto(registering_done) struct registering g = { .pg = pg, .reg = reg };
+    struct rk_bell bell = { .serial = 0 };
+    int r;
+
+    rk_buf_init(&g.meta, META_MAX_BYTES);
+    r = check_request(&g, err);
+    if (r < 0)
+        return r;
+    r = take_key(&g, err);
+    if (r < 0)
+        return r;
+    r = find_groups(&g, err);
+    if (r < 0)
+        return r;
+    r = insert_peer(&g, err);
+    if (r < 0)
+        return r;
+    r = join_groups(&g, err);
+    if (r < 0)
+        return r;
+    r = write_event(&g, err);
+    if (r < 0)
+        return r;
+    memcpy(bell.account_id, g.account_id, sizeof(bell.account_id));
+    r = rk_change_commit(&g.ch, &bell.serial, err);
+    if (r < 0)
+        return r;
+    *out_bell = bell;
+    return 0;
+}
