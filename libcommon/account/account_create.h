@@ -1,0 +1,42 @@
+#pragma once
+
+/* How an account comes into being: with its owner, its group All and the default policy, in one
+ * transaction. Worker thread. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+#include "libcommon/base/id.h"
+#include "libcommon/pg/pg.h"
+
+/* Strings are borrowed, valid UTF-8. */
+struct rk_account_setup {
+    const char *domain;
+    const char *email;
+    const char *name;
+    const char *password_hash; /* rk_password_hash */
+    const char *pat_name;      /* with pat_hash: a token of the owner; else NULL */
+    const char *pat_hash;      /* standard base64 of the token's SHA-256 */
+    int64_t pat_expires_us;    /* 0 without a token */
+};
+
+#define RK_USER_ID_MAX 128
+struct rk_account_created {
+    char account_id[RK_XID_LEN + 1];
+    char user_id[RK_USER_ID_MAX]; /* encoded subject */
+};
+
+/* The first account. RK_PRECONDITION "setup already completed" when there is one, also for the
+ * loser of a race. */
+int rk_account_setup(struct rk_pg *pg,
+                     const struct rk_account_setup *in,
+                     struct rk_account_created *out,
+                     struct rk_err *err) RK_CHECKED;
+int rk_account_any(struct rk_pg *pg, bool *out_any, struct rk_err *err) RK_CHECKED;
+
+/*
+ * The subject of a user: unpadded URL-safe base64 of a protobuf message with the user id (1) and
+ * the connector id (2); "local" for users of the embedded provider. False when it does not fit.
+ */
+bool rk_subject_encode(const char *user_id, const char *connector_id, char out[RK_USER_ID_MAX]);
