@@ -1,0 +1,205 @@
+#include "services/relay/app.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "libcommon/admin/admin.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/conf/addr.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/loop/loop.h"
+#include "libcommon/net/tls.h"
+#include "libcommon/obs/log.h"
+#include "services/relay/core/core.h"
+#include "services/relay/listen.h"
+#include "services/relay/metrics.h"
+
+/* The main thread runs the admin port, signals and certificate reload; the cores run everything
+ * else. */
+struct app {
+    const struct relay_config *cfg;
+    struct rk_loop *loop;
+    struct rk_admin *admin;
+    struct rk_tls *tls;
+    struct rk_timer tls_timer;
+    pthread_mutex_t tls_lock; /* guards tls_ctx; taken once a connection, never on the data path */
+    SSL_CTX *tls_ctx;
+    struct cores *cores;
+    char *instance_url;
+    struct rk_cidrs *trusted;
+    uint32_t loops;
+    _Atomic uint32_t running;
+    struct rk_task drained;
+};
+
+static SSL *tls_new(void *arg)
+{
+    struct app *a = arg;
+    SSL *ssl;
+
+    pthread_mutex_lock(&a->tls_lock);
+    ssl = SSL_new(a->tls_ctx);
+    pthread_mutex_unlock(&a->tls_lock);
+    if (!ssl)
+        abort(); /* out of memory */
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+static void take_ctx(struct app *a)
+{
+    SSL_CTX *now = rk_tls_ctx(a->tls), *old = NULL;
+
+    pthread_mutex_lock(&a->tls_lock);
+    if (now != a->tls_ctx) {
+        SSL_CTX_up_ref(now);
+        old = a->tls_ctx;
+        a->tls_ctx = now;
+    }
+    pthread_mutex_unlock(&a->tls_lock);
+    SSL_CTX_free(old);
+}
+
+static void on_tls_timer(struct rk_timer *t)
+{
+    take_ctx(rk_container_of(t, struct app, tls_timer));
+}
+
+static void on_scrape(void *arg)
+{
+    struct app *a = arg;
+    int64_t sums[COUNT_END];
+
+    cores_counts(a->cores, sums);
+    relay_metrics_set(sums);
+}
+
+static void on_all_drained(struct rk_task *t)
+{
+    struct app *a = rk_container_of(t, struct app, drained);
+
+    rk_info(NULL, "drained");
+    if (a->tls)
+        rk_timer_close(&a->tls_timer, NULL);
+    rk_admin_close(a->admin);
+    rk_loop_stop(a->loop);
+}
+
+/* On a core's thread. */
+static void on_core_drained(void *arg)
+{
+    struct app *a = arg;
+
+    if (atomic_fetch_sub(&a->running, 1) == 1)
+        rk_loop_post(a->loop, &a->drained);
+}
+
+static void on_stop(void *arg)
+{
+    struct app *a = arg;
+
+    rk_info(NULL, "draining");
+    rk_admin_draining(a->admin);
+    cores_drain(a->cores);
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int start_tls(struct app *a, struct rk_err *err)
+{
+    int r;
+
+    if (!a->cfg->tls_cert_file[0])
+        return 0;
+    /* Agents offer no ALPN here; browsers offer http/1.1. */
+    r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x08http/1.1",
+                          true, &a->tls, err);
+    if (r < 0)
+        return r;
+    take_ctx(a);
+    rk_timer_init(a->loop, &a->tls_timer, on_tls_timer);
+    rk_timer_start(&a->tls_timer, 1000, 1000);
+    return 0;
+}
+
+static int start(struct app *a, struct rk_err *err)
+{
+    struct core_config cc = {
+        .instance_url = a->instance_url,
+        .instance_url_n = strlen(a->instance_url),
+        .queue_bytes = (size_t)a->cfg->queue_bytes,
+        .max_connections = a->cfg->max_connections,
+        .drain_ms = (uint64_t)a->cfg->common.drain_ms,
+        .trusted_proxies = a->trusted,
+        .arg = a,
+        .on_drained = on_core_drained,
+    };
+    rk_auto(rk_free) void *memory = rk_new_array(int, a->loops);
+    int *fds = memory;
+    char bound[RK_ADDR_LEN];
+    struct rk_addr addr;
+    int r;
+
+    r = rk_addr_parse(rk_str(a->cfg->listen), &addr, err);
+    if (r == 0)
+        r = start_tls(a, err);
+    if (r == 0)
+        r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
+    if (r == 0)
+        r = listen_open(&addr, a->loops, fds, bound, err);
+    if (r < 0)
+        return r;
+    if (a->tls)
+        cc.tls_new = tls_new;
+    rk_relay_key_init(&cc.key, rk_str(a->cfg->relay_secret));
+    a->running = a->loops;
+    a->cores = cores_start(a->loops, fds, &cc);
+    rk_wipe(&cc.key, sizeof(cc.key));
+    rk_admin_on_scrape(a->admin, on_scrape, a);
+    rk_admin_ready(a->admin, "listening", true, NULL);
+    rk_log_ready(bound, rk_admin_address(a->admin));
+    return 0;
+}
+
+int relay_app_run(const struct relay_config *cfg)
+{
+    struct app a = { .cfg = cfg,
+                     .tls_lock = PTHREAD_MUTEX_INITIALIZER,
+                     .drained.run = on_all_drained };
+    struct rk_err err = { 0 };
+
+    if (rk_log_init("relay", cfg->common.instance, cfg->common.log_level, &err) < 0) {
+        (void)fprintf(stderr, "rookery-relay: %s\n", err.msg);
+        return 1;
+    }
+    raise_file_limit();
+    relay_metrics_register();
+    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    a.instance_url = relay_instance_url(cfg, &err);
+    a.trusted = cfg->trusted_proxies[0] ? rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err) : NULL;
+    a.loop = rk_loop_new();
+    if (!a.instance_url || start(&a, &err) < 0) {
+        rk_error(NULL, "cannot start: %s", err.msg);
+        return 1; /* the process ends: nothing is connected yet */
+    }
+    rk_loop_on_stop(a.loop, on_stop, &a);
+    rk_loop_run(a.loop);
+    cores_join_free(a.cores);
+    SSL_CTX_free(a.tls_ctx);
+    rk_tls_free(a.tls);
+    rk_loop_free(a.loop);
+    rk_cidrs_free(a.trusted);
+    free(a.instance_url);
+    return 0;
+}

@@ -1,0 +1,99 @@
+#include "services/relay/metrics.h"
+
+#include "libcommon/base/attr.h"
+#include "libcommon/obs/metrics.h"
+
+static const double time_buckets[] = { 0.1, 0.25, 0.5, 1,   2.5,  5,    10, 25,
+                                       50,  100,  250, 500, 1000, 5000, 0 };
+static const char *const transports[] = { "ws", "quic", NULL };
+static const char *const drops[] = { "absent", "queue", "ring", NULL };
+static const char *const closes[] = { "slow", "health", NULL };
+
+enum row {
+    ROW_SENT,
+    ROW_RECEIVED,
+    ROW_PEERS,
+    ROW_ACTIVE,
+    ROW_IDLE,
+    ROW_AUTH_TIME,
+    ROW_STORE_TIME,
+    ROW_RECONNECTIONS,
+    ROW_FORWARDED,
+    ROW_DROPPED,
+    ROW_AUTH_FAILED,
+    ROW_REFUSED,
+    ROW_CLOSED,
+    ROW_CONNECTIONS,
+    ROW_END,
+};
+
+static struct rk_metric rows[ROW_END] = {
+    [ROW_SENT] = { "relay_transfer_sent_bytes_total",
+                   "Bytes of TRANSPORT messages queued for receivers", RK_COUNTER },
+    [ROW_RECEIVED] = { "relay_transfer_received_bytes_total",
+                       "Bytes of TRANSPORT messages received", RK_COUNTER },
+    [ROW_PEERS] = { "relay_peers", "Authenticated peers", RK_GAUGE, "transport", transports },
+    [ROW_ACTIVE] = { "relay_peers_active", "Peers that sent a TRANSPORT within 30 s", RK_GAUGE },
+    [ROW_IDLE] = { "relay_peers_idle", "Peers that sent no TRANSPORT for 30 s", RK_GAUGE },
+    [ROW_AUTH_TIME] = { "relay_peer_authentication_time_milliseconds",
+                        "From accept to a valid AUTH", RK_HISTOGRAM, .buckets = time_buckets },
+    [ROW_STORE_TIME] = { "relay_peer_store_time_milliseconds",
+                         "From a valid AUTH until addressable", RK_HISTOGRAM,
+                         .buckets = time_buckets },
+    [ROW_RECONNECTIONS] = { "relay_peer_reconnections_total",
+                            "Connections replaced by a newer one of the same peer", RK_COUNTER },
+    [ROW_FORWARDED] = { "rookery_relay_messages_forwarded_total",
+                        "TRANSPORT messages queued for receivers", RK_COUNTER },
+    [ROW_DROPPED] = { "rookery_relay_messages_dropped_total",
+                      "TRANSPORT messages dropped: receiver absent, its queue full, the way to its "
+                      "loop full",
+                      RK_COUNTER, "reason", drops },
+    [ROW_AUTH_FAILED] = { "rookery_relay_auth_failed_total",
+                          "Connections closed for a bad first message or token", RK_COUNTER },
+    [ROW_REFUSED] = { "rookery_relay_connections_refused_total", "Connections over max_connections",
+                      RK_COUNTER },
+    [ROW_CLOSED] = { "rookery_relay_connections_closed_total",
+                     "Connections closed: no write progress for 10 s, no health check answer",
+                     RK_COUNTER, "reason", closes },
+    [ROW_CONNECTIONS] = { "rookery_relay_connections", "Open connections, authenticated or not",
+                          RK_GAUGE },
+};
+
+void relay_metrics_register(void)
+{
+    rk_metrics_register(rows, RK_COUNT(rows));
+}
+
+static void set_at(enum row row, unsigned value, int64_t n)
+{
+    atomic_store_explicit(&rows[row].v[value], n, memory_order_relaxed);
+}
+
+void relay_metrics_set(const int64_t s[COUNT_END])
+{
+    set_at(ROW_SENT, 0, s[COUNT_SENT_BYTES]);
+    set_at(ROW_RECEIVED, 0, s[COUNT_RECEIVED_BYTES]);
+    set_at(ROW_PEERS, 0, s[COUNT_PEERS]);
+    set_at(ROW_ACTIVE, 0, s[COUNT_PEERS] - s[COUNT_PEERS_IDLE]);
+    set_at(ROW_IDLE, 0, s[COUNT_PEERS_IDLE]);
+    set_at(ROW_RECONNECTIONS, 0, s[COUNT_RECONNECTIONS]);
+    set_at(ROW_FORWARDED, 0, s[COUNT_SENT_MESSAGES]);
+    set_at(ROW_DROPPED, 0, s[COUNT_DROP_ABSENT]);
+    set_at(ROW_DROPPED, 1, s[COUNT_DROP_QUEUE]);
+    set_at(ROW_DROPPED, 2, s[COUNT_DROP_RING]);
+    set_at(ROW_AUTH_FAILED, 0, s[COUNT_AUTH_FAILED]);
+    set_at(ROW_REFUSED, 0, s[COUNT_REFUSED]);
+    set_at(ROW_CLOSED, 0, s[COUNT_CLOSED_SLOW]);
+    set_at(ROW_CLOSED, 1, s[COUNT_CLOSED_HEALTH]);
+    set_at(ROW_CONNECTIONS, 0, s[COUNT_CONNECTIONS]);
+}
+
+void relay_metrics_authenticated(double ms)
+{
+    rk_metric_observe(&rows[ROW_AUTH_TIME], ms);
+}
+
+void relay_metrics_stored(double ms)
+{
+    rk_metric_observe(&rows[ROW_STORE_TIME], ms);
+}

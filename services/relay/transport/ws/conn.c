@@ -1,0 +1,609 @@
+#include "services/relay/transport/ws/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/obs/log.h"
+#include "services/relay/transport/ws/frame.h"
+#include "services/relay/transport/ws/upgrade.h"
+
+enum phase {
+    PHASE_TLS,
+    PHASE_UPGRADE,
+    PHASE_OPEN,
+    PHASE_FLUSH,  /* closes once the queue is empty */
+    PHASE_LINGER, /* our side is shut; reads and forgets until the peer closes, so that our last
+                     words arrive */
+    PHASE_DEAD,
+};
+
+struct ws_conn {
+    struct session session;
+    struct watch watch;
+    struct wheel_timer timer;
+    struct rk_list of_core;
+    struct rk_list of_turn; /* on core->dirty or core->dead */
+    enum phase phase;
+    int fd;
+    SSL *ssl;
+    bool held;            /* the queue waits for session_published */
+    bool blocked;         /* the kernel's buffer is full: EPOLLOUT is on */
+    uint64_t limit_ms;    /* end of the phase, when it has one */
+    uint64_t progress_ms; /* the kernel last took bytes; meaningful while blocked */
+    struct outq out;
+    uint8_t *rest; /* start of a message that has not come whole */
+    size_t rest_n;
+    struct sockaddr_in6 peer;
+    struct rk_str real; /* X-Real-Ip:port of a trusted proxy, for the log; owned */
+};
+
+#define FLUSH_AT (128 * 1024)
+#define MAX_DIRTY 64
+
+static const struct transport_ops ws_ops;
+
+static struct ws_conn *of_session(struct session *s)
+{
+    return rk_container_of(s, struct ws_conn, session);
+}
+
+static const char *remote(const struct ws_conn *c, char out[RK_ADDR_LEN])
+{
+    if (c->real.n > 0)
+        return c->real.p;
+    rk_addr_format((const struct sockaddr *)&c->peer, out);
+    return out;
+}
+
+/* -- ends -- */
+
+static void die(struct ws_conn *c, const char *why)
+{
+    char text[RK_ADDR_LEN];
+
+    if (c->phase == PHASE_DEAD)
+        return;
+    rk_debug((&(struct rk_logctx){ .remote = remote(c, text) }), "connection closed: %s", why);
+    c->phase = PHASE_DEAD;
+    wheel_unset(&c->timer);
+    rk_list_remove(&c->of_turn);
+    rk_list_append(&c->session.core->dead, &c->of_turn);
+}
+
+static void bury(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+
+    session_gone(&c->session);
+    if (c->ssl) {
+        if (SSL_is_init_finished(c->ssl))
+            SSL_shutdown(c->ssl);
+        ERR_clear_error();
+        SSL_free(c->ssl);
+    }
+    close(c->fd); /* leaves the epoll set with it */
+    outq_clear(&c->out, &core->chunks);
+    rk_list_remove(&c->of_core);
+    rk_list_remove(&c->of_turn);
+    core_dismiss(core);
+    free(c->rest);
+    rk_free((void *)(uintptr_t)c->real.p);
+    free(c);
+}
+
+/* -- writing -- */
+
+static void mark_dirty(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+
+    if (!rk_list_empty(&c->of_turn))
+        return;
+    rk_list_append(&core->dirty, &c->of_turn);
+    core->dirty_count++;
+}
+
+static void watch_output(struct ws_conn *c, bool on)
+{
+    struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = &c->watch };
+
+    c->blocked = on;
+    epoll_ctl(c->session.core->epfd, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+/* Bytes written, 0 when the kernel takes no more, -1 on a dead connection. */
+static ssize_t write_some(struct ws_conn *c)
+{
+    struct iovec iov[16];
+    unsigned k = outq_iov(&c->out, iov, c->ssl ? 1 : 16);
+    ssize_t n;
+    int e;
+
+    if (!c->ssl) {
+        struct msghdr msg = { .msg_iov = iov, .msg_iovlen = k };
+
+        n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
+    }
+    ERR_clear_error();
+    n = SSL_write(c->ssl, iov[0].iov_base, (int)iov[0].iov_len);
+    if (n > 0)
+        return n;
+    e = SSL_get_error(c->ssl, (int)n);
+    return e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+static void after_flush(struct ws_conn *c)
+{
+    if (c->phase != PHASE_FLUSH)
+        return;
+    if (c->ssl)
+        SSL_shutdown(c->ssl);
+    shutdown(c->fd, SHUT_WR);
+    c->phase = PHASE_LINGER;
+}
+
+static void flush(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+
+    while (c->out.bytes > 0) {
+        ssize_t n = write_some(c);
+
+        if (n < 0) {
+            die(c, "write failed");
+            return;
+        }
+        if (n == 0) {
+            if (!c->blocked) {
+                c->progress_ms = core->now_ms;
+                watch_output(c, true);
+                wheel_set(&core->wheel, &c->timer, core->now_ms + 1);
+            }
+            return;
+        }
+        c->progress_ms = core->now_ms;
+        outq_consume(&c->out, &core->chunks, (size_t)n);
+    }
+    if (c->blocked)
+        watch_output(c, false);
+    after_flush(c);
+}
+
+static void flush_dirty(struct core *core)
+{
+    while (!rk_list_empty(&core->dirty)) {
+        struct ws_conn *c = rk_list_entry(core->dirty.next, struct ws_conn, of_turn);
+
+        rk_list_remove(&c->of_turn);
+        if (c->phase != PHASE_DEAD && !c->held && !c->blocked)
+            flush(c);
+    }
+    core->dirty_count = 0;
+}
+
+static void queued(struct ws_conn *c)
+{
+    mark_dirty(c);
+    if (c->out.bytes >= FLUSH_AT && !c->blocked && !c->held)
+        flush(c);
+}
+
+static void ws_forward(struct session *s, const struct relay_id *from, const struct incoming *m)
+{
+    struct ws_conn *c = of_session(s);
+    struct core *core = s->core;
+    uint8_t *to;
+    size_t h;
+
+    if (c->phase != PHASE_OPEN || c->out.bytes + m->n > core_config(core)->queue_bytes) {
+        count_add(&core->counts, COUNT_DROP_QUEUE, 1);
+        return;
+    }
+    to = outq_reserve(&c->out, &core->chunks, WS_MAX_SERVER_HEADER + m->n);
+    h = ws_header(WS_OP_BINARY, m->n, to);
+    to[h] = RELAY_VERSION;
+    to[h + 1] = RELAY_TRANSPORT;
+    memcpy(to + h + 2, from->b, RELAY_ID_LEN);
+    incoming_copy(m, RELAY_HEAD_LEN, m->n - RELAY_HEAD_LEN, to + h + RELAY_HEAD_LEN);
+    outq_commit(&c->out, h + m->n);
+    count_add(&core->counts, COUNT_SENT_BYTES, (int64_t)m->n);
+    count_add(&core->counts, COUNT_SENT_MESSAGES, 1);
+    queued(c);
+}
+
+static void send_frame(struct ws_conn *c, enum ws_opcode op, const uint8_t *p, size_t n)
+{
+    struct core *core = c->session.core;
+    uint8_t *to;
+    size_t h;
+
+    if (c->phase != PHASE_OPEN)
+        return;
+    if (c->out.bytes + n > core_config(core)->queue_bytes + CONTROL_RESERVE_BYTES) {
+        count_add(&core->counts, COUNT_CLOSED_SLOW, 1);
+        die(c, "no room for a control message");
+        return;
+    }
+    to = outq_reserve(&c->out, &core->chunks, WS_MAX_SERVER_HEADER + n);
+    h = ws_header(op, n, to);
+    memcpy(to + h, p, n);
+    outq_commit(&c->out, h + n);
+    queued(c);
+}
+
+static void ws_control(struct session *s, const uint8_t *p, size_t n)
+{
+    struct ws_conn *c = of_session(s);
+
+    if (s->state == SESSION_PUBLISHING && p[1] == RELAY_AUTH_RESPONSE)
+        c->held = true;
+    send_frame(c, WS_OP_BINARY, p, n);
+}
+
+static void ws_release(struct session *s)
+{
+    struct ws_conn *c = of_session(s);
+
+    c->held = false;
+    mark_dirty(c);
+}
+
+static void finish(struct ws_conn *c, const char *why)
+{
+    char text[RK_ADDR_LEN];
+
+    if (c->phase == PHASE_DEAD || c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER)
+        return;
+    rk_debug((&(struct rk_logctx){ .remote = remote(c, text) }), "closing: %s", why);
+    c->phase = PHASE_FLUSH;
+    c->held = false;
+    c->limit_ms = c->session.core->now_ms + CLOSE_LIMIT_MS;
+    wheel_set(&c->session.core->wheel, &c->timer, c->limit_ms);
+    mark_dirty(c);
+}
+
+static void ws_close(struct session *s, bool after, const char *why)
+{
+    if (after)
+        finish(of_session(s), why);
+    else
+        die(of_session(s), why);
+}
+
+static const struct transport_ops ws_ops = {
+    .name = "ws",
+    .forward = ws_forward,
+    .control = ws_control,
+    .release = ws_release,
+    .close = ws_close,
+};
+
+/* -- reading -- */
+
+static void set_timer(struct ws_conn *c)
+{
+    uint64_t due = c->limit_ms ? c->limit_ms : UINT64_MAX;
+
+    if (c->phase == PHASE_OPEN && c->session.state != SESSION_NEW) {
+        due = c->session.next_send_ms < c->session.next_check_ms ? c->session.next_send_ms
+                                                                 : c->session.next_check_ms;
+    }
+    if (c->blocked && c->progress_ms + WRITE_LIMIT_MS < due)
+        due = c->progress_ms + WRITE_LIMIT_MS;
+    wheel_set(&c->session.core->wheel, &c->timer, due);
+}
+
+/* HTTP text, before there are frames. */
+static void put_text(struct ws_conn *c, const char *p, size_t n)
+{
+    memcpy(outq_reserve(&c->out, &c->session.core->chunks, n), p, n);
+    outq_commit(&c->out, n);
+    mark_dirty(c);
+}
+
+static void keep_real(struct ws_conn *c, const struct upgrade *u)
+{
+    const struct rk_cidrs *trusted = core_config(c->session.core)->trusted_proxies;
+
+    if (!trusted || u->real_ip.n == 0 || u->real_port.n == 0 || u->real_ip.n > 45 ||
+        u->real_port.n > 5 || !rk_cidrs_contains(trusted, (const struct sockaddr *)&c->peer))
+        return;
+    c->real = rk_str(rk_asprintf("%.*s:%.*s", RK_STR_FMT(u->real_ip), RK_STR_FMT(u->real_port)));
+}
+
+/* Bytes used of p[0..n). */
+static size_t on_upgrade(struct ws_conn *c, const uint8_t *p, size_t n)
+{
+    struct upgrade u = { 0 };
+    char reply[UPGRADE_REPLY_MAX];
+    int status = upgrade_parse(p, n, &u);
+
+    if (status == 0)
+        return 0;
+    put_text(c, reply, upgrade_reply(status, &u, reply));
+    if (status != 101) {
+        finish(c, "not a relay upgrade");
+        return n;
+    }
+    keep_real(c, &u);
+    c->phase = PHASE_OPEN;
+    c->limit_ms = c->session.core->now_ms + AUTH_LIMIT_MS;
+    set_timer(c);
+    return u.whole;
+}
+
+static void on_message(struct ws_conn *c, const struct ws_frame *f)
+{
+    struct rk_err err = { 0 };
+    struct incoming m;
+
+    incoming_init(&m, f->payload, f->n, f->mask);
+    if (session_message(&c->session, &m, &err) < 0) {
+        die(c, err.msg);
+        return;
+    }
+    if (c->limit_ms && c->session.state != SESSION_NEW) {
+        c->limit_ms = 0;
+        set_timer(c);
+    }
+}
+
+/* Bytes used of p[0..n): whole frames. */
+static size_t on_frames(struct ws_conn *c, const uint8_t *p, size_t n)
+{
+    uint8_t clear[WS_MAX_CONTROL];
+    struct rk_err err = { 0 };
+    struct ws_frame f;
+    size_t at = 0;
+
+    while (c->phase == PHASE_OPEN) {
+        switch (ws_frame_parse(p + at, n - at, &f, &err)) {
+        case WS_MORE:
+            return at;
+        case WS_BAD:
+            die(c, err.msg);
+            return n;
+        case WS_MESSAGE:
+            on_message(c, &f);
+            break;
+        case WS_PING:
+            mask_copy(clear, f.payload, f.n, f.mask, 0);
+            send_frame(c, WS_OP_PONG, clear, f.n);
+            break;
+        case WS_PONG:
+            break;
+        case WS_CLOSE:
+            mask_copy(clear, f.payload, f.n, f.mask, 0);
+            send_frame(c, WS_OP_CLOSE, clear, f.n >= 2 ? 2 : 0);
+            finish(c, "peer closed the websocket");
+            break;
+        }
+        at += f.whole;
+    }
+    return n;
+}
+
+static void keep_rest(struct ws_conn *c, const uint8_t *p, size_t n)
+{
+    if (n > c->rest_n || n == 0) {
+        free(c->rest);
+        c->rest = n > 0 ? rk_alloc(n) : NULL;
+    }
+    if (n > 0)
+        memcpy(c->rest, p, n);
+    c->rest_n = n;
+}
+
+/* p[0..n) is the rest of last time and what has come since. */
+static void on_bytes(struct ws_conn *c, const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+
+    if (c->phase == PHASE_UPGRADE)
+        at = on_upgrade(c, p, n);
+    if (c->phase == PHASE_OPEN)
+        at += on_frames(c, p + at, n - at);
+    if (c->phase == PHASE_UPGRADE || c->phase == PHASE_OPEN)
+        keep_rest(c, p + at, n - at);
+    else
+        keep_rest(c, NULL, 0);
+}
+
+/* Bytes read, 0 when there are none now, -1 at the end. */
+static ssize_t read_some(struct ws_conn *c, uint8_t *to, size_t max)
+{
+    size_t got = 0;
+    ssize_t n;
+    int e;
+
+    if (!c->ssl) {
+        n = recv(c->fd, to, max, MSG_DONTWAIT);
+        return n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+    }
+    /* A TLS record is at most 16 KiB: gather what there is, so that one turn's output is gathered
+     * too. */
+    while (got < max) {
+        ERR_clear_error();
+        n = SSL_read(c->ssl, to + got, (int)(max - got));
+        if (n <= 0) {
+            e = SSL_get_error(c->ssl, (int)n);
+            if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE || got > 0)
+                break;
+            return -1;
+        }
+        got += (size_t)n;
+    }
+    return (ssize_t)got;
+}
+
+static void on_readable(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+    size_t kept = c->rest_n;
+    ssize_t n;
+
+    do {
+        kept = c->rest_n;
+        n = read_some(c, core->scratch + kept, SCRATCH_BYTES);
+        if (n < 0) {
+            die(c, "peer hung up");
+            return;
+        }
+        if (n == 0)
+            return;
+        core_mail(core);
+        if (c->phase == PHASE_DEAD)
+            return;
+        if (c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER)
+            continue;
+        if (kept > 0)
+            memcpy(core->scratch, c->rest, kept);
+        on_bytes(c, core->scratch, kept + (size_t)n);
+    } while (c->phase != PHASE_DEAD && c->ssl && SSL_pending(c->ssl) > 0);
+    core_poke(core);
+    if (core->dirty_count >= MAX_DIRTY)
+        flush_dirty(core);
+}
+
+static void on_handshake(struct ws_conn *c)
+{
+    int r, e;
+
+    ERR_clear_error();
+    r = SSL_accept(c->ssl);
+    if (r == 1) {
+        c->phase = PHASE_UPGRADE;
+        if (c->blocked)
+            watch_output(c, false);
+        return;
+    }
+    e = SSL_get_error(c->ssl, r);
+    if (e == SSL_ERROR_WANT_WRITE) {
+        if (!c->blocked) {
+            c->progress_ms = c->session.core->now_ms;
+            watch_output(c, true);
+        }
+    } else if (e != SSL_ERROR_WANT_READ) {
+        die(c, "TLS handshake failed");
+    }
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+    struct ws_conn *c = rk_container_of(w, struct ws_conn, watch);
+
+    if (c->phase == PHASE_TLS)
+        on_handshake(c);
+    if (c->phase == PHASE_TLS || c->phase == PHASE_DEAD)
+        return;
+    if (events & EPOLLOUT)
+        flush(c);
+    if (c->phase != PHASE_DEAD && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        on_readable(c);
+}
+
+/* -- from the core -- */
+
+void ws_conn_accept(struct core *core, int fd, const struct sockaddr *peer)
+{
+    const struct core_config *cfg = core_config(core);
+    struct epoll_event ev = { .events = EPOLLIN };
+    struct ws_conn *c;
+    int one = 1;
+
+    if (!core_admit(core)) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    c = rk_new(struct ws_conn);
+    c->fd = fd;
+    memcpy(&c->peer, peer,
+           peer->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+    session_init(&c->session, core, &ws_ops);
+    wheel_timer_init(&c->timer);
+    rk_list_init(&c->of_turn);
+    rk_list_append(&core->connections, &c->of_core);
+    c->watch.on_ready = on_ready;
+    c->phase = PHASE_UPGRADE;
+    c->limit_ms = core->now_ms + UPGRADE_LIMIT_MS;
+    if (cfg->tls_new) {
+        c->ssl = cfg->tls_new(cfg->arg);
+        SSL_set_fd(c->ssl, fd);
+        SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+        c->phase = PHASE_TLS;
+    }
+    set_timer(c);
+    ev.data.ptr = &c->watch;
+    if (epoll_ctl(core->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+        die(c, "epoll is full");
+}
+
+void ws_conn_on_timer(struct wheel_timer *t)
+{
+    struct ws_conn *c = rk_container_of(t, struct ws_conn, timer);
+    struct core *core = c->session.core;
+
+    if (c->limit_ms && core->now_ms >= c->limit_ms) {
+        die(c, c->phase == PHASE_OPEN ? "no valid AUTH within 10 s" : "out of time");
+        return;
+    }
+    if (c->blocked && core->now_ms >= c->progress_ms + WRITE_LIMIT_MS) {
+        count_add(&core->counts, COUNT_CLOSED_SLOW, 1);
+        die(c, "no write progress for 10 s");
+        return;
+    }
+    if (c->phase == PHASE_OPEN && !session_tick(&c->session, core->now_ms))
+        return;
+    if (c->phase != PHASE_DEAD)
+        set_timer(c);
+}
+
+void ws_conn_end_turn(struct core *core)
+{
+    do {
+        flush_dirty(core);
+        /* An end may tell others "offline", which queues, and may even end one of them: until
+         * nothing is left. */
+        while (!rk_list_empty(&core->dead))
+            bury(rk_list_entry(core->dead.next, struct ws_conn, of_turn));
+    } while (!rk_list_empty(&core->dirty));
+}
+
+bool ws_conn_drain_one(struct core *core)
+{
+    static const uint8_t bye[2] = { RELAY_VERSION, RELAY_CLOSE };
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&core->connections, n, tmp)
+    {
+        struct ws_conn *c = rk_list_entry(n, struct ws_conn, of_core);
+
+        if (c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER || c->phase == PHASE_DEAD)
+            continue;
+        if (c->phase == PHASE_OPEN && c->session.state != SESSION_NEW) {
+            send_frame(c, WS_OP_BINARY, bye, sizeof(bye));
+            finish(c, "shutting down");
+        } else {
+            die(c, "shutting down");
+        }
+        return true;
+    }
+    return false;
+}
+
+void ws_conn_close_all(struct core *core, const char *why)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&core->connections, n, tmp) die(rk_list_entry(n, struct ws_conn, of_core), why);
+}

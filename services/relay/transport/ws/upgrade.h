@@ -1,0 +1,33 @@
+#pragma once
+
+/*
+ * The HTTP/1.1 request that opens a relay WebSocket: `GET /relay` with the upgrade headers,
+ * answered by 101 or by an error that closes. Pure functions over the bytes read so far.
+ *
+ * Checks in this order: readable request (400), size (431), path exactly /relay (404), upgrade
+ * tokens (426), GET (405), version 13 and a 16-byte key (400). Origin, extensions and subprotocols
+ * are ignored and not answered.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcommon/base/str.h"
+
+#define UPGRADE_MAX_BYTES 8192
+#define UPGRADE_MAX_HEADERS 100
+
+struct upgrade {
+    size_t whole;    /* bytes of the request; frames may follow */
+    char accept[29]; /* Sec-WebSocket-Accept, with NUL */
+    struct rk_str
+        real_ip; /* X-Real-Ip and X-Real-Port, empty when absent; point into the request */
+    struct rk_str real_port;
+};
+
+/* 0: more bytes are needed; 101: *out is filled; else the HTTP status to refuse with. */
+int upgrade_parse(const uint8_t *p, size_t n, struct upgrade *out);
+
+#define UPGRADE_REPLY_MAX 256
+/* The whole response for a status of upgrade_parse; returns its length. */
+size_t upgrade_reply(int status, const struct upgrade *u, char out[UPGRADE_REPLY_MAX]);

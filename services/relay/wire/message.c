@@ -1,0 +1,60 @@
+#include "services/relay/wire/message.h"
+
+#include <string.h>
+
+typedef uint8_t lane __attribute__((vector_size(32)));
+
+void mask_copy(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4], size_t phase)
+{
+    uint8_t key[sizeof(lane)];
+    lane k, v;
+    size_t i = 0;
+
+    for (size_t j = 0; j < sizeof(key); j++)
+        key[j] = mask[(j + phase) % 4];
+    memcpy(&k, key, sizeof(k));
+    for (; i + sizeof(lane) <= n; i += sizeof(lane)) {
+        memcpy(&v, in + i, sizeof(v));
+        v ^= k;
+        memcpy(out + i, &v, sizeof(v));
+    }
+    for (; i < n; i++)
+        out[i] = (uint8_t)(in[i] ^ key[i % 4]);
+}
+
+void incoming_init(struct incoming *m, const uint8_t *p, size_t n, const uint8_t mask[4])
+{
+    m->p = p;
+    m->n = n;
+    memcpy(m->mask, mask, sizeof(m->mask));
+    mask_copy(m->head, p, n < RELAY_HEAD_LEN ? n : RELAY_HEAD_LEN, mask, 0);
+}
+
+void incoming_copy(const struct incoming *m, size_t from, size_t n, uint8_t *out)
+{
+    mask_copy(out, m->p + from, n, m->mask, from);
+}
+
+int relay_auth_parse(const uint8_t *p,
+                     size_t n,
+                     struct relay_id *out_id,
+                     struct rk_str *out_token,
+                     struct rk_err *err)
+{
+    static const uint8_t magic[4] = { 0x21, 0x12, 0xa4, 0x42 };
+
+    if (n > RELAY_MAX_AUTH)
+        return rk_fail(err, RK_INVALID, "first message has %zu bytes, at most %d are allowed", n,
+                       RELAY_MAX_AUTH);
+    if (n < 6 + RELAY_ID_LEN + 1)
+        return rk_fail(err, RK_INVALID, "first message of %zu bytes is too short for AUTH", n);
+    if (p[0] != RELAY_VERSION)
+        return rk_fail(err, RK_INVALID, "unknown version %u", p[0]);
+    if (p[1] != RELAY_AUTH)
+        return rk_fail(err, RK_INVALID, "first message has type %u, not AUTH", p[1]);
+    if (memcmp(p + 2, magic, sizeof(magic)) != 0)
+        return rk_fail(err, RK_INVALID, "bad magic in AUTH");
+    memcpy(out_id->b, p + 6, RELAY_ID_LEN);
+    *out_token = rk_strn(p + 6 + RELAY_ID_LEN, n - 6 - RELAY_ID_LEN);
+    return 0;
+}

@@ -1,0 +1,195 @@
+#include "services/stun/app.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcommon/admin/admin.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
+#include "libcommon/conf/addr.h"
+#include "libcommon/loop/loop.h"
+#include "libcommon/obs/log.h"
+#include "libcommon/obs/metrics.h"
+#include "services/stun/server/server.h"
+
+#define MAX_ADDRESSES 16
+
+#define AT(member) offsetof(struct stun_config, member)
+
+static const struct rk_setting rows[] = {
+    { "listen", RK_SET_STRING, AT(listen), .def = "0.0.0.0:3478,[::]:3478",
+      .help = "UDP addresses, comma list of at most 16" },
+    { "loops", RK_SET_INT, AT(loops), .def = "0", .max = 256, .help = "threads; 0: one a core" },
+    { "prefix_rate", RK_SET_INT, AT(prefix_rate), .def = "2000", .max = 1000000000,
+      .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread; 0: no cap" },
+};
+
+static int parse_listen(const char *text,
+                        struct rk_addr out[MAX_ADDRESSES],
+                        unsigned *out_count,
+                        struct rk_err *err)
+{
+    struct rk_str rest = rk_str(text), part;
+    unsigned n = 0;
+    int r;
+
+    while (rk_str_next(&rest, ',', &part)) {
+        part = rk_str_trim(part);
+        if (part.n == 0)
+            continue;
+        if (n == MAX_ADDRESSES)
+            return rk_fail(err, RK_INVALID, "listen: more than %d addresses", MAX_ADDRESSES);
+        r = rk_addr_parse(part, &out[n++], err);
+        if (r < 0)
+            return r;
+    }
+    if (n == 0)
+        return rk_fail(err, RK_INVALID, "listen: no address");
+    *out_count = n;
+    return 0;
+}
+
+static int check(const void *config, struct rk_err *err)
+{
+    const struct stun_config *c = config;
+    struct rk_addr addrs[MAX_ADDRESSES];
+    unsigned n;
+
+    return parse_listen(c->listen, addrs, &n, err);
+}
+
+const struct rk_settings_table stun_settings = {
+    .service = "stun",
+    .summary = "Tells agents the address they are seen from (STUN Binding over UDP).",
+    .rows = rows,
+    .count = RK_COUNT(rows),
+    .check = check,
+};
+
+static const char *const drop_reasons[] = { "malformed", "not_binding", "rate", "send", NULL };
+
+enum row {
+    ROW_REQUESTS,
+    ROW_ANSWERS,
+    ROW_DROPPED,
+    ROW_END,
+};
+
+static struct rk_metric metrics[ROW_END] = {
+    [ROW_REQUESTS] = { "rookery_stun_requests_total", "Datagrams received", RK_COUNTER },
+    [ROW_ANSWERS] = { "rookery_stun_answers_total", "Binding successes sent", RK_COUNTER },
+    [ROW_DROPPED] = { "rookery_stun_dropped_total", "Datagrams not answered, by reason", RK_COUNTER,
+                      "reason", drop_reasons },
+};
+
+struct app {
+    const struct stun_config *cfg;
+    struct rk_loop *loop;
+    struct rk_admin *admin;
+    struct stun_server **servers;
+    uint32_t loops;
+    struct rk_addr addrs[MAX_ADDRESSES];
+    unsigned addr_count;
+};
+
+static void on_scrape(void *arg)
+{
+    struct app *a = arg;
+    int64_t sums[STUN_COUNT_END] = { 0 };
+
+    for (uint32_t i = 0; i < a->loops; i++)
+        stun_server_counts(a->servers[i], sums);
+    rk_metric_set(&metrics[ROW_REQUESTS], sums[STUN_COUNT_REQUESTS]);
+    rk_metric_set(&metrics[ROW_ANSWERS], sums[STUN_COUNT_ANSWERS]);
+    for (unsigned k = STUN_COUNT_DROP_MALFORMED; k < STUN_COUNT_END; k++)
+        atomic_store_explicit(&metrics[ROW_DROPPED].v[k - STUN_COUNT_DROP_MALFORMED], sums[k],
+                              memory_order_relaxed);
+}
+
+/* A request is answered in the turn it arrives: nothing is in flight, so there is nothing to wait
+ * for. */
+static void on_stop(void *arg)
+{
+    struct app *a = arg;
+
+    rk_info(NULL, "stopping");
+    rk_admin_draining(a->admin);
+    rk_admin_close(a->admin);
+    rk_loop_stop(a->loop);
+}
+
+/* An IPv6 wildcard also takes IPv4, unless another address of the list has that port. */
+static bool v6only(const struct app *a, unsigned i)
+{
+    const struct sockaddr_in6 *s6 = (const struct sockaddr_in6 *)&a->addrs[i].ss;
+
+    if (s6->sin6_family != AF_INET6)
+        return false;
+    for (unsigned k = 0; k < a->addr_count; k++) {
+        const struct sockaddr_in *s4 = (const struct sockaddr_in *)&a->addrs[k].ss;
+
+        if (s4->sin_family == AF_INET && s4->sin_port == s6->sin6_port)
+            return true;
+    }
+    return false;
+}
+
+static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
+{
+    struct udp_socket sockets[MAX_ADDRESSES];
+    char text[RK_ADDR_LEN];
+    int r;
+
+    r = parse_listen(a->cfg->listen, a->addrs, &a->addr_count, err);
+    if (r == 0)
+        r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < a->loops; i++) {
+        for (unsigned k = 0; k < a->addr_count; k++) {
+            r = udp_socket_open(&a->addrs[k], v6only(a, k), &sockets[k], err);
+            if (r < 0)
+                return r; /* the process ends */
+        }
+        a->servers[i] = stun_server_start(sockets, a->addr_count, (uint32_t)a->cfg->prefix_rate);
+    }
+    for (unsigned k = 0; k < a->addr_count; k++) {
+        rk_addr_format((const struct sockaddr *)&a->addrs[k].ss, text);
+        rk_buf_printf(bound, "%s%s", k ? "," : "", text);
+    }
+    rk_buf_put_u8(bound, 0);
+    return 0;
+}
+
+int stun_app_run(const struct stun_config *cfg)
+{
+    rk_auto(rk_buf_done) struct rk_buf bound;
+    struct app a = { .cfg = cfg };
+    struct rk_err err = { 0 };
+
+    rk_buf_init(&bound, MAX_ADDRESSES * (RK_ADDR_LEN + 1) + 1);
+    if (rk_log_init("stun", cfg->common.instance, cfg->common.log_level, &err) < 0) {
+        (void)fprintf(stderr, "rookery-stun: %s\n", err.msg);
+        return 1;
+    }
+    rk_metrics_register(metrics, RK_COUNT(metrics));
+    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    a.servers = rk_new_array(struct stun_server *, a.loops);
+    a.loop = rk_loop_new();
+    if (start(&a, &bound, &err) < 0) {
+        rk_error(NULL, "cannot start: %s", err.msg);
+        return 1; /* the process ends */
+    }
+    rk_admin_on_scrape(a.admin, on_scrape, &a);
+    rk_admin_ready(a.admin, "listening", true, NULL);
+    rk_log_ready((const char *)bound.p, rk_admin_address(a.admin));
+    rk_loop_on_stop(a.loop, on_stop, &a);
+    rk_loop_run(a.loop);
+    for (uint32_t i = 0; i < a.loops; i++)
+        stun_server_stop_free(a.servers[i]);
+    free(a.servers);
+    rk_loop_free(a.loop);
+    return 0;
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * One loop on one thread: reads up to 64 requests at a time from its own sockets and sends the
+ * answers in one call, each from the address its request came to. Nothing is shared but counters.
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "services/stun/server/socket.h"
+
+enum stun_count {
+    STUN_COUNT_REQUESTS,
+    STUN_COUNT_ANSWERS,
+    STUN_COUNT_DROP_MALFORMED,
+    STUN_COUNT_DROP_OTHER,
+    STUN_COUNT_DROP_RATE,
+    STUN_COUNT_DROP_SEND, /* the kernel did not take the answer */
+    STUN_COUNT_END,
+};
+
+struct stun_server;
+
+/* Starts the thread; takes the sockets. `prefix_rate`: see limit/rate.h. */
+struct stun_server *
+stun_server_start(const struct udp_socket *sockets, unsigned count, uint32_t prefix_rate);
+/* Answers what has arrived, then ends. */
+void stun_server_stop_free(struct stun_server *s);
+void stun_server_counts(const struct stun_server *s,
+                        int64_t sums[STUN_COUNT_END]); /* adds; any thread */
