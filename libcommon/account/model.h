@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * The account model: rows as management and dashboard-api see them, read from Postgres and never changed afterwards.
- * Rows are counted, because successive snapshots share what did not change; the count is atomic, everything else is
- * immutable once the row is handed over. All strings are NUL-terminated, valid UTF-8 and never NULL ("" when unset).
+ * The account model: rows as management and dashboard-api see them, read from Postgres and never
+ * changed afterwards. Rows are counted, because successive snapshots share what did not change; the
+ * count is atomic, everything else is immutable once the row is handed over. All strings are
+ * NUL-terminated, valid UTF-8 and never NULL ("" when unset).
  */
 
 #include <stdatomic.h>
@@ -76,7 +77,8 @@ struct rk_peer_row {
     bool flag_disable_ipv6;
     bool flag_server_ssh_allowed;
     int32_t sync_message_version;
-    uint8_t meta_hash[16]; /* rk_meta_hash of all of it, so a Sync with the same metadata needs no query */
+    uint8_t meta_hash[16]; /* rk_meta_hash of all of it, so a Sync with the same metadata needs no
+                              query */
 };
 
 struct rk_group_row {
@@ -84,7 +86,8 @@ struct rk_group_row {
     char id[RK_XID_LEN + 1];
     char *name;
     bool is_all; /* the built-in group, by its name "All" */
-    /* Members at loading; afterwards the snapshot's bitmap is the truth. Peer ids, each RK_XID_LEN + 1 bytes. */
+    /* Members at loading; afterwards the snapshot's bitmap is the truth. Peer ids, each RK_XID_LEN
+     * + 1 bytes. */
     char (*members)[RK_XID_LEN + 1];
     size_t members_n;
 };
@@ -118,7 +121,7 @@ struct rk_rule {
     size_t destinations_n;
     char source_peer[RK_XID_LEN + 1];      /* sourceResource of type peer, or "" */
     char destination_peer[RK_XID_LEN + 1]; /* destinationResource of type peer, or "" */
-    char **ports; /* decimal, verbatim */
+    char **ports;                          /* decimal, verbatim */
     size_t ports_n;
     struct rk_port_range *ranges;
     size_t ranges_n;
@@ -133,7 +136,8 @@ struct rk_policy_row {
     size_t rules_n;
 };
 
-/* Each _new gives one reference; the creator fills the row (strings and arrays malloc'ed, freed with the row). */
+/* Each _new gives one reference; the creator fills the row (strings and arrays malloc'ed, freed
+ * with the row). */
 struct rk_account_row *rk_account_row_new(void);
 struct rk_account_row *rk_account_row_ref(struct rk_account_row *r);
 void rk_account_row_unref(struct rk_account_row *r);
@@ -152,8 +156,9 @@ void rk_policy_row_unref(struct rk_policy_row *r);
 RK_DEFINE_AUTO(struct rk_policy_row, rk_policy_row_unref)
 
 /*
- * What happened to an account between two serials, read in one repeatable-read transaction: each named object as it is
- * now, or gone. A full load is a delta with `full` set that carries every object. Applying one twice changes nothing.
+ * What happened to an account between two serials, read in one repeatable-read transaction: each
+ * named object as it is now, or gone. A full load is a delta with `full` set that carries every
+ * object. Applying one twice changes nothing.
  */
 struct rk_delta_item {
     enum rk_object_kind kind;
@@ -170,10 +175,11 @@ struct rk_delta_item {
 
 struct rk_delta {
     char account_id[RK_XID_LEN + 1];
-    uint64_t serial;          /* the account's serial in that transaction */
+    uint64_t serial; /* the account's serial in that transaction */
     bool full;
-    bool account_gone;        /* the account itself no longer exists */
-    int64_t committed_at_us;  /* of the oldest change in it, database clock; RK_TIME_UNSET when full */
+    bool account_gone; /* the account itself no longer exists */
+    int64_t
+        committed_at_us; /* of the oldest change in it, database clock; RK_TIME_UNSET when full */
     struct rk_delta_item *items;
     size_t n, cap;
 };

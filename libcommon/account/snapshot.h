@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * Immutable counted picture of one account at one serial, made for compiling maps: peers have dense indexes that stay
- * the same from snapshot to snapshot (freed ones are reused), groups are bitmaps, each rule's two sides are
- * materialised bitmaps, each peer's wire fragments are encoded once. Made on a worker, read on any thread.
+ * Immutable counted picture of one account at one serial, made for compiling maps: peers have dense
+ * indexes that stay the same from snapshot to snapshot (freed ones are reused), groups are bitmaps,
+ * each rule's two sides are materialised bitmaps, each peer's wire fragments are encoded once. Made
+ * on a worker, read on any thread.
  */
 
 #include <stdbool.h>
@@ -17,8 +18,8 @@
 
 struct rk_snapshot;
 
-/* `base` is NULL for the first one (the delta is full). Never fails: an unknown reference is ignored. Shares with
- * `base` what the delta does not touch. */
+/* `base` is NULL for the first one (the delta is full). Never fails: an unknown reference is
+ * ignored. Shares with `base` what the delta does not touch. */
 struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const struct rk_delta *delta);
 struct rk_snapshot *rk_snapshot_ref(const struct rk_snapshot *s);
 void rk_snapshot_unref(struct rk_snapshot *s);
@@ -30,17 +31,23 @@ const struct rk_account_row *rk_snapshot_account(const struct rk_snapshot *s);
 size_t rk_snapshot_peers(const struct rk_snapshot *s); /* how many exist */
 
 #define RK_NO_PEER SIZE_MAX
-size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KEY_LEN]); /* index or RK_NO_PEER */
+size_t rk_snapshot_find_key(const struct rk_snapshot *s,
+                            const uint8_t key[RK_KEY_LEN]); /* index or RK_NO_PEER */
 size_t rk_snapshot_find_id(const struct rk_snapshot *s, struct rk_str id);
-const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s, size_t index); /* NULL: index not in use */
+const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s,
+                                           size_t index);   /* NULL: index not in use */
 size_t rk_snapshot_peer_bound(const struct rk_snapshot *s); /* all indexes are below this */
 
 /*
- * Peers (indexes of `now`) whose map may differ between the two snapshots: exact for rule and membership changes (a
- * rule's side that changed reaches the peers that entered or left it and the opposite side), everyone for account
- * settings that are in every map. Peers that are new in `now` are included. Adds to *out (initialised).
+ * Peers (indexes of `now`) whose map may differ between the two snapshots: exact for rule and
+ * membership changes (a rule's side that changed reaches the peers that entered or left it and the
+ * opposite side), everyone for account settings that are in every map. Peers that are new in `now`
+ * are included. Adds to *out (initialised).
  */
-void rk_snapshot_affected(const struct rk_snapshot *was, const struct rk_snapshot *now, struct rk_bitmap *out);
+void rk_snapshot_affected(const struct rk_snapshot *was,
+                          const struct rk_snapshot *now,
+                          struct rk_bitmap *out);
 
-/* The peers `index` is connected to by policy (2.2: union of all IN and OUT sets), itself excluded. Adds to *out. */
+/* The peers `index` is connected to by policy (2.2: union of all IN and OUT sets), itself excluded.
+ * Adds to *out. */
 void rk_snapshot_visible(const struct rk_snapshot *s, size_t index, struct rk_bitmap *out);

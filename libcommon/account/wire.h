@@ -1,6 +1,7 @@
 #pragma once
 
-/* Protobuf wire writing straight into a buffer, for the map compiler and the other hot encoders. Any thread. */
+/* Protobuf wire writing straight into a buffer, for the map compiler and the other hot encoders.
+ * Any thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,10 +12,13 @@
 
 size_t rk_wire_varint_size(uint64_t v);
 void rk_wire_varint(struct rk_buf *b, uint64_t v);
-void rk_wire_uint(struct rk_buf *b, unsigned field, uint64_t v);          /* omitted when 0 */
-void rk_wire_bool(struct rk_buf *b, unsigned field, bool v);              /* omitted when false */
-void rk_wire_str(struct rk_buf *b, unsigned field, struct rk_str v);      /* omitted when empty */
-void rk_wire_bytes_always(struct rk_buf *b, unsigned field, struct rk_str v); /* written even when empty (submessages) */
-/* A submessage whose size is known only afterwards: the body is written, then moved by the length's size. */
+void rk_wire_uint(struct rk_buf *b, unsigned field, uint64_t v);     /* omitted when 0 */
+void rk_wire_bool(struct rk_buf *b, unsigned field, bool v);         /* omitted when false */
+void rk_wire_str(struct rk_buf *b, unsigned field, struct rk_str v); /* omitted when empty */
+void rk_wire_bytes_always(struct rk_buf *b,
+                          unsigned field,
+                          struct rk_str v); /* written even when empty (submessages) */
+/* A submessage whose size is known only afterwards: the body is written, then moved by the length's
+ * size. */
 size_t rk_wire_begin(struct rk_buf *b, unsigned field);
 void rk_wire_end(struct rk_buf *b, size_t begin);

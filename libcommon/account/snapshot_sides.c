@@ -1,0 +1,108 @@
+#include "libcommon/account/snapshot_int.h"
+
+/* The sides of rules: groups and directly named peers become two bitmaps. */
+
+#include <stdlib.h>
+
+#include "libcommon/base/alloc.h"
+
+struct snap_policy *snap_policy_new(struct compile_policy *code)
+{
+    struct snap_policy *p = rk_new(struct snap_policy);
+
+    atomic_init(&p->refs, 1);
+    p->code = code;
+    p->sides = rk_new_array(struct snap_sides, code->row->rules_n);
+    for (size_t i = 0; i < code->row->rules_n; i++)
+        p->sides[i].equal = true;
+    return p;
+}
+
+void snap_policy_unref(struct snap_policy *p)
+{
+    if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < p->code->row->rules_n; i++) {
+        rk_bitmap_done(&p->sides[i].src);
+        rk_bitmap_done(&p->sides[i].dst);
+    }
+    free(p->sides);
+    compile_policy_unref(p->code);
+    free(p);
+}
+
+/* A peer named directly replaces the groups. Approval is required of everyone, directly named or
+ * not. */
+static void materialise(const struct rk_snapshot *s,
+                        const char *peer,
+                        char (*groups)[RK_XID_LEN + 1],
+                        size_t n,
+                        struct rk_bitmap *out)
+{
+    rk_bitmap_clear(out);
+    if (peer[0]) {
+        size_t index = rk_snapshot_find_id(s, rk_str(peer));
+
+        if (index != RK_NO_PEER)
+            rk_bitmap_set(out, index);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            const struct snap_group *g =
+                snap_group_find(s, groups[i]); /* a dangling id is nobody */
+
+            if (g)
+                rk_bitmap_or(out, &g->members);
+        }
+    }
+    rk_bitmap_and(out, &s->approved);
+}
+
+static void refresh_policy(struct rk_snapshot *s,
+                           struct snap_policy **slot,
+                           struct rk_bitmap *src,
+                           struct rk_bitmap *dst)
+{
+    struct snap_policy *p = *slot;
+    const struct rk_policy_row *row = p->code->row;
+
+    for (size_t i = 0; i < row->rules_n; i++) {
+        const struct rk_rule *r = &row->rules[i];
+        struct snap_sides *v;
+
+        if (row->enabled && r->enabled) {
+            materialise(s, r->source_peer, r->sources, r->sources_n, src);
+            materialise(s, r->destination_peer, r->destinations, r->destinations_n, dst);
+        } else {
+            rk_bitmap_clear(src);
+            rk_bitmap_clear(dst);
+        }
+        if (rk_bitmap_equal(src, &p->sides[i].src) && rk_bitmap_equal(dst, &p->sides[i].dst))
+            continue;
+        if (atomic_load_explicit(&p->refs, memory_order_acquire) > 1) {
+            /* Shared with the snapshot before: this one gets its own. */
+            struct snap_policy *own = snap_policy_new(compile_policy_ref(p->code));
+
+            for (size_t k = 0; k < row->rules_n; k++) {
+                rk_bitmap_copy(&own->sides[k].src, &p->sides[k].src);
+                rk_bitmap_copy(&own->sides[k].dst, &p->sides[k].dst);
+                own->sides[k].equal = p->sides[k].equal;
+            }
+            snap_policy_unref(p);
+            *slot = p = own;
+        }
+        v = &p->sides[i];
+        rk_bitmap_copy(&v->src, src);
+        rk_bitmap_copy(&v->dst, dst);
+        v->equal = rk_bitmap_equal(src, dst);
+    }
+}
+
+void snap_sides_refresh(struct rk_snapshot *s)
+{
+    rk_auto(rk_bitmap_done) struct rk_bitmap src, dst;
+
+    rk_bitmap_init(&src);
+    rk_bitmap_init(&dst);
+    for (size_t i = 0; i < s->policies_n; i++)
+        refresh_policy(s, &s->policies[i], &src, &dst);
+}
