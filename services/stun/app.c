@@ -19,10 +19,22 @@
 #define AT(member) offsetof(struct stun_config, member)
 
 static const struct rk_setting rows[] = {
-    { "listen", RK_SET_STRING, AT(listen), .def = "0.0.0.0:3478,[::]:3478",
+    { .key = "listen",
+      .type = RK_SET_STRING,
+      .offset = AT(listen),
+      .def = "0.0.0.0:3478,[::]:3478",
       .help = "UDP addresses, comma list of at most 16" },
-    { "loops", RK_SET_INT, AT(loops), .def = "0", .max = 256, .help = "threads; 0: one a core" },
-    { "prefix_rate", RK_SET_INT, AT(prefix_rate), .def = "2000", .max = 1000000000,
+    { .key = "loops",
+      .type = RK_SET_INT,
+      .offset = AT(loops),
+      .def = "0",
+      .max = 256,
+      .help = "threads; 0: one a core" },
+    { .key = "prefix_rate",
+      .type = RK_SET_INT,
+      .offset = AT(prefix_rate),
+      .def = "2000",
+      .max = 1000000000,
       .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread; 0: no cap" },
 };
 
@@ -78,10 +90,17 @@ enum row {
 };
 
 static struct rk_metric metrics[ROW_END] = {
-    [ROW_REQUESTS] = { "rookery_stun_requests_total", "Datagrams received", RK_COUNTER },
-    [ROW_ANSWERS] = { "rookery_stun_answers_total", "Binding successes sent", RK_COUNTER },
-    [ROW_DROPPED] = { "rookery_stun_dropped_total", "Datagrams not answered, by reason", RK_COUNTER,
-                      "reason", drop_reasons },
+    [ROW_REQUESTS] = { .name = "rookery_stun_requests_total",
+                       .help = "Datagrams received",
+                       .type = RK_COUNTER },
+    [ROW_ANSWERS] = { .name = "rookery_stun_answers_total",
+                      .help = "Binding successes sent",
+                      .type = RK_COUNTER },
+    [ROW_DROPPED] = { .name = "rookery_stun_dropped_total",
+                      .help = "Datagrams not answered, by reason",
+                      .type = RK_COUNTER,
+                      .label = "reason",
+                      .values = drop_reasons },
 };
 
 struct app {
