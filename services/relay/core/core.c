@@ -300,7 +300,7 @@ static void housekeeping(struct core *c)
             idle++;
     }
     count_set(&c->counts, COUNT_PEERS_IDLE, idle);
-    wheel_set(&c->wheel, &c->housekeeping, c->now_ms + HOUSEKEEPING_MS);
+    c->housekeeping_due_ms = c->now_ms + HOUSEKEEPING_MS;
 }
 
 static void on_timer(struct wheel_timer *t)
@@ -315,7 +315,7 @@ static void tick(struct core *c)
     wheel_run(&c->wheel, c->now_ms, on_timer);
     if (c->wheel.tick == before)
         return;
-    if (c->now_ms >= c->housekeeping.due_ms)
+    if (c->now_ms >= c->housekeeping_due_ms)
         housekeeping(c);
     if (c->accept_paused && c->listen_fd >= 0) {
         c->accept_paused = false;
@@ -386,8 +386,7 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     c->scratch = rk_alloc(2 * RELAY_MAX_MESSAGE + SCRATCH_BYTES);
     c->directory = directory_new(c);
     wheel_init(&c->wheel, c->now_ms);
-    wheel_timer_init(&c->housekeeping);
-    c->housekeeping.due_ms = c->now_ms + HOUSEKEEPING_MS;
+    c->housekeeping_due_ms = c->now_ms + HOUSEKEEPING_MS;
     rk_list_init(&c->connections);
     rk_list_init(&c->dirty);
     rk_list_init(&c->dead);
