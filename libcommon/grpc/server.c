@@ -118,7 +118,7 @@ static void end_conn(struct server_conn *sc, const char *why)
     if (sc->broken)
         return;
     sc->broken = true;
-    if (sc->link.h2)
+    if (sc->link.h2 && sc->alive != ALIVE_PREFACE)
         (void)rk_h2_flush(sc->link.h2, &err);
     rk_conn_close_flush(sc->conn, why, FLUSH_LIMIT_MS);
 }
@@ -129,12 +129,13 @@ static void pump(struct server_conn *sc)
 {
     struct rk_err err = { 0 };
 
-    if (sc->broken || !sc->link.h2)
+    /* Nothing is said before the client has shown that it speaks HTTP/2: it may be answered in
+     * HTTP/1.1. */
+    if (sc->broken || !sc->link.h2 || sc->alive == ALIVE_PREFACE)
         return;
     if (rk_h2_flush(sc->link.h2, &err) < 0)
         end_conn(sc, err.msg);
-    else if (rk_h2_done(sc->link.h2) ||
-             (sc->server->draining && rk_list_empty(&sc->link.calls) && sc->alive != ALIVE_PREFACE))
+    else if (rk_h2_done(sc->link.h2) || (sc->server->draining && rk_list_empty(&sc->link.calls)))
         end_conn(sc, "finished");
 }
 
@@ -252,6 +253,7 @@ static bool check_preface(struct server_conn *sc, const uint8_t *p, size_t n)
         sc->alive = ALIVE_QUIET;
         sc->busy_ms = rk_mono_ms();
         rk_timer_start(&sc->timer, KEEPALIVE_MS, 0);
+        io_want_flush(sc);
         return true;
     }
     if (i == n)
@@ -286,7 +288,6 @@ static void conn_open(struct rk_conn *c, void *arg)
     rk_timer_start(&sc->timer, PREFACE_LIMIT_MS, 0);
     if (sc->server->draining)
         rk_h2_goaway(sc->link.h2);
-    io_want_flush(sc);
 }
 
 static const struct rk_conn_ops conn_ops = {
@@ -373,10 +374,8 @@ void rk_grpc_server_drain(struct rk_grpc_server *s)
     {
         struct server_conn *sc = rk_list_entry(n, struct server_conn, node);
 
-        if (sc->link.h2 && !sc->broken) {
+        if (sc->link.h2 && !sc->broken)
             rk_h2_goaway(sc->link.h2);
-            io_want_flush(sc);
-        }
     }
 }
 

@@ -191,6 +191,17 @@ static void control_frame(struct rk_h2 *h)
         calm(h, "too many control frames");
 }
 
+/* Rapid reset: work was asked for and thrown away before its answer. A cancel that crosses the
+ * answer (or the end) of its stream is fine. */
+static void reset_frame(struct rk_h2 *h, int32_t id)
+{
+    uintptr_t v = (uintptr_t)nghttp2_session_get_stream_user_data(h->ng, id);
+
+    if (h->server && v && !(v & 1) &&
+        rate_over(&h->resets, RESET_WINDOW_MS, RESETS_UNTRUSTED * h->factor))
+        calm(h, "too many streams reset before their answer");
+}
+
 static int cb_frame(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 {
     struct rk_h2 *h = arg;
@@ -221,12 +232,7 @@ static int cb_frame(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
         control_frame(h);
         break;
     case NGHTTP2_RST_STREAM:
-        /* Rapid reset: work was asked for and thrown away before the answer. Cancels of answered
-         * streams are fine. */
-        if (h->server &&
-            !((uintptr_t)nghttp2_session_get_stream_user_data(h->ng, f->hd.stream_id) & 1) &&
-            rate_over(&h->resets, RESET_WINDOW_MS, RESETS_UNTRUSTED * h->factor))
-            calm(h, "too many streams reset before their answer");
+        reset_frame(h, f->hd.stream_id);
         break;
     case NGHTTP2_GOAWAY:
         if (h->ops->on_goaway)

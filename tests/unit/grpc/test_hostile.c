@@ -1,0 +1,494 @@
+/* The server against bytes that no well-meaning client sends, written by hand. */
+
+#include <nghttp2/nghttp2.h>
+
+#include "libcommon/net/conn.h"
+#include "tests/unit/grpc/fixture.h"
+
+/* A bare connection. */
+struct raw {
+    struct rk_conn *c;
+    struct rk_buf in;
+    bool open, closed;
+};
+
+static void raw_open(struct rk_conn *c, void *arg)
+{
+    struct raw *r = arg;
+
+    (void)c;
+    r->open = true;
+}
+
+static void raw_read(struct rk_conn *c, const uint8_t *p, size_t n, void *arg)
+{
+    struct raw *r = arg;
+
+    (void)c;
+    rk_buf_put(&r->in, p, n);
+}
+
+static void raw_closed(struct rk_conn *c, const char *why, void *arg)
+{
+    struct raw *r = arg;
+
+    (void)c;
+    (void)why;
+    r->closed = true;
+}
+
+static const struct rk_conn_ops raw_ops = { raw_open, raw_read, NULL, raw_closed };
+
+static void raw_start(struct fixture *f, struct raw *r, bool preface)
+{
+    static const uint8_t settings[9] = { 0, 0, 0, 4 };
+    struct rk_err err = { 0 };
+
+    *r = (struct raw){ 0 };
+    rk_buf_init(&r->in, 16u * 1024 * 1024);
+    assert_int_equal(rk_conn_connect(f->loop, &f->addr, NULL, NULL, &raw_ops, r, &r->c, &err), 0);
+    UNTIL(f, r->open);
+    if (!preface)
+        return;
+    rk_conn_write(r->c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    rk_conn_write(r->c, settings, 9);
+}
+
+static void raw_end(struct fixture *f, struct raw *r)
+{
+    if (!r->closed)
+        rk_conn_close(r->c, "test over");
+    UNTIL(f, r->closed);
+    rk_buf_done(&r->in);
+}
+
+static void
+frame(struct rk_buf *b, uint8_t type, uint8_t flags, uint32_t id, const void *p, size_t n)
+{
+    rk_buf_put_u8(b, (uint8_t)(n >> 16));
+    rk_buf_put_be16(b, (uint16_t)n);
+    rk_buf_put_u8(b, type);
+    rk_buf_put_u8(b, flags);
+    rk_buf_put_be32(b, id);
+    rk_buf_put(b, p, n);
+}
+
+/* HPACK literal without indexing; lengths below 127 only. */
+static void header(struct rk_buf *b, const char *name, const char *value)
+{
+    rk_buf_put_u8(b, 0);
+    rk_buf_put_u8(b, (uint8_t)strlen(name));
+    rk_buf_put_c(b, name);
+    rk_buf_put_u8(b, (uint8_t)strlen(value));
+    rk_buf_put_c(b, value);
+}
+
+static void
+request(struct rk_buf *out, uint32_t id, const char *method, const char *path, const char *type)
+{
+    rk_auto(rk_buf_done) struct rk_buf h;
+
+    rk_buf_init(&h, 4096);
+    header(&h, ":method", method);
+    header(&h, ":scheme", "http");
+    header(&h, ":path", path);
+    header(&h, ":authority", "anything.example");
+    header(&h, "content-type", type);
+    frame(out, 1, 4, id, h.p, h.n);
+}
+
+/* Counts frames of one type in what was read; *out_last is the payload of the last. */
+static unsigned frames_of(const struct raw *r, uint8_t type, const uint8_t **out_last)
+{
+    unsigned count = 0;
+
+    for (size_t at = 0; at + 9 <= r->in.n;) {
+        const uint8_t *p = r->in.p + at;
+        size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+
+        if (at + 9 + n > r->in.n)
+            break;
+        if (p[3] == type && !(type == 6 && !(p[4] & 1))) {
+            count++;
+            if (out_last)
+                *out_last = p + 9;
+        }
+        at += 9 + n;
+    }
+    return count;
+}
+
+static bool holds(const struct raw *r, const char *text)
+{
+    return memmem(r->in.p, r->in.n, text, strlen(text)) != NULL;
+}
+
+/* Every response header and trailer read so far, a "name=value" line each. */
+static void headers_of(const struct raw *r, struct rk_buf *out)
+{
+    nghttp2_hd_inflater *inf;
+
+    assert_int_equal(nghttp2_hd_inflate_new(&inf), 0);
+    for (size_t at = 0; at + 9 <= r->in.n;) {
+        const uint8_t *p = r->in.p + at;
+        size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+        const uint8_t *q = p + 9, *end = q + n;
+
+        at += 9 + n;
+        if (at > r->in.n)
+            break;
+        for (int flags = 0; p[3] == 1 && !(flags & NGHTTP2_HD_INFLATE_FINAL);) {
+            nghttp2_nv nv;
+            ssize_t used = nghttp2_hd_inflate_hd2(inf, &nv, &flags, q, (size_t)(end - q), 1);
+
+            assert_true(used >= 0);
+            q += used;
+            if (flags & NGHTTP2_HD_INFLATE_EMIT)
+                rk_buf_printf(out, "%.*s=%.*s\n", (int)nv.namelen, nv.name, (int)nv.valuelen,
+                              nv.value);
+        }
+        if (p[3] == 1)
+            nghttp2_hd_inflate_end_headers(inf);
+    }
+    nghttp2_hd_inflate_del(inf);
+    rk_buf_put_u8(out, 0);
+}
+
+static bool says(const struct raw *r, const char *line)
+{
+    rk_auto(rk_buf_done) struct rk_buf b;
+
+    rk_buf_init(&b, 1 << 20);
+    headers_of(r, &b);
+    return strstr((const char *)b.p, line) != NULL;
+}
+
+static void an_http1_get_is_told_405(void **state)
+{
+    struct fixture *f = *state;
+    struct raw r;
+
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in),
+                              RK_STR("HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n")));
+    raw_end(f, &r);
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, "POST / HTTP/1.1\r\nHost: x\r\n\r\n", 28);
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 505 ")));
+    raw_end(f, &r);
+}
+
+static void garbage_closes_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct raw r;
+
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, "\x16\x03\x01garbage", 10);
+    UNTIL(f, r.closed);
+    assert_int_equal(r.in.n, 0);
+    raw_end(f, &r);
+    raw_start(f, &r, true);
+    rk_conn_write(r.c, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12);
+    UNTIL(f, r.closed);
+    raw_end(f, &r);
+}
+
+static void other_methods_and_types_get_http_answers(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw r;
+
+    rk_buf_init(&b, 65536);
+    raw_start(f, &r, true);
+    request(&b, 1, "GET", "/", "text/html");
+    request(&b, 3, "POST", "/t.T/Echo", "application/json");
+    request(&b, 5, "POST", "/t.T/Echo", "application/grpc-web");
+    request(&b, 7, "POST", "/t.T/Feed", "application/grpc+proto");
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, frames_of(&r, 1, NULL) == 4);
+    assert_true(says(&r, ":status=405\nallow=POST\n"));
+    assert_true(says(&r, ":status=415\n"));
+    assert_int_equal(f->started, 1); /* the last one alone */
+    raw_end(f, &r);
+}
+
+static void a_compressed_message_is_unimplemented(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw r;
+
+    rk_buf_init(&b, 65536);
+    raw_start(f, &r, true);
+    request(&b, 1, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 1, 1, "\1\0\0\0\1x", 6);
+    request(&b, 3, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 1, 3, "\0\0\0\0\5x", 6); /* shorter than it says */
+    request(&b, 5, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 1, 5, "", 0); /* no message */
+    request(&b, 7, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 1, 7, "\0\0\0\0\1x\0\0\0\0\1y", 12); /* two */
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, frames_of(&r, 1, NULL) == 4);
+    assert_true(says(&r, "grpc-status=12\ngrpc-message=compressed messages are not supported\n"));
+    assert_true(says(&r, "grpc-status=13\ngrpc-message=incomplete message\n"));
+    assert_true(says(&r, "grpc-status=13\ngrpc-message=no request message\n"));
+    assert_true(says(&r, "grpc-status=13\ngrpc-message=more than one request message\n"));
+    assert_int_equal(f->messages, 0);
+    UNTIL(f, f->gone == 4);
+    raw_end(f, &r);
+}
+
+static void an_oversized_message_fails_at_its_head(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw r;
+
+    rk_buf_init(&b, 65536);
+    raw_start(f, &r, true);
+    request(&b, 1, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 0, 1, "\0\x7f\xff\xff\xff", 5); /* nothing of it follows */
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, frames_of(&r, 1, NULL) == 1);
+    assert_true(says(&r, "grpc-status=8\n"));
+    UNTIL(f, f->gone == 1);
+    raw_end(f, &r);
+}
+
+static void rapid_reset_is_calmed(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    const uint8_t *last = NULL;
+    struct raw r;
+
+    rk_buf_init(&b, 4u * 1024 * 1024);
+    raw_start(f, &r, true);
+    for (uint32_t i = 0; i < 1000; i++) {
+        request(&b, 2 * i + 1, "POST", "/t.T/Hold", "application/grpc");
+        frame(&b, 3, 0, 2 * i + 1, "\0\0\0\x8", 4);
+    }
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, r.closed);
+    assert_true(frames_of(&r, 7, &last) >= 1);
+    assert_int_equal(last[7], 11); /* ENHANCE_YOUR_CALM */
+    assert_in_range(f->started, 200, 250);
+    UNTIL(f, f->gone == f->started);
+    raw_end(f, &r);
+}
+
+static void cancels_of_answered_streams_are_not_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct raw r;
+
+    raw_start(f, &r, true);
+    for (uint32_t i = 0; i < 500; i++) {
+        rk_auto(rk_buf_done) struct rk_buf b;
+        unsigned have = frames_of(&r, 1, NULL);
+
+        rk_buf_init(&b, 4096);
+        /* Trailers-only answer: the client's reset crosses it. */
+        request(&b, 2 * i + 1, "POST", "/t.T/Feed", "application/grpc");
+        rk_conn_write(r.c, b.p, b.n);
+        UNTIL(f, frames_of(&r, 1, NULL) > have);
+        rk_buf_clear(&b);
+        frame(&b, 3, 0, 2 * i + 1, "\0\0\0\x8", 4);
+        rk_conn_write(r.c, b.p, b.n);
+    }
+    UNTIL(f, f->gone == 500);
+    assert_false(r.closed);
+    assert_int_equal(frames_of(&r, 7, NULL), 0);
+    raw_end(f, &r);
+}
+
+static void a_header_list_over_16_kib_resets_its_stream_alone(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    rk_auto(rk_buf_done) struct rk_buf h;
+    struct raw r;
+    char value[101];
+
+    rk_buf_init(&b, 65536);
+    rk_buf_init(&h, 65536);
+    memset(value, 'v', 100);
+    value[100] = '\0';
+    raw_start(f, &r, true);
+    header(&h, ":method", "POST");
+    header(&h, ":scheme", "http");
+    header(&h, ":path", "/t.T/Echo");
+    for (int i = 0; i < 125; i++) /* 16 KiB with the 32 bytes each */
+        header(&h, "x-y", value);
+    frame(&b, 1, 4, 1, h.p, h.n);
+    request(&b, 3, "POST", "/t.T/Feed", "application/grpc");
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, frames_of(&r, 3, NULL) >= 1 && frames_of(&r, 1, NULL) == 1);
+    assert_int_equal(f->started, 1);
+    assert_false(r.closed);
+    raw_end(f, &r);
+}
+
+static void pings_are_answered_and_a_flood_is_not(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw r;
+
+    rk_buf_init(&b, 4u * 1024 * 1024);
+    raw_start(f, &r, true);
+    for (int i = 0; i < 100; i++)
+        frame(&b, 6, 0, 0, "12345678", 8);
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, frames_of(&r, 6, NULL) == 100);
+    assert_int_equal(frames_of(&r, 7, NULL), 0);
+    for (int i = 0; i < 10000; i++)
+        frame(&b, 6, 0, 0, "12345678", 8);
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, r.closed);
+    raw_end(f, &r);
+}
+
+static void every_request_survives_bytes_that_come_one_by_one(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw r;
+
+    rk_buf_init(&b, 65536);
+    raw_start(f, &r, true);
+    request(&b, 1, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 0, 1, "\0\0\0", 3);
+    frame(&b, 0, 0, 1, "\0\3ab", 4);
+    frame(&b, 0, 1, 1, "c", 1);
+    for (size_t i = 0; i < b.n; i++) {
+        rk_conn_write(r.c, b.p + i, 1);
+        UNTIL(f, rk_conn_queued(r.c) == 0);
+    }
+    UNTIL(f, f->gone == 1);
+    assert_int_equal(f->last_size, 3);
+    UNTIL(f, holds(&r, "abc"));
+    raw_end(f, &r);
+}
+
+static void a_stalled_stream_delays_no_other(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct client other;
+    struct raw r;
+    struct seen s;
+    struct rk_grpc_client_call *call;
+    char *big = pattern(1 << 20, 'b');
+    struct rk_grpc_call *stalled;
+
+    rk_buf_init(&b, 65536);
+    raw_start(f, &r, true);
+    request(&b, 1, "POST", "/t.T/Chat", "application/grpc"); /* takes the held slot of nobody */
+    frame(&b, 8, 0, 0, "\0\x10\0\0", 4); /* connection window wide, streams 64 KiB */
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, f->started == 1);
+    rk_buf_clear(&b);
+    {
+        rk_auto(rk_buf_done) struct rk_buf h;
+
+        rk_buf_init(&h, 4096);
+        header(&h, ":method", "POST");
+        header(&h, ":scheme", "http");
+        header(&h, ":path", "/t.T/Feed");
+        header(&h, ":authority", "x");
+        header(&h, "content-type", "application/grpc");
+        header(&h, "x-peer-id", "k");
+        frame(&b, 1, 4, 3, h.p, h.n);
+    }
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, f->feed != NULL);
+    stalled = f->feed;
+    rk_grpc_send(stalled, rk_strn(big, 1 << 20));
+    UNTIL(f, r.in.n > 65535); /* the stream's window is used up */
+    assert_in_range(rk_grpc_queued(stalled), (1 << 20) - 65536, 1 << 20);
+    assert_true(rk_grpc_stalled_since(stalled) > 0);
+    /* Another stream of the same connection. */
+    rk_buf_clear(&b);
+    frame(&b, 0, 0, 1, "\0\0\0\0\7through", 12);
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, holds(&r, "through"));
+    /* And another connection. */
+    client_open(f, &other, NULL);
+    seen_init(&s);
+    call = rk_grpc_call(other.c, "/t.T/Echo", NULL, NULL, 0, &seen_ops, &s);
+    rk_grpc_call_send(call, RK_STR("aaa"), true);
+    UNTIL(f, s.done);
+    assert_int_equal(s.status, 0);
+    assert_true(rk_grpc_queued(stalled) > 0);
+    /* Half a message is out, so giving up means a reset. */
+    rk_grpc_abort(stalled, RK_GRPC_UNKNOWN, "too slow");
+    UNTIL(f, frames_of(&r, 3, NULL) == 1 && f->feed == NULL);
+    rk_buf_done(&s.last);
+    client_close(f, &other);
+    raw_end(f, &r);
+    free(big);
+}
+
+static void forwarded_addresses_count_only_from_trusted_proxies(void **state)
+{
+    struct fixture *f = *state, g = { .loop = f->loop };
+    struct rk_cidrs *cidrs = rk_cidrs_parse(RK_STR("127.0.0.0/8,10.0.0.0/8"), NULL);
+    struct client cl;
+    struct seen s;
+
+    seen_init(&s);
+    client_open(f, &cl, NULL);
+    rk_grpc_call(cl.c, "/t.T/Feed", "x-forwarded-for", "192.0.2.1", 0, &seen_ops, &s);
+    UNTIL(f, s.done);
+    assert_true(rk_str_starts(rk_str(f->remote), RK_STR("127.0.0.1:")));
+    client_close(f, &cl);
+
+    fixture_init(&g, NULL, cidrs);
+    client_open(&g, &cl, NULL);
+    seen_init(&s);
+    rk_grpc_call(cl.c, "/t.T/Feed", "x-forwarded-for", "6.6.6.6, 192.0.2.1 , 10.1.2.3", 0,
+                 &seen_ops, &s);
+    UNTIL(&g, s.done);
+    assert_string_equal(g.remote, "192.0.2.1");
+    seen_init(&s);
+    rk_grpc_call(cl.c, "/t.T/Feed", "x-forwarded-for", "6.6.6.6, junk, 2001:db8::1", 0, &seen_ops,
+                 &s);
+    UNTIL(&g, s.done);
+    assert_string_equal(g.remote, "2001:db8::1");
+    seen_init(&s);
+    rk_grpc_call(cl.c, "/t.T/Feed", "x-forwarded-for", "6.6.6.6, junk", 0, &seen_ops, &s);
+    UNTIL(&g, s.done);
+    assert_true(rk_str_starts(rk_str(g.remote), RK_STR("127.0.0.1:")));
+    client_close(&g, &cl);
+    rk_grpc_server_close(g.server, fixture_server_closed, &g);
+    UNTIL(&g, g.server_closed);
+    rk_cidrs_free(cidrs);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(an_http1_get_is_told_405),
+        T(garbage_closes_the_connection),
+        T(other_methods_and_types_get_http_answers),
+        T(a_compressed_message_is_unimplemented),
+        T(an_oversized_message_fails_at_its_head),
+        T(rapid_reset_is_calmed),
+        T(cancels_of_answered_streams_are_not_counted),
+        T(a_header_list_over_16_kib_resets_its_stream_alone),
+        T(pings_are_answered_and_a_flood_is_not),
+        T(every_request_survives_bytes_that_come_one_by_one),
+        T(a_stalled_stream_delays_no_other),
+        T(forwarded_addresses_count_only_from_trusted_proxies),
+    };
+
+    return RUN_TESTS(tests);
+}
