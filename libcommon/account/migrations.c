@@ -5,8 +5,9 @@
 #include "libcommon/base/attr.h"
 
 /*
- * Ids are xids as text. `account.serial` is raised by every change that maps are made of, in the transaction that writes
- * account_change; peer_status stands apart from peer because it is written often and in batches.
+ * Ids are xids as text. `account.serial` is raised by every change that maps are made of, in the
+ * transaction that writes account_change; peer_status stands apart from peer because it is written
+ * often and in batches.
  */
 static const char first_mesh[] =
     "CREATE TABLE account ("
@@ -20,8 +21,8 @@ static const char first_mesh[] =
     "  network_id text NOT NULL,"
     "  net4 cidr NOT NULL,"
     "  net6 cidr,"
-    "  settings jsonb NOT NULL,"      /* the members of the REST object AccountSettings */
-    "  onboarding jsonb NOT NULL"     /* the members of the REST object AccountOnboarding */
+    "  settings jsonb NOT NULL,"  /* the members of the REST object AccountSettings */
+    "  onboarding jsonb NOT NULL" /* the members of the REST object AccountOnboarding */
     ");"
     /* Simultaneous first logins end in one account. */
     "CREATE UNIQUE INDEX account_primary_domain ON account (domain) WHERE is_primary;"
@@ -37,7 +38,8 @@ static const char first_mesh[] =
     "CREATE TABLE users ("
     "  id text PRIMARY KEY,"
     "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
-    "  role text NOT NULL CHECK (role IN ('owner','admin','network_admin','billing_admin','auditor','user')),"
+    "  role text NOT NULL CHECK (role IN "
+    "('owner','admin','network_admin','billing_admin','auditor','user')),"
     "  name text NOT NULL DEFAULT '',"
     "  email text NOT NULL DEFAULT '',"
     "  is_service_user boolean NOT NULL DEFAULT false,"
@@ -45,7 +47,7 @@ static const char first_mesh[] =
     "  pending_approval boolean NOT NULL DEFAULT false,"
     "  auto_groups text[] NOT NULL DEFAULT '{}',"
     "  issued text NOT NULL DEFAULT 'api',"
-    "  password_hash text,"           /* local users of the embedded provider */
+    "  password_hash text," /* local users of the embedded provider */
     "  created_at timestamptz NOT NULL DEFAULT now(),"
     "  last_login timestamptz"
     ");"
@@ -103,7 +105,7 @@ static const char first_mesh[] =
     "  allow_extra_dns_labels boolean NOT NULL DEFAULT false,"
     "  created_at timestamptz NOT NULL DEFAULT now(),"
     "  last_login timestamptz,"
-    "  meta jsonb NOT NULL DEFAULT '{}',"  /* keys: the proto's field names of PeerSystemMeta */
+    "  meta jsonb NOT NULL DEFAULT '{}'," /* keys: the proto's field names of PeerSystemMeta */
     "  meta_hash bytea NOT NULL DEFAULT ''"
     ");"
     "ALTER TABLE peer ADD CONSTRAINT peer_ip UNIQUE (account_id, ip);"

@@ -1,6 +1,7 @@
 #pragma once
 
-/* The schema, as a table of forward-only migrations. To change it, append a row; a landed row never changes. */
+/* The schema, as a table of forward-only migrations. To change it, append a row; a landed row never
+ * changes. */
 
 #include <stddef.h>
 

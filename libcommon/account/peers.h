@@ -1,11 +1,11 @@
 #pragma once
 
 /*
- * The rules by which peers come, log in, change and go. Each call is one transaction (or none), top to bottom on a
- * worker. On success *out_bell says whom to tell.
+ * The rules by which peers come, log in, change and go. Each call is one transaction (or none), top
+ * to bottom on a worker. On success *out_bell says whom to tell.
  *
- * Errors of the agent's calls carry the very text that goes on the wire in err->msg, except RK_INTERNAL and
- * RK_UNAVAILABLE.
+ * Errors of the agent's calls carry the very text that goes on the wire in err->msg, except
+ * RK_INTERNAL and RK_UNAVAILABLE.
  */
 
 #include <stdbool.h>
@@ -16,10 +16,12 @@
 #include "libcommon/base/err.h"
 #include "libcommon/pg/pg.h"
 
-/* Metadata of an agent as it is stored. Strings are borrowed, valid UTF-8, possibly "" but not NULL. */
+/* Metadata of an agent as it is stored. Strings are borrowed, valid UTF-8, possibly "" but not
+ * NULL. */
 struct rk_peer_meta {
-    const char *hostname, *goos, *kernel, *core, *platform, *os, *version, *ui_version, *kernel_version, *os_version,
-        *serial_number, *product_name, *manufacturer, *cloud, *cloud_platform;
+    const char *hostname, *goos, *kernel, *core, *platform, *os, *version, *ui_version,
+        *kernel_version, *os_version, *serial_number, *product_name, *manufacturer, *cloud,
+        *cloud_platform;
     struct {
         const char *net_ip, *mac;
     } const *addresses;
@@ -52,28 +54,46 @@ struct rk_peer_registration {
 };
 
 /*
- * Registers an unknown peer with a setup key: address, label, groups, one use of the key, event peer.setupkey.add, in
- * one transaction. Errors: RK_INVALID "couldn't add peer: setup key is invalid" (unknown, revoked, expired, exhausted,
- * also for the loser of a race), RK_PRECONDITION for extra labels the key does not allow and for a key pair that is
- * registered already, RK_INTERNAL for an empty host name or when no free address is found after 10 attempts.
+ * Registers an unknown peer with a setup key: address, label, groups, one use of the key, event
+ * peer.setupkey.add, in one transaction. Errors: RK_INVALID "couldn't add peer: setup key is
+ * invalid" (unknown, revoked, expired, exhausted, also for the loser of a race), RK_PRECONDITION
+ * for extra labels the key does not allow and for a key pair that is registered already,
+ * RK_INTERNAL for an empty host name or when no free address is found after 10 attempts.
  */
-int rk_peer_register(struct rk_pg *pg, const struct rk_peer_registration *reg, struct rk_bell *out_bell, struct rk_err *err) RK_CHECKED;
+int rk_peer_register(struct rk_pg *pg,
+                     const struct rk_peer_registration *reg,
+                     struct rk_bell *out_bell,
+                     struct rk_err *err) RK_CHECKED;
 
-/* Stores changed metadata (empty ui_version keeps the old; an all-empty meta changes nothing) and touches the peer. */
-int rk_peer_update_meta(struct rk_pg *pg, const char *account_id, const char *peer_id, const struct rk_peer_meta *meta,
-                        struct rk_bell *out_bell, struct rk_err *err) RK_CHECKED;
+/* Stores changed metadata (empty ui_version keeps the old; an all-empty meta changes nothing) and
+ * touches the peer. */
+int rk_peer_update_meta(struct rk_pg *pg,
+                        const char *account_id,
+                        const char *peer_id,
+                        const struct rk_peer_meta *meta,
+                        struct rk_bell *out_bell,
+                        struct rk_err *err) RK_CHECKED;
 /* Stores a changed SSH host key. */
-int rk_peer_update_ssh_key(struct rk_pg *pg, const char *account_id, const char *peer_id, const char *ssh_key,
-                           struct rk_bell *out_bell, struct rk_err *err) RK_CHECKED;
+int rk_peer_update_ssh_key(struct rk_pg *pg,
+                           const char *account_id,
+                           const char *peer_id,
+                           const char *ssh_key,
+                           struct rk_bell *out_bell,
+                           struct rk_err *err) RK_CHECKED;
 
-/* Deletes a peer: out of its groups, policies that name it as a resource go, events. `event` is "user.peer.delete" for a
- * person, "peer.…" for the agent's own Logout; RK_NOT_FOUND when there is none. */
-int rk_peer_delete(struct rk_pg *pg, const char *account_id, const char *peer_id, const char *initiator_id,
-                   struct rk_bell *out_bell, struct rk_err *err) RK_CHECKED;
+/* Deletes a peer: out of its groups, policies that name it as a resource go, events. `event` is
+ * "user.peer.delete" for a person, "peer.…" for the agent's own Logout; RK_NOT_FOUND when there is
+ * none. */
+int rk_peer_delete(struct rk_pg *pg,
+                   const char *account_id,
+                   const char *peer_id,
+                   const char *initiator_id,
+                   struct rk_bell *out_bell,
+                   struct rk_err *err) RK_CHECKED;
 
 /*
- * Connection state, written in batches. `session` is the start of the Sync stream in ns of the wall clock; a connect only
- * wins over an older session, a disconnect only over its own.
+ * Connection state, written in batches. `session` is the start of the Sync stream in ns of the wall
+ * clock; a connect only wins over an older session, a disconnect only over its own.
  */
 struct rk_peer_presence {
     char peer_id[RK_XID_LEN + 1];
@@ -82,8 +102,13 @@ struct rk_peer_presence {
     char replica[64];
     char connection_ip[64]; /* "" = unknown */
 };
-/* One statement for all. *out_superseded[i] = a newer session of that peer exists elsewhere (connects only); may be NULL. */
-int rk_peer_store_presence(struct rk_pg *pg, const struct rk_peer_presence *rows, size_t n, bool *out_superseded, struct rk_err *err) RK_CHECKED;
+/* One statement for all. *out_superseded[i] = a newer session of that peer exists elsewhere
+ * (connects only); may be NULL. */
+int rk_peer_store_presence(struct rk_pg *pg,
+                           const struct rk_peer_presence *rows,
+                           size_t n,
+                           bool *out_superseded,
+                           struct rk_err *err) RK_CHECKED;
 
 /* DNS label of a host name; false when it is empty. See the label rules in the store's README. */
 #define RK_LABEL_MAX 64

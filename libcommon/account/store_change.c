@@ -187,7 +187,8 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
         return r;
     rk_change_abort(*ch);
     *ch = NULL;
-    *out_serial = serial;
+    if (out_serial)
+        *out_serial = serial;
     return 0;
 }
 

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Admin port: /livez, /readyz, /metrics over HTTP/1.1, small and on the service's own loop. Loop thread only.
- * Readiness is a set of named conditions; ready when all hold and the service is not draining.
+ * Admin port: /livez, /readyz, /metrics over HTTP/1.1, small and on the service's own loop. Loop
+ * thread only. Readiness is a set of named conditions; ready when all hold and the service is not
+ * draining.
  */
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@ struct rk_admin;
 
 /* Listens at once; the reason of /readyz is "starting" until a first condition is set. */
 int rk_admin_new(struct rk_loop *l, const char *listen, struct rk_admin **out, struct rk_err *err);
-void rk_admin_close(struct rk_admin *a); /* closes handles; freed on a later turn */
+void rk_admin_close(struct rk_admin *a);                /* closes handles; freed on a later turn */
 const char *rk_admin_address(const struct rk_admin *a); /* as bound */
 
 /* `name` has static storage ("postgres"); `why` is shown while not ok. At most 8 conditions. */

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Request line and end of headers of an HTTP/1.x request, for the admin port. Knows no socket: it is given all bytes
- * that have arrived so far, each time. Any thread.
+ * Request line and end of headers of an HTTP/1.x request, for the admin port. Knows no socket: it
+ * is given all bytes that have arrived so far, each time. Any thread.
  */
 
 #include <stdbool.h>

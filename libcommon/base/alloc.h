@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Allocation that aborts when memory is out, so nobody writes branches no test reaches. A size that comes from
- * outside must have met a limit first. Free with free(). Any thread.
+ * Allocation that aborts when memory is out, so nobody writes branches no test reaches. A size that
+ * comes from outside must have met a limit first. Free with free(). Any thread.
  */
 
 #include <stddef.h>
@@ -20,7 +20,8 @@ char *rk_asprintf(const char *fmt, ...) RK_PRINTF(1, 2) __attribute__((returns_n
 
 #define rk_new(type) ((type *)rk_zalloc(sizeof(type)))
 #define rk_new_array(type, n) ((type *)rk_zalloc_array((n), sizeof(type)))
-void *rk_zalloc_array(size_t n, size_t size) __attribute__((returns_nonnull)); /* aborts on overflow */
+void *rk_zalloc_array(size_t n, size_t size)
+    __attribute__((returns_nonnull)); /* aborts on overflow */
 
 void rk_free(void *p); /* free(), for rk_auto: a pointer of any type */
 static inline RK_UNUSED void rk_auto_rk_free(void *pp)

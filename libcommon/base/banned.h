@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * Functions that have no bound or no error: they do not compile here. Forced into every file of ours.
+ * Functions that have no bound or no error: they do not compile here. Forced into every file of
+ * ours.
  */
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * Plain bit set over dense indexes, grown on demand (a bit past the end reads as 0). Not shared while written.
+ * Plain bit set over dense indexes, grown on demand (a bit past the end reads as 0). Not shared
+ * while written.
  */
 
 #include <stdbool.h>
@@ -36,5 +37,6 @@ bool rk_bitmap_equal(const struct rk_bitmap *a, const struct rk_bitmap *b);
 bool rk_bitmap_empty(const struct rk_bitmap *b);
 size_t rk_bitmap_count(const struct rk_bitmap *b);
 
-/* Smallest set bit >= from, or SIZE_MAX: for (i = next(b, 0); i != SIZE_MAX; i = next(b, i + 1)). */
+/* Smallest set bit >= from, or SIZE_MAX: for (i = next(b, 0); i != SIZE_MAX; i = next(b, i + 1)).
+ */
 size_t rk_bitmap_next(const struct rk_bitmap *b, size_t from);

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Growing byte buffer with a limit given at init. An append that would pass the limit changes nothing and marks
- * the buffer `overflow`; callers may append a whole message and test once. Not shared between threads.
+ * Growing byte buffer with a limit given at init. An append that would pass the limit changes
+ * nothing and marks the buffer `overflow`; callers may append a whole message and test once. Not
+ * shared between threads.
  */
 
 #include <stdarg.h>
@@ -34,7 +35,8 @@ bool rk_buf_put_be16(struct rk_buf *b, uint16_t v);
 bool rk_buf_put_be32(struct rk_buf *b, uint32_t v);
 bool rk_buf_printf(struct rk_buf *b, const char *fmt, ...) RK_PRINTF(2, 3);
 
-/* Makes room for n more bytes and returns where they go (NULL at the limit); then rk_buf_commit(what was used). */
+/* Makes room for n more bytes and returns where they go (NULL at the limit); then
+ * rk_buf_commit(what was used). */
 uint8_t *rk_buf_reserve(struct rk_buf *b, size_t n);
 void rk_buf_commit(struct rk_buf *b, size_t n);
 

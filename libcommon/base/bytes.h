@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Immutable counted bytes: one encoded message may sit in many streams' queues. The count is atomic; the bytes
- * never change after rk_bytes_new returns to more than one owner.
+ * Immutable counted bytes: one encoded message may sit in many streams' queues. The count is
+ * atomic; the bytes never change after rk_bytes_new returns to more than one owner.
  */
 
 #include <stdatomic.h>
@@ -18,7 +18,8 @@ struct rk_bytes {
     uint8_t p[];
 };
 
-struct rk_bytes *rk_bytes_new(size_t n); /* uninitialised content, one reference; the creator fills it */
+struct rk_bytes *
+rk_bytes_new(size_t n); /* uninitialised content, one reference; the creator fills it */
 struct rk_bytes *rk_bytes_copy(struct rk_str s);
 struct rk_bytes *rk_bytes_ref(struct rk_bytes *b);
 void rk_bytes_unref(struct rk_bytes *b);

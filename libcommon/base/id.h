@@ -11,7 +11,8 @@
 #define RK_XID_LEN 20
 #define RK_UUID_LEN 36
 
-/* xid: 12 bytes (4 time, 5 random of this process, 3 counter) as 20 characters of base32hex, lower case; and a NUL. */
+/* xid: 12 bytes (4 time, 5 random of this process, 3 counter) as 20 characters of base32hex, lower
+ * case; and a NUL. */
 void rk_xid_new(char out[RK_XID_LEN + 1]);
 bool rk_xid_valid(struct rk_str s);
 

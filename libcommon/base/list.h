@@ -37,5 +37,5 @@ static inline void rk_list_remove(struct rk_list *n)
 
 #define rk_list_entry(ptr, type, member) rk_container_of(ptr, type, member)
 /* `n` may be removed in the body. */
-#define rk_list_each(head, n, tmp)                                                                  \
+#define rk_list_each(head, n, tmp)                                                                 \
     for ((n) = (head)->next, (tmp) = (n)->next; (n) != (head); (n) = (tmp), (tmp) = (n)->next)

@@ -37,14 +37,16 @@ bool rk_str_starts(struct rk_str s, struct rk_str prefix);
 bool rk_str_ends(struct rk_str s, struct rk_str suffix);
 struct rk_str rk_str_trim(struct rk_str s); /* ASCII white space at both ends */
 
-/* Cuts *rest at the first `sep`: stores the part before it in *out_part. False when *rest was used up (p NULL). */
+/* Cuts *rest at the first `sep`: stores the part before it in *out_part. False when *rest was used
+ * up (p NULL). */
 bool rk_str_next(struct rk_str *rest, char sep, struct rk_str *out_part);
 
 /* Decimal, the whole of s, no sign for the unsigned one; false on anything else or overflow. */
 bool rk_str_u64(struct rk_str s, uint64_t *out);
 bool rk_str_i64(struct rk_str s, int64_t *out);
 
-/* Copies into a C string of `size` bytes; false (and out empty) when it does not fit or holds a NUL. */
+/* Copies into a C string of `size` bytes; false (and out empty) when it does not fit or holds a
+ * NUL. */
 bool rk_str_copy(struct rk_str s, char *out, size_t size);
 
 bool rk_utf8_valid(struct rk_str s);

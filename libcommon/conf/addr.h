@@ -14,10 +14,12 @@ struct rk_addr {
     socklen_t len;
 };
 
-/* Numeric "1.2.3.4:80", "[::1]:80", ":80" (all interfaces, dual-stack); "localhost" is 127.0.0.1. No name lookup. */
+/* Numeric "1.2.3.4:80", "[::1]:80", ":80" (all interfaces, dual-stack); "localhost" is 127.0.0.1.
+ * No name lookup. */
 int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err);
 #define RK_ADDR_LEN 64
-void rk_addr_format(const struct sockaddr *sa, char out[RK_ADDR_LEN]); /* with port; IPv4-mapped as IPv4 */
+void rk_addr_format(const struct sockaddr *sa,
+                    char out[RK_ADDR_LEN]); /* with port; IPv4-mapped as IPv4 */
 void rk_addr_format_ip(const struct sockaddr *sa, char out[RK_ADDR_LEN]);
 
 /* CIDR list "127.0.0.0/8,::1": bad text is an error; contains() compares IPv4-mapped as IPv4. */
@@ -28,4 +30,8 @@ RK_DEFINE_AUTO(struct rk_cidrs, rk_cidrs_free)
 bool rk_cidrs_contains(const struct rk_cidrs *c, const struct sockaddr *sa);
 
 /* scheme://host:port without path; *out_host points into url, IPv6 brackets kept off. */
-int rk_url_parse(struct rk_str url, struct rk_str *out_scheme, struct rk_str *out_host, uint16_t *out_port, struct rk_err *err);
+int rk_url_parse(struct rk_str url,
+                 struct rk_str *out_scheme,
+                 struct rk_str *out_host,
+                 uint16_t *out_port,
+                 struct rk_err *err);

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * The envelope between agent and server: NaCl crypto_box (X25519, XSalsa20-Poly1305); body = nonce[24] | mac[16] |
- * ciphertext. Opening it is the peer's authentication. Any thread; rk_crypto_init first.
+ * The envelope between agent and server: NaCl crypto_box (X25519, XSalsa20-Poly1305); body =
+ * nonce[24] | mac[16] | ciphertext. Opening it is the peer's authentication. Any thread;
+ * rk_crypto_init first.
  */
 
 #include <stdbool.h>
@@ -34,7 +35,9 @@ void rk_key_format(const uint8_t key[RK_KEY_LEN], char out[RK_KEY_B64_LEN + 1]);
 struct rk_box {
     uint8_t k[RK_KEY_LEN];
 };
-bool rk_box_init(struct rk_box *b, const struct rk_keypair *own, const uint8_t peer_public[RK_KEY_LEN]); /* false: weak peer key */
+bool rk_box_init(struct rk_box *b,
+                 const struct rk_keypair *own,
+                 const uint8_t peer_public[RK_KEY_LEN]); /* false: weak peer key */
 
 /* out has n + RK_BOX_OVERHEAD bytes; may not overlap in. */
 void rk_box_seal(const struct rk_box *b, const void *in, size_t n, uint8_t *out);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Secrets at rest: XChaCha20-Poly1305 under the deployment's 32-byte secret key; `name` is bound as additional data so
- * that one sealed secret cannot stand in for another. Any thread.
+ * Secrets at rest: XChaCha20-Poly1305 under the deployment's 32-byte secret key; `name` is bound as
+ * additional data so that one sealed secret cannot stand in for another. Any thread.
  */
 
 #include <stddef.h>
@@ -18,5 +18,12 @@ struct rk_seal {
 
 int rk_seal_init(struct rk_seal *s, struct rk_str key_b64, struct rk_err *err);
 void rk_seal_done(struct rk_seal *s); /* wipes */
-void rk_seal_put(const struct rk_seal *s, const char *name, struct rk_str plain, struct rk_buf *out); /* appends */
-int rk_seal_get(const struct rk_seal *s, const char *name, struct rk_str sealed, struct rk_buf *out_plain, struct rk_err *err);
+void rk_seal_put(const struct rk_seal *s,
+                 const char *name,
+                 struct rk_str plain,
+                 struct rk_buf *out); /* appends */
+int rk_seal_get(const struct rk_seal *s,
+                const char *name,
+                struct rk_str sealed,
+                struct rk_buf *out_plain,
+                struct rk_err *err);

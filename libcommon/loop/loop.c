@@ -1,4 +1,5 @@
-/* A uv loop with a mailbox: tasks from other threads wait in a locked list that one async handle empties. */
+/* A uv loop with a mailbox: tasks from other threads wait in a locked list that one async handle
+ * empties. */
 
 #include "libcommon/loop/loop.h"
 

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * One libuv loop on one thread, a way to post whole jobs to it from other threads, timers, and stop signals.
- * Loop thread only, unless a function says "any thread".
+ * One libuv loop on one thread, a way to post whole jobs to it from other threads, timers, and stop
+ * signals. Loop thread only, unless a function says "any thread".
  */
 
 #include <stdbool.h>
@@ -25,12 +25,14 @@ struct rk_loop *rk_loop_new(void);
 void rk_loop_free(struct rk_loop *l); /* after rk_loop_run returned; every handle must be closed */
 uv_loop_t *rk_loop_uv(struct rk_loop *l);
 
-void rk_loop_run(struct rk_loop *l);  /* until rk_loop_stop and no live handle of its own users, or stop forced */
+void rk_loop_run(
+    struct rk_loop *l); /* until rk_loop_stop and no live handle of its own users, or stop forced */
 void rk_loop_stop(struct rk_loop *l); /* any thread; the run returns after the current turn */
 
 /* Any thread, never blocks: `t->run` is called on the loop thread, in the order of posting. */
 void rk_loop_post(struct rk_loop *l, struct rk_task *t);
-/* Loop thread: `t->run` on the next turn (so that a completion never fires inside the call that accepted it). */
+/* Loop thread: `t->run` on the next turn (so that a completion never fires inside the call that
+ * accepted it). */
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
 
 /* Timer inside its owner; `on_timer` may free the owner only after rk_timer_close's callback. */
@@ -40,11 +42,15 @@ struct rk_timer {
     void (*on_closed)(struct rk_timer *t);
 };
 void rk_timer_init(struct rk_loop *l, struct rk_timer *t, void (*on_timer)(struct rk_timer *t));
-void rk_timer_start(struct rk_timer *t, uint64_t after_ms, uint64_t repeat_ms); /* restarts when running */
+void rk_timer_start(struct rk_timer *t,
+                    uint64_t after_ms,
+                    uint64_t repeat_ms); /* restarts when running */
 void rk_timer_stop(struct rk_timer *t);
-void rk_timer_close(struct rk_timer *t, void (*on_closed)(struct rk_timer *t)); /* on_closed may be NULL */
+void rk_timer_close(struct rk_timer *t,
+                    void (*on_closed)(struct rk_timer *t)); /* on_closed may be NULL */
 
-/* SIGTERM and SIGINT on this loop: first calls on_stop, a second signal exits the process with status 1. SIGPIPE ignored. */
+/* SIGTERM and SIGINT on this loop: first calls on_stop, a second signal exits the process with
+ * status 1. SIGPIPE ignored. */
 void rk_loop_on_stop(struct rk_loop *l, void (*on_stop)(void *arg), void *arg);
 /* SIGHUP, for what is re-read on demand. */
 void rk_loop_on_hup(struct rk_loop *l, void (*on_hup)(void *arg), void *arg);

@@ -61,7 +61,8 @@ static void *work(void *arg)
         }
         if (rk_list_empty(&w->queue))
             break; /* stopping, and nothing left */
-        j = rk_container_of(rk_list_entry(w->queue.next, struct rk_task, node), struct rk_job, task);
+        j = rk_container_of(rk_list_entry(w->queue.next, struct rk_task, node), struct rk_job,
+                            task);
         rk_list_remove(&j->task.node);
         w->queued--;
         j->refused = w->stopping;
@@ -76,7 +77,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-struct rk_workers *rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg)
+struct rk_workers *
+rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg)
 {
     struct rk_workers *w = rk_zalloc(sizeof(*w) + threads * sizeof(pthread_t));
 
@@ -129,7 +131,8 @@ bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job
 
 size_t rk_workers_queued(const struct rk_workers *w)
 {
-    struct rk_workers *rw = (struct rk_workers *)(uintptr_t)w; /* the lock is not part of what the caller sees */
+    struct rk_workers *rw =
+        (struct rk_workers *)(uintptr_t)w; /* the lock is not part of what the caller sees */
     size_t n;
 
     pthread_mutex_lock(&rw->lock);

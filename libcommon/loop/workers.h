@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Workers: threads that take whole jobs and give them back whole. Each worker has its own context (for us: one
- * Postgres connection), made and destroyed on its thread. A job belongs to the pool from rk_workers_submit until
- * `done` runs on the loop it came from.
+ * Workers: threads that take whole jobs and give them back whole. Each worker has its own context
+ * (for us: one Postgres connection), made and destroyed on its thread. A job belongs to the pool
+ * from rk_workers_submit until `done` runs on the loop it came from.
  */
 
 #include <stdbool.h>
@@ -16,23 +16,26 @@
 struct rk_workers;
 
 struct rk_job {
-    struct rk_task task; /* private */
-    struct rk_loop *home; /* private */
+    struct rk_task task;                         /* private */
+    struct rk_loop *home;                        /* private */
     void (*run)(struct rk_job *j, void *worker); /* worker thread */
-    void (*done)(struct rk_job *j);              /* loop thread; always called, also for jobs refused at shutdown */
-    bool refused; /* in done: run never happened because the pool was stopping */
+    void (*done)(
+        struct rk_job *j); /* loop thread; always called, also for jobs refused at shutdown */
+    bool refused;          /* in done: run never happened because the pool was stopping */
 };
 
 struct rk_workers_ops {
-    void *(*open)(void *arg);  /* on the worker's thread */
+    void *(*open)(void *arg); /* on the worker's thread */
     void (*close)(void *worker);
     void (*idle)(void *worker); /* about every 10 s without a job; may be NULL */
 };
 
-struct rk_workers *rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg);
+struct rk_workers *
+rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg);
 /* Finishes running jobs, refuses queued ones, joins. Loop must still run turns for `done`. */
 void rk_workers_free(struct rk_workers *w);
 
-/* False when max_queued jobs wait already: the caller answers "try again" (nothing was taken). Loop thread. */
+/* False when max_queued jobs wait already: the caller answers "try again" (nothing was taken). Loop
+ * thread. */
 bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job *j) RK_CHECKED;
 size_t rk_workers_queued(const struct rk_workers *w);

@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * Log: one JSON object a line on stderr: ts, level, svc, inst, the context's fields, msg. Any thread. Log at the edge,
- * once; library code returns its error and stays quiet. Info is a change of state, warn is what an operator may act
- * on, error is our bug or a lost dependency. Secrets never.
+ * Log: one JSON object a line on stderr: ts, level, svc, inst, the context's fields, msg. Any
+ * thread. Log at the edge, once; library code returns its error and stays quiet. Info is a change
+ * of state, warn is what an operator may act on, error is our bug or a lost dependency. Secrets
+ * never.
  */
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ enum rk_log_level {
     RK_LOG_ERROR,
 };
 
-/* Carried by long-lived objects so that nobody formats ids by hand; strings live as long as the object. NULL = absent. */
+/* Carried by long-lived objects so that nobody formats ids by hand; strings live as long as the
+ * object. NULL = absent. */
 struct rk_logctx {
     const char *peer;
     const char *account;
@@ -27,11 +29,12 @@ struct rk_logctx {
 
 int rk_log_init(const char *service, const char *instance, const char *level, struct rk_err *err);
 bool rk_log_on(enum rk_log_level level);
-void rk_log(enum rk_log_level level, const struct rk_logctx *ctx, const char *fmt, ...) RK_PRINTF(3, 4);
+void rk_log(enum rk_log_level level, const struct rk_logctx *ctx, const char *fmt, ...)
+    RK_PRINTF(3, 4);
 /* The line that says a service is up: msg "ready" with the addresses bound. */
 void rk_log_ready(const char *listen, const char *admin);
 
-#define rk_debug(ctx, ...)                                                                          \
+#define rk_debug(ctx, ...)                                                                         \
     do {                                                                                           \
         if (rk_log_on(RK_LOG_DEBUG))                                                               \
             rk_log(RK_LOG_DEBUG, (ctx), __VA_ARGS__);                                              \

@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Metrics: a table of rows a service, counted with relaxed atomics, printed in the Prometheus text format. Rows with
- * one label list its values in the table, so the set is fixed at start. Any thread.
+ * Metrics: a table of rows a service, counted with relaxed atomics, printed in the Prometheus text
+ * format. Rows with one label list its values in the table, so the set is fixed at start. Any
+ * thread.
  */
 
 #include <stdatomic.h>
@@ -25,7 +26,8 @@ struct rk_metric {
     enum rk_metric_type type;
     const char *label;         /* NULL: no label */
     const char *const *values; /* label values, NULL-terminated, at most RK_METRIC_MAX_VALUES */
-    const double *buckets;     /* RK_HISTOGRAM: upper bounds, ascending, ends with 0; at most RK_METRIC_MAX_BUCKETS */
+    const double *buckets;     /* RK_HISTOGRAM: upper bounds, ascending, ends with 0; at most
+                                  RK_METRIC_MAX_BUCKETS */
     /* below: filled by the library */
     _Atomic int64_t v[RK_METRIC_MAX_VALUES];
     _Atomic uint64_t count[RK_METRIC_MAX_BUCKETS + 1];
@@ -34,7 +36,8 @@ struct rk_metric {
 
 /* Registers rows (static storage). Start-up only. */
 void rk_metrics_register(struct rk_metric *rows, size_t count);
-void rk_metrics_print(struct rk_buf *out); /* also process_* : cpu seconds, resident bytes, open fds, start time */
+void rk_metrics_print(
+    struct rk_buf *out); /* also process_* : cpu seconds, resident bytes, open fds, start time */
 
 static inline void rk_metric_add(struct rk_metric *m, int64_t n)
 {

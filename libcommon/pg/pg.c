@@ -304,8 +304,9 @@ static int do_connect(struct rk_pg *c, struct rk_err *err)
 }
 
 /*
- * An idle connection has nothing to say but its end: a server that went away costs no caller its statement. (A change of
- * the server's configuration may speak too; connecting anew then does no harm.)
+ * An idle connection has nothing to say but its end: a server that went away costs no caller its
+ * statement. (A change of the server's configuration may speak too; connecting anew then does no
+ * harm.)
  */
 static bool idle_alive(struct rk_pg *c)
 {

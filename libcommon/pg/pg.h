@@ -1,13 +1,15 @@
 #pragma once
 
 /*
- * One Postgres connection, used top to bottom by the worker thread that owns it. Statements stand in a table and are
- * prepared on first use after each (re)connect. Lost connection: the call returns RK_UNAVAILABLE, and the next
- * rk_pg_begin reconnects (at most one attempt a call, with jittered back-off between attempts so that a dead server
- * costs nothing but the error). Multi-host conninfo with target_session_attrs is passed through (default read-write).
+ * One Postgres connection, used top to bottom by the worker thread that owns it. Statements stand
+ * in a table and are prepared on first use after each (re)connect. Lost connection: the call
+ * returns RK_UNAVAILABLE, and the next rk_pg_begin reconnects (at most one attempt a call, with
+ * jittered back-off between attempts so that a dead server costs nothing but the error). Multi-host
+ * conninfo with target_session_attrs is passed through (default read-write).
  *
- * SQLSTATE classes: 08, 57P, 53 and no connection = RK_UNAVAILABLE; 40001, 40P01 = RK_CONFLICT; 23505 = RK_EXISTS
- * (err->msg holds the constraint's name); 23503 = RK_NOT_FOUND; other = RK_INTERNAL.
+ * SQLSTATE classes: 08, 57P, 53 and no connection = RK_UNAVAILABLE; 40001, 40P01 = RK_CONFLICT;
+ * 23505 = RK_EXISTS (err->msg holds the constraint's name); 23503 = RK_NOT_FOUND; other =
+ * RK_INTERNAL.
  */
 
 #include <stdbool.h>
@@ -20,8 +22,8 @@
 struct rk_pg;
 struct rk_pg_result;
 
-/* One row a statement; the address of the row is its identity. Text format parameters; results text, except where a
- * statement is declared binary. */
+/* One row a statement; the address of the row is its identity. Text format parameters; results
+ * text, except where a statement is declared binary. */
 struct rk_pg_stmt {
     const char *name; /* unique, for logs and metrics */
     const char *sql;  /* $1.. */
@@ -33,9 +35,18 @@ RK_DEFINE_AUTO(struct rk_pg, rk_pg_free)
 /* Connects if need be and says whether it works (SELECT 1). */
 int rk_pg_ping(struct rk_pg *c, struct rk_err *err);
 
-/* A parameter: text, or NULL. rk_pg_* helpers build them without allocation beyond the statement. */
+/* A parameter: text, or NULL. rk_pg_* helpers build them without allocation beyond the statement.
+ */
 struct rk_pg_param {
-    enum { RK_PG_NULL, RK_PG_TEXT, RK_PG_INT, RK_PG_BOOL, RK_PG_TIME, RK_PG_BYTEA, RK_PG_TEXT_ARRAY } type;
+    enum {
+        RK_PG_NULL,
+        RK_PG_TEXT,
+        RK_PG_INT,
+        RK_PG_BOOL,
+        RK_PG_TIME,
+        RK_PG_BYTEA,
+        RK_PG_TEXT_ARRAY
+    } type;
     struct rk_str s;
     int64_t i; /* INT, BOOL; TIME: microseconds since 1970 (RK_TIME_UNSET = NULL) */
     const struct rk_str *array;
@@ -52,14 +63,20 @@ static inline struct rk_pg_param rk_pg_param_c(const char *v)
 #define RK_P_BOOL(v) ((struct rk_pg_param){ .type = RK_PG_BOOL, .i = (v) })
 #define RK_P_TIME(v) ((struct rk_pg_param){ .type = RK_PG_TIME, .i = (v) })
 #define RK_P_BYTEA(v) ((struct rk_pg_param){ .type = RK_PG_BYTEA, .s = (v) })
-#define RK_P_ARRAY(v, count) ((struct rk_pg_param){ .type = RK_PG_TEXT_ARRAY, .array = (v), .n = (count) })
+#define RK_P_ARRAY(v, count)                                                                       \
+    ((struct rk_pg_param){ .type = RK_PG_TEXT_ARRAY, .array = (v), .n = (count) })
 
 /* out may be NULL. */
-int rk_pg_exec(struct rk_pg *c, const struct rk_pg_stmt *st, const struct rk_pg_param *params, size_t n,
-               struct rk_pg_result **out, struct rk_err *err) RK_CHECKED;
-#define rk_pg_run(c, st, out, err, ...)                                                             \
+int rk_pg_exec(struct rk_pg *c,
+               const struct rk_pg_stmt *st,
+               const struct rk_pg_param *params,
+               size_t n,
+               struct rk_pg_result **out,
+               struct rk_err *err) RK_CHECKED;
+#define rk_pg_run(c, st, out, err, ...)                                                            \
     rk_pg_exec((c), (st), (const struct rk_pg_param[]){ __VA_ARGS__ },                             \
-               sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param), (out), (err))
+               sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param),   \
+               (out), (err))
 #define rk_pg_run0(c, st, out, err) rk_pg_exec((c), (st), NULL, 0, (out), (err))
 /* Unprepared, possibly several statements: migrations only. */
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err) RK_CHECKED;
@@ -69,24 +86,32 @@ RK_DEFINE_AUTO(struct rk_pg_result, rk_pg_result_free)
 int rk_pg_rows(const struct rk_pg_result *r);
 long rk_pg_affected(const struct rk_pg_result *r);
 bool rk_pg_null(const struct rk_pg_result *r, int row, int col);
-struct rk_str rk_pg_str(const struct rk_pg_result *r, int row, int col); /* NUL-terminated too; empty for NULL */
-int64_t rk_pg_int(const struct rk_pg_result *r, int row, int col);       /* 0 for NULL */
+struct rk_str
+rk_pg_str(const struct rk_pg_result *r, int row, int col); /* NUL-terminated too; empty for NULL */
+int64_t rk_pg_int(const struct rk_pg_result *r, int row, int col); /* 0 for NULL */
 bool rk_pg_bool(const struct rk_pg_result *r, int row, int col);
-int64_t rk_pg_time(const struct rk_pg_result *r, int row, int col); /* timestamptz → µs; RK_TIME_UNSET for NULL */
+int64_t rk_pg_time(const struct rk_pg_result *r,
+                   int row,
+                   int col); /* timestamptz → µs; RK_TIME_UNSET for NULL */
 /* bytea → bytes; the caller frees *out with free(). */
 void rk_pg_bytea(const struct rk_pg_result *r, int row, int col, uint8_t **out, size_t *out_n);
 /* text[] → strings inside one block that the caller frees with free(*out); *out NULL when empty. */
-void rk_pg_array(const struct rk_pg_result *r, int row, int col, struct rk_str **out, size_t *out_n);
+void rk_pg_array(
+    const struct rk_pg_result *r, int row, int col, struct rk_str **out, size_t *out_n);
 
-/* Transactions. rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL; begin; work on the connection; commit leaves NULL. */
+/* Transactions. rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL; begin; work on the connection;
+ * commit leaves NULL. */
 struct rk_pg_tx;
 enum rk_pg_isolation {
     RK_PG_READ_COMMITTED,
     RK_PG_REPEATABLE_READ_ONLY, /* one consistent picture for loading */
 };
-int rk_pg_begin(struct rk_pg *c, enum rk_pg_isolation isolation, struct rk_pg_tx **out, struct rk_err *err) RK_CHECKED;
-/* RK_UNAVAILABLE when the connection was lost while committing: the outcome is unknown, the caller must say "try again"
- * and be repeatable. */
+int rk_pg_begin(struct rk_pg *c,
+                enum rk_pg_isolation isolation,
+                struct rk_pg_tx **out,
+                struct rk_err *err) RK_CHECKED;
+/* RK_UNAVAILABLE when the connection was lost while committing: the outcome is unknown, the caller
+ * must say "try again" and be repeatable. */
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err) RK_CHECKED;
 void rk_pg_rollback(struct rk_pg_tx *tx); /* NULL is fine */
 RK_DEFINE_AUTO(struct rk_pg_tx, rk_pg_rollback)

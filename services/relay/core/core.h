@@ -72,7 +72,8 @@ struct core {
     bool done;
     struct watch wake_watch, listen_watch;
     struct wheel wheel;
-    uint64_t housekeeping_due_ms; /* not a wheel timer: every timer in the wheel is a connection's */
+    uint64_t
+        housekeeping_due_ms; /* not a wheel timer: every timer in the wheel is a connection's */
     struct chunk_pool chunks;
     struct directory *directory;
     struct slot *slots;
