@@ -37,7 +37,7 @@ static uint32_t decode_one(const uint8_t *p, size_t len)
     return c;
 }
 
-/* Malformed bytes become '-'. */
+/* Malformed bytes become a space, and so part of a run that ends as one '-'. */
 static size_t decode(struct rk_str s, uint32_t *out, bool *out_ascii)
 {
     const uint8_t *p = (const uint8_t *)s.p;
@@ -47,7 +47,7 @@ static size_t decode(struct rk_str s, uint32_t *out, bool *out_ascii)
     while (i < s.n && n < MAX_CODEPOINTS) {
         size_t len = rk_utf8_len(p + i, s.n - i);
 
-        out[n] = len ? fold(decode_one(p + i, len)) : '-';
+        out[n] = len ? fold(decode_one(p + i, len)) : ' ';
         if (out[n] >= 0x80)
             *out_ascii = false;
         n++;
