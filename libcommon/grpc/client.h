@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * gRPC client over nghttp2, for tests, benches and probes: one connection, many calls. Loop thread only.
+ * gRPC client over nghttp2, for tests, benches and probes: one connection, many calls. Loop thread
+ * only.
  */
 
 #include <stdbool.h>
@@ -17,21 +18,37 @@ struct rk_grpc_client;
 struct rk_grpc_client_call;
 
 struct rk_grpc_client_ops {
-    void (*on_headers)(struct rk_grpc_client_call *c, void *arg); /* response headers; may be NULL */
-    void (*on_message)(struct rk_grpc_client_call *c, struct rk_str msg, void *arg); /* valid during the call */
-    /* Last; c is gone afterwards. Status as received, or UNAVAILABLE when the connection broke, DEADLINE_EXCEEDED ... */
+    void (*on_headers)(struct rk_grpc_client_call *c,
+                       void *arg); /* response headers; may be NULL */
+    void (*on_message)(struct rk_grpc_client_call *c,
+                       struct rk_str msg,
+                       void *arg); /* valid during the call */
+    /* Last; c is gone afterwards. Status as received, or UNAVAILABLE when the connection broke,
+     * DEADLINE_EXCEEDED ... */
     void (*on_done)(struct rk_grpc_client_call *c, int status, const char *message, void *arg);
 };
 
-/* Starts connecting; calls made before it is up wait. `on_closed` is the last callback of the client. */
-int rk_grpc_client_new(struct rk_loop *l, const struct rk_addr *addr, struct rk_tls *tls, const char *authority,
-                       void (*on_closed)(struct rk_grpc_client *c, const char *why, void *arg), void *arg,
-                       struct rk_grpc_client **out, struct rk_err *err);
+/* Starts connecting; calls made before it is up wait. `on_closed` is the last callback of the
+ * client. */
+int rk_grpc_client_new(struct rk_loop *l,
+                       const struct rk_addr *addr,
+                       struct rk_tls *tls,
+                       const char *authority,
+                       void (*on_closed)(struct rk_grpc_client *c, const char *why, void *arg),
+                       void *arg,
+                       struct rk_grpc_client **out,
+                       struct rk_err *err);
 void rk_grpc_client_close(struct rk_grpc_client *c);
 
 /* deadline_ms 0 = none. `name`/`value`: one extra metadata pair, or NULL. */
-struct rk_grpc_client_call *rk_grpc_call(struct rk_grpc_client *c, const char *path, const char *name, const char *value,
-                                         uint64_t deadline_ms, const struct rk_grpc_client_ops *ops, void *arg);
+struct rk_grpc_client_call *rk_grpc_call(struct rk_grpc_client *c,
+                                         const char *path,
+                                         const char *name,
+                                         const char *value,
+                                         uint64_t deadline_ms,
+                                         const struct rk_grpc_client_ops *ops,
+                                         void *arg);
 void rk_grpc_call_send(struct rk_grpc_client_call *c, struct rk_str msg, bool half_close);
 void rk_grpc_call_cancel(struct rk_grpc_client_call *c);
-struct rk_str rk_grpc_call_header(const struct rk_grpc_client_call *c, const char *name); /* response header */
+struct rk_str rk_grpc_call_header(const struct rk_grpc_client_call *c,
+                                  const char *name); /* response header */

@@ -1,14 +1,16 @@
 #pragma once
 
 /*
- * gRPC server over nghttp2, on one loop: unary calls, server streams and bidirectional streams as one thing: a call that
- * gets messages and may send messages until it is finished. Knows nothing of protobuf: messages are bytes.
+ * gRPC server over nghttp2, on one loop: unary calls, server streams and bidirectional streams as
+ * one thing: a call that gets messages and may send messages until it is finished. Knows nothing of
+ * protobuf: messages are bytes.
  *
- * It holds, for everyone: HTTP/2 over TLS (ALPN h2 required) and h2c with prior knowledge; POST with content-type
- * application/grpc*, else 405/415; unknown path = UNIMPLEMENTED; compressed flag 1 = UNIMPLEMENTED; a message over
- * max_in = RESOURCE_EXHAUSTED before it is buffered; grpc-timeout; PINGs answered at once and never punished under
- * 5 s apart... ; own PING every 30 s, connection closed when unanswered for 15 s; at most 1000 streams a connection;
- * header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came before our answer = GOAWAY
+ * It holds, for everyone: HTTP/2 over TLS (ALPN h2 required) and h2c with prior knowledge; POST
+ * with content-type application/grpc*, else 405/415; unknown path = UNIMPLEMENTED; compressed flag
+ * 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED before it is buffered;
+ * grpc-timeout; PINGs answered at once and never punished under 5 s apart... ; own PING every 30 s,
+ * connection closed when unanswered for 15 s; at most 1000 streams a connection; header list of at
+ * most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came before our answer = GOAWAY
  * ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop thread only.
  */
 
@@ -28,37 +30,47 @@
 struct rk_grpc_server;
 struct rk_grpc_call;
 
-/* One row a method. Callbacks may finish the call inside; `on_gone` is always the last one and always comes. */
+/* One row a method. Callbacks may finish the call inside; `on_gone` is always the last one and
+ * always comes. */
 struct rk_grpc_method {
     const char *path; /* "/management.ManagementService/Login" */
     size_t max_in;    /* bytes of one request message */
-    bool streams;     /* false: unary; on_message comes exactly once, after the client half-closed with one message
-                         (none or two = INTERNAL by the library) */
+    bool streams; /* false: unary; on_message comes exactly once, after the client half-closed with
+                     one message (none or two = INTERNAL by the library) */
     void (*on_start)(struct rk_grpc_call *c, void *arg); /* request headers arrived; may be NULL */
-    void (*on_message)(struct rk_grpc_call *c, struct rk_str msg, void *arg); /* msg valid during the call; msg.p - 5
-                         is the start of its gRPC frame (flag 0, length), so it can be forwarded unchanged */
-    void (*on_half_close)(struct rk_grpc_call *c, void *arg); /* streams only; may be NULL (ignored) */
-    void (*on_writable)(struct rk_grpc_call *c, void *arg);   /* streams: rk_grpc_queued fell to 0; may be NULL */
-    /* The call is over: finished and flushed, reset by the client, deadline, or connection lost. c is gone afterwards.
-     * `finished` tells whether rk_grpc_finish was called before. May be NULL. */
+    void (*on_message)(struct rk_grpc_call *c,
+                       struct rk_str msg,
+                       void *arg); /* msg valid during the call; msg.p - 5
+is the start of its gRPC frame (flag 0, length), so it can be forwarded unchanged */
+    void (*on_half_close)(struct rk_grpc_call *c,
+                          void *arg); /* streams only; may be NULL (ignored) */
+    void (*on_writable)(struct rk_grpc_call *c,
+                        void *arg); /* streams: rk_grpc_queued fell to 0; may be NULL */
+    /* The call is over: finished and flushed, reset by the client, deadline, or connection lost. c
+     * is gone afterwards. `finished` tells whether rk_grpc_finish was called before. May be NULL.
+     */
     void (*on_gone)(struct rk_grpc_call *c, bool finished, void *arg);
 };
 
 struct rk_grpc_server_config {
     const struct rk_grpc_method *methods;
     size_t count;
-    void *arg; /* to every callback */
-    struct rk_tls *tls; /* NULL: cleartext */
+    void *arg;                              /* to every callback */
+    struct rk_tls *tls;                     /* NULL: cleartext */
     const struct rk_cidrs *trusted_proxies; /* whose x-forwarded-for is believed; may be NULL */
-    size_t max_connections; /* 0 = 65536; further ones are closed at once */
+    size_t max_connections;                 /* 0 = 65536; further ones are closed at once */
 };
 
 /* One server, one address; several servers may share methods. */
-int rk_grpc_server_new(struct rk_loop *l, const struct rk_addr *listen, const struct rk_grpc_server_config *cfg,
-                       struct rk_grpc_server **out, struct rk_err *err);
+int rk_grpc_server_new(struct rk_loop *l,
+                       const struct rk_addr *listen,
+                       const struct rk_grpc_server_config *cfg,
+                       struct rk_grpc_server **out,
+                       struct rk_err *err);
 const char *rk_grpc_server_address(const struct rk_grpc_server *s);
 size_t rk_grpc_server_connections(const struct rk_grpc_server *s);
-/* Stops accepting, sends GOAWAY(NO_ERROR) on every connection; open calls go on. The owner then finishes its streams. */
+/* Stops accepting, sends GOAWAY(NO_ERROR) on every connection; open calls go on. The owner then
+ * finishes its streams. */
 void rk_grpc_server_drain(struct rk_grpc_server *s);
 /* Closes what is left; `on_closed` on a later turn, after the last on_gone. */
 void rk_grpc_server_close(struct rk_grpc_server *s, void (*on_closed)(void *arg), void *arg);
@@ -68,23 +80,29 @@ void rk_grpc_server_close(struct rk_grpc_server *s, void (*on_closed)(void *arg)
 /* Owner's pointer; NULL at start. */
 void rk_grpc_set_data(struct rk_grpc_call *c, void *data);
 void *rk_grpc_data(const struct rk_grpc_call *c);
-/* Request metadata, lower-case name; {NULL,0} when absent; the first of several. Valid during on_start and, for unary
- * methods, on_message. */
+/* Request metadata, lower-case name; {NULL,0} when absent; the first of several. Valid during
+ * on_start and, for unary methods, on_message. */
 struct rk_str rk_grpc_header(const struct rk_grpc_call *c, const char *name);
-/* Client's address: x-forwarded-for (last hop that is not trusted) when the connection comes from a trusted proxy. */
+/* Client's address: x-forwarded-for (last hop that is not trusted) when the connection comes from a
+ * trusted proxy. */
 const struct sockaddr *rk_grpc_peer(const struct rk_grpc_call *c);
 const char *rk_grpc_remote(const struct rk_grpc_call *c); /* text of the same, for logs */
 
-/* Sends response headers now (streams; otherwise they go with the first message). `name`/`value` one extra header, or NULL. */
+/* Sends response headers now (streams; otherwise they go with the first message). `name`/`value`
+ * one extra header, or NULL. */
 void rk_grpc_send_headers(struct rk_grpc_call *c, const char *name, const char *value);
 /* Queues one message. Copies. */
 void rk_grpc_send(struct rk_grpc_call *c, struct rk_str msg);
-/* Queues a whole, already framed message (flag, length, payload) without copying; takes its own reference. */
+/* Queues a whole, already framed message (flag, length, payload) without copying; takes its own
+ * reference. */
 void rk_grpc_send_frame(struct rk_grpc_call *c, struct rk_bytes *frame);
-size_t rk_grpc_queued(const struct rk_grpc_call *c);   /* bytes of messages not yet handed to the connection */
-/* rk_mono_ms since when this call has had queued bytes without any of them moving; 0 when nothing is queued. */
+size_t rk_grpc_queued(
+    const struct rk_grpc_call *c); /* bytes of messages not yet handed to the connection */
+/* rk_mono_ms since when this call has had queued bytes without any of them moving; 0 when nothing
+ * is queued. */
 uint64_t rk_grpc_stalled_since(const struct rk_grpc_call *c);
-/* Ends the call after what is queued; `message` is percent-encoded here; may be NULL. Later sends are ignored. */
+/* Ends the call after what is queued; `message` is percent-encoded here; may be NULL. Later sends
+ * are ignored. */
 void rk_grpc_finish(struct rk_grpc_call *c, int status, const char *message);
 /* Drops what is queued and ends the call now: trailers if nothing is half-sent, else RST_STREAM. */
 void rk_grpc_abort(struct rk_grpc_call *c, int status, const char *message);

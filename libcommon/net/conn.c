@@ -582,7 +582,9 @@ int rk_conn_connect(struct rk_loop *l,
     int r;
 
     if (tls && server_name) {
-        SSL_set_tlsext_host_name(c->ssl, server_name);
+        /* The macro SSL_set_tlsext_host_name casts const away. */
+        SSL_ctrl(c->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (void *)(uintptr_t)server_name);
         SSL_set1_host(c->ssl, server_name);
     }
     set_peer(c, (const struct sockaddr *)&addr->ss);

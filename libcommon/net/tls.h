@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * TLS 1.2/1.3 contexts whose certificate and key are read again when the files change (checked every few seconds; a
- * bad new pair is logged and the old one stays). Owner: the loop thread that made it.
+ * TLS 1.2/1.3 contexts whose certificate and key are read again when the files change (checked
+ * every few seconds; a bad new pair is logged and the old one stays). Owner: the loop thread that
+ * made it.
  */
 
 #include <stdbool.h>
@@ -14,11 +15,20 @@
 
 struct rk_tls;
 
-/* `alpn`: wire-format list in order of preference, e.g. "\x02h2". Required: a client that offers ALPN without a match is
- * refused; one that offers none is accepted only if `alpn_optional`. */
-int rk_tls_server_new(struct rk_loop *l, const char *cert_file, const char *key_file, const char *alpn,
-                      bool alpn_optional, struct rk_tls **out, struct rk_err *err);
+/* `alpn`: wire-format list in order of preference, e.g. "\x02h2". Required: a client that offers
+ * ALPN without a match is refused; one that offers none is accepted only if `alpn_optional`. */
+int rk_tls_server_new(struct rk_loop *l,
+                      const char *cert_file,
+                      const char *key_file,
+                      const char *alpn,
+                      bool alpn_optional,
+                      struct rk_tls **out,
+                      struct rk_err *err);
 /* `ca_file` NULL: system roots. */
-int rk_tls_client_new(struct rk_loop *l, const char *ca_file, const char *alpn, struct rk_tls **out, struct rk_err *err);
+int rk_tls_client_new(struct rk_loop *l,
+                      const char *ca_file,
+                      const char *alpn,
+                      struct rk_tls **out,
+                      struct rk_err *err);
 void rk_tls_free(struct rk_tls *t);
 SSL_CTX *rk_tls_ctx(struct rk_tls *t); /* current; a connection keeps the one it began with */
