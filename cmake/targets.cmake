@@ -50,6 +50,11 @@ function(rk_service service)
   add_library(rk_svc_${service} STATIC ${sources})
   rk_options(rk_svc_${service})
   target_link_libraries(rk_svc_${service} PUBLIC ${RK_LEFT_OF} ${RK_DEPS_svc_${service}})
+  if(EXISTS ${dir}/openapi.json)
+    # Put into the program by .incbin, which the compiler's own dependencies do not see.
+    set_source_files_properties(${dir}/api/openapi.c PROPERTIES COMPILE_DEFINITIONS OPENAPI_FILE="${dir}/openapi.json"
+        OBJECT_DEPENDS ${dir}/openapi.json)
+  endif()
   add_executable(rookery-${service} ${dir}/main.c)
   rk_options(rookery-${service})
   target_link_libraries(rookery-${service} PRIVATE rk_svc_${service})

@@ -1,0 +1,16 @@
+#pragma once
+
+/* The handlers that route/table.c names; each file of this directory holds one resource. Worker
+ * threads. */
+
+#include "services/dashboard-api/call.h"
+
+handler_fn instance_status, instance_version, setup_create;
+handler_fn token_list, token_get, token_create, token_delete;
+handler_fn setup_key_list, setup_key_get, setup_key_create, setup_key_update, setup_key_delete;
+handler_fn group_list, group_get, group_create, group_update, group_delete;
+handler_fn policy_list, policy_get, policy_create, policy_update, policy_delete;
+handler_fn peer_list, peer_get, peer_update, peer_delete, peer_accessible;
+handler_fn account_list, account_update, account_delete;
+handler_fn user_list, user_current;
+handler_fn event_list, openapi_get;

@@ -1,0 +1,346 @@
+/* /api/peers */
+
+#include "libcommon/account/peer_rules.h"
+#include "libcommon/account/peers.h"
+#include "libcommon/account/snapshot.h"
+#include "libcommon/base/alloc.h"
+#include "services/dashboard-api/api/api.h"
+#include "services/dashboard-api/api/write.h"
+#include "services/dashboard-api/auth/caller.h"
+#include "services/dashboard-api/json/body.h"
+
+#define META(name) "coalesce(p.meta->>'" name "', '')"
+#define FLAG(name) "coalesce((p.meta->'flags'->>'" name "')::boolean, false)"
+#define COLUMNS                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         \
+    "SELECT p.id, p.name, p.created_at, host(p.ip), host(p.ip6), coalesce(s.connection_ip, ''),"                                                                                                                                                                                                                                                                                                                                                                                                                                                                        \
+    " coalesce(s.connected, false), coalesce(s.last_seen, p.last_login, p.created_at),"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 \
+    " concat_ws(' ', " META("OS") ", coalesce(nullif(" META("OSVersion") ", ''), nullif(" META(                                                                                                                                                                                                                                                                                                                                                                                                                                                                         \
+        "kernel") ", ''), " META("core") ")),"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                          \
+                                         " " META("kernelVersion") ", " META(                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           \
+                                             "netbirdVersion") ", p.ssh_enabled, "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      \
+                                                               "p.user_id, " META("hostname") ","                                                                                                                                                                                                                                                                                                                                                                                                                                                                       \
+                                                                                              " " META("uiVersion") ","                                                                                                                                                                                                                                                                                                                                                                                                                                                 \
+                                                                                                                    " p.dns_label, p.login_expiration_enabled, p.login_expired, p.last_login, p.inactivity_expiration_enabled,"                                                                                                                                                                                                                                                                                                                                         \
+                                                                                                                    " " META("sysSerialNumber") ", p.extra_dns_labels, p.ephemeral,"                                                                                                                                                                                                                                                                                                                                                                                    \
+                                                                                                                                                " " FLAG("rosenpassEnabled") ", " FLAG("rosenpassPermissive") ", " FLAG("serverSSHAllowed") ","                                                                                                                                                                                                                                                                                                                         \
+                                                                                                                                                                                                                                            " " FLAG("disableClientRoutes") ", " FLAG("disableServerRoutes") ", " FLAG("disableDNS") ","                                                                                                                                                                                                                                \
+                                                                                                                                                                                                                                                                                                                                     " " FLAG(                                                                                                                                                                                                                          \
+                                                                                                                                                                                                                                                                                                                                         "disableFirewall") ", " FLAG("blockLANAccess") ", " FLAG("blockInbound") ","                                                                                                                                                   \
+                                                                                                                                                                                                                                                                                                                                                                                                                  " " FLAG(                                                                                                                                             \
+                                                                                                                                                                                                                                                                                                                                                                                                                      "lazyConnectionEnabled") ","                                                                                                                      \
+                                                                                                                                                                                                                                                                                                                                                                                                                                               " (SELECT array_agg(m.group_id ORDER BY g.created_at, g.id) FROM group_peer m JOIN account_group g ON g.id = m.group_id" \
+                                                                                                                                                                                                                                                                                                                                                                                                                                               " WHERE m.peer_id = p.id)"                                                                                               \
+                                                                                                                                                                                                                                                                                                                                                                                                                                               " FROM peer p LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.account_id = $1"
+enum {
+    ID,
+    NAME,
+    CREATED,
+    IP,
+    IP6,
+    CONNECTION_IP,
+    CONNECTED,
+    LAST_SEEN,
+    OS,
+    KERNEL_VERSION,
+    VERSION,
+    SSH,
+    USER,
+    HOSTNAME,
+    UI_VERSION,
+    LABEL,
+    LOGIN_EXPIRATION,
+    LOGIN_EXPIRED,
+    LAST_LOGIN,
+    INACTIVITY_EXPIRATION,
+    SERIAL,
+    EXTRA_LABELS,
+    EPHEMERAL,
+    FLAGS,
+};
+#define FLAGS_COUNT 10
+#define GROUP_IDS (FLAGS + FLAGS_COUNT)
+
+/* strpos takes the filters as they are: no pattern characters. */
+static const struct rk_pg_stmt list_stmt = {
+    "peer_list", COLUMNS " AND strpos(p.name, $2) > 0 AND (strpos(host(p.ip), $3) > 0 OR "
+                         "strpos(coalesce(host(p.ip6), ''), $3) > 0)"
+                         " AND ($4 = '' OR p.user_id = $4) ORDER BY p.created_at, p.id"
+};
+static const struct rk_pg_stmt get_stmt = { "peer_get", COLUMNS " AND p.id = $2" };
+static const struct rk_pg_stmt some_stmt = {
+    "peer_some", COLUMNS " AND p.id = ANY ($2::text[]) ORDER BY p.created_at, p.id"
+};
+
+static const char *const flag_names[FLAGS_COUNT] = {
+    "rosenpass_enabled",       "rosenpass_permissive",  "server_ssh_allowed",
+    "disable_client_routes",   "disable_server_routes", "disable_dns",
+    "disable_firewall",        "block_lan_access",      "block_inbound",
+    "lazy_connection_enabled",
+};
+
+static void write_name(struct rk_json *j, const char *key, struct rk_str label, const char *domain)
+{
+    char fqdn[512];
+    int n = snprintf(fqdn, sizeof(fqdn), "%.*s.%s", RK_STR_FMT(label), domain);
+
+    rk_json_str(j, key, rk_strn(fqdn, (size_t)n < sizeof(fqdn) ? (size_t)n : sizeof(fqdn) - 1));
+}
+
+static void
+write_extra_names(struct rk_json *j, const struct rk_pg_result *res, int row, const char *domain)
+{
+    rk_auto(rk_free) struct rk_str *labels = NULL;
+    size_t n = 0;
+
+    rk_pg_array(res, row, EXTRA_LABELS, &labels, &n);
+    rk_json_array(j, "extra_dns_labels");
+    for (size_t i = 0; i < n; i++)
+        write_name(j, NULL, labels[i], domain);
+    rk_json_array_end(j);
+}
+
+/* What both shapes of a peer have. */
+static void
+write_common(struct rk_json *j, const struct rk_pg_result *res, int row, const char *domain)
+{
+    rk_json_str(j, "id", rk_pg_str(res, row, ID));
+    rk_json_str(j, "name", rk_pg_str(res, row, NAME));
+    rk_json_str(j, "ip", rk_pg_str(res, row, IP));
+    if (!rk_pg_null(res, row, IP6))
+        rk_json_str(j, "ipv6", rk_pg_str(res, row, IP6));
+    write_name(j, "dns_label", rk_pg_str(res, row, LABEL), domain);
+    rk_json_str(j, "user_id", rk_pg_str(res, row, USER));
+    rk_json_str(j, "os", rk_str_trim(rk_pg_str(res, row, OS)));
+    rk_json_cstr(j, "country_code", "");
+    rk_json_cstr(j, "city_name", "");
+    rk_json_int(j, "geoname_id", 0);
+    rk_json_bool(j, "connected", rk_pg_bool(res, row, CONNECTED));
+    rk_json_time(j, "last_seen", rk_pg_time(res, row, LAST_SEEN));
+}
+
+static void write_groups(struct rk_json *j,
+                         const struct rk_pg_result *res,
+                         int row,
+                         const struct group_briefs *groups)
+{
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n = 0;
+
+    if (!groups) {
+        rk_json_null(j, "groups");
+        return;
+    }
+    rk_pg_array(res, row, GROUP_IDS, &ids, &n);
+    rk_json_array(j, "groups");
+    for (size_t i = 0; i < n; i++) {
+        const struct group_brief *g = rk_map_get(groups->by_id, ids[i]);
+
+        if (g)
+            write_group_brief(j, g);
+    }
+    rk_json_array_end(j);
+}
+
+/* `groups` NULL: the caller sees none. */
+static void write_peer(struct call *c,
+                       const struct rk_pg_result *res,
+                       int row,
+                       const struct group_briefs *groups,
+                       bool in_list)
+{
+    struct rk_json *j = &c->json;
+
+    rk_json_object(j, NULL);
+    write_common(j, res, row, c->caller.domain);
+    rk_json_time(j, "created_at", rk_pg_time(res, row, CREATED));
+    rk_json_str(j, "connection_ip", rk_pg_str(res, row, CONNECTION_IP));
+    rk_json_str(j, "kernel_version", rk_pg_str(res, row, KERNEL_VERSION));
+    rk_json_str(j, "version", rk_pg_str(res, row, VERSION));
+    write_groups(j, res, row, groups);
+    rk_json_bool(j, "ssh_enabled", rk_pg_bool(res, row, SSH));
+    rk_json_str(j, "hostname", rk_pg_str(res, row, HOSTNAME));
+    rk_json_str(j, "ui_version", rk_pg_str(res, row, UI_VERSION));
+    rk_json_bool(j, "login_expiration_enabled", rk_pg_bool(res, row, LOGIN_EXPIRATION));
+    rk_json_bool(j, "login_expired", rk_pg_bool(res, row, LOGIN_EXPIRED));
+    rk_json_time(j, "last_login", rk_pg_time(res, row, LAST_LOGIN));
+    rk_json_bool(j, "inactivity_expiration_enabled", rk_pg_bool(res, row, INACTIVITY_EXPIRATION));
+    rk_json_bool(j, "approval_required", false);
+    rk_json_str(j, "serial_number", rk_pg_str(res, row, SERIAL));
+    write_extra_names(j, res, row, c->caller.domain);
+    rk_json_bool(j, "ephemeral", rk_pg_bool(res, row, EPHEMERAL));
+    rk_json_object(j, "local_flags");
+    for (int i = 0; i < FLAGS_COUNT; i++)
+        rk_json_bool(j, flag_names[i], rk_pg_bool(res, row, FLAGS + i));
+    rk_json_object_end(j);
+    if (in_list)
+        rk_json_int(j, "accessible_peers_count", 0);
+    rk_json_object_end(j);
+}
+
+int peer_list(struct call *c, struct rk_err *err)
+{
+    rk_auto(group_briefs_done) struct group_briefs groups = { NULL };
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    const char *name = call_query(c, "name"), *ip = call_query(c, "ip");
+    int r;
+
+    if (!c->permitted && c->caller.view_blocked) {
+        rk_json_array(&c->json, NULL);
+        rk_json_array_end(&c->json);
+        return 0;
+    }
+    if (c->permitted) {
+        r = group_briefs_load(c, &groups, err);
+        if (r < 0)
+            return r;
+    }
+    r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id),
+                  RK_P_C(name ? name : ""), RK_P_C(ip ? ip : ""),
+                  RK_P_C(c->permitted ? "" : c->caller.user_id));
+    if (r < 0)
+        return r;
+    rk_json_array(&c->json, NULL);
+    for (int i = 0; i < rk_pg_rows(res); i++)
+        write_peer(c, res, i, c->permitted ? &groups : NULL, true);
+    rk_json_array_end(&c->json);
+    return 0;
+}
+
+/* Another's peer is not found, for a caller who may see only the own ones. */
+static int find(struct call *c, struct rk_pg_result **out, struct rk_err *err)
+{
+    int r = rk_pg_run(c->pg, &get_stmt, out, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]));
+
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(*out) == 0 ||
+        (!c->permitted && !rk_str_eq(rk_pg_str(*out, 0, USER), rk_str(c->caller.user_id))))
+        return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", c->var[0]);
+    return 0;
+}
+
+int peer_get(struct call *c, struct rk_err *err)
+{
+    rk_auto(group_briefs_done) struct group_briefs groups = { NULL };
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = find(c, &res, err);
+    if (r < 0)
+        return r;
+    if (c->permitted) {
+        r = group_briefs_load(c, &groups, err);
+        if (r < 0)
+            return r;
+    }
+    write_peer(c, res, 0, c->permitted ? &groups : NULL, false);
+    return 0;
+}
+
+int peer_update(struct call *c, struct rk_err *err)
+{
+    rk_auto(body_done) struct body body = { 0 };
+    struct rk_peer_input in;
+    int r;
+
+    r = body_parse(c->body, c->arena, &body, err);
+    if (r < 0)
+        return r;
+    in = (struct rk_peer_input){
+        .name = body_str(&body, body.root, "name"),
+        .ssh_enabled = body_bool(&body, body.root, "ssh_enabled"),
+        .login_expiration_enabled = body_bool(&body, body.root, "login_expiration_enabled"),
+        .inactivity_expiration_enabled =
+            body_bool(&body, body.root, "inactivity_expiration_enabled"),
+        .ip = body_str_opt(&body, body.root, "ip"),
+        .ip6 = body_str_opt(&body, body.root, "ipv6"),
+    };
+    (void)body_bool(&body, body.root, "approval_required"); /* has no effect, but has a type */
+    r = body_check(&body, err);
+    if (r < 0)
+        return r;
+    r = rk_peer_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
+    if (r < 0)
+        return r;
+    return peer_get(c, err);
+}
+
+int peer_delete(struct call *c, struct rk_err *err)
+{
+    int r = rk_peer_delete(c->pg, c->actor.account_id, c->var[0], c->actor.user_id, &c->bell, err);
+
+    if (r == RK_NOT_FOUND)
+        return rk_fail(err, RK_NOT_FOUND, "peer %s account not found", c->var[0]);
+    return r < 0 ? r : write_empty(c);
+}
+
+/* Ids of the peers in the map of c->var[0]; *out_n 0 when there is no such peer. */
+static int visible_ids(struct call *c, struct rk_str **out, size_t *out_n, struct rk_err *err)
+{
+    rk_auto(rk_delta_free) struct rk_delta *delta = NULL;
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *snapshot = NULL;
+    rk_auto(rk_bitmap_done) struct rk_bitmap visible;
+    size_t index, n = 0;
+    int r;
+
+    rk_bitmap_init(&visible);
+    *out_n = 0;
+    r = rk_store_load(c->pg, c->actor.account_id, 0, c->config->dns_domain, &delta, err);
+    if (r < 0)
+        return r;
+    snapshot = rk_snapshot_apply(NULL, delta);
+    index = rk_snapshot_find_id(snapshot, rk_str(c->var[0]));
+    if (index == RK_NO_PEER)
+        return 0;
+    rk_snapshot_visible(snapshot, index, &visible);
+    *out = rk_arena_alloc(c->arena, (rk_bitmap_count(&visible) + 1) * sizeof(**out));
+    for (size_t i = rk_bitmap_next(&visible, 0); i != SIZE_MAX;
+         i = rk_bitmap_next(&visible, i + 1)) {
+        const struct rk_peer_row *peer = rk_snapshot_peer(snapshot, i);
+
+        if (peer && i != index)
+            (*out)[n++] = rk_str(rk_arena_strdup(c->arena, peer->id));
+    }
+    *out_n = n;
+    return 0;
+}
+
+int peer_accessible(struct call *c, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    struct rk_str *ids = NULL;
+    size_t n = 0;
+    bool own = true;
+    int r;
+
+    if (!c->permitted) {
+        rk_auto(rk_pg_result_free) struct rk_pg_result *peer = NULL;
+
+        own = false;
+        if (!c->caller.view_blocked) {
+            r = rk_pg_run(c->pg, &get_stmt, &peer, err, RK_P_C(c->actor.account_id),
+                          RK_P_C(c->var[0]));
+            if (r < 0)
+                return r;
+            if (rk_pg_rows(peer) == 0)
+                return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", c->var[0]);
+            own = rk_str_eq(rk_pg_str(peer, 0, USER), rk_str(c->caller.user_id));
+        }
+    }
+    if (own) {
+        r = visible_ids(c, &ids, &n, err);
+        if (r < 0)
+            return r;
+    }
+    r = rk_pg_run(c->pg, &some_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_ARRAY(ids, n));
+    if (r < 0)
+        return r;
+    rk_json_array(&c->json, NULL);
+    for (int i = 0; i < rk_pg_rows(res); i++) {
+        rk_json_object(&c->json, NULL);
+        write_common(&c->json, res, i, c->caller.domain);
+        rk_json_object_end(&c->json);
+    }
+    rk_json_array_end(&c->json);
+    return 0;
+}

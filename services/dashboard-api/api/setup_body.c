@@ -1,0 +1,71 @@
+/* See setup_body.h. */
+
+#include "services/dashboard-api/api/setup_body.h"
+
+#include "libcommon/account/pat_rules.h"
+
+#define PASSWORD_MIN 8
+#define PASSWORD_MAX 72
+#define PAT_DAYS 1
+
+/* local@domain with something on both sides, one '@', no spaces; the domain has no empty label. */
+static bool email_valid(const char *s)
+{
+    const char *at = strchr(s, '@');
+    struct rk_str rest, label;
+
+    if (!at || at == s || strlen(s) > 254)
+        return false;
+    for (const char *p = s; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr("()<>[]:;,\\\"", *p) ||
+            (*p == '@' && p != at))
+            return false;
+    rest = rk_str(at + 1);
+    while (rk_str_next(&rest, '.', &label))
+        if (label.n == 0)
+            return false;
+    return true;
+}
+
+static int check(const struct setup_body *b, struct rk_err *err)
+{
+    if (b->create_pat && (b->pat_days < 1 || b->pat_days > RK_PAT_MAX_DAYS))
+        return rk_fail(err, RK_INVALID, "pat_expire_in must be between 1 and 365");
+    if (b->email[0] == '\0')
+        return rk_fail(err, RK_INVALID, "email is required");
+    if (!email_valid(b->email))
+        return rk_fail(err, RK_INVALID, "invalid email format");
+    if (b->name[0] == '\0')
+        return rk_fail(err, RK_INVALID, "name is required");
+    if (b->password[0] == '\0')
+        return rk_fail(err, RK_INVALID, "password is required");
+    if (strlen(b->password) < PASSWORD_MIN)
+        return rk_fail(err, RK_INVALID, "password must be at least 8 characters");
+    if (strlen(b->password) > PASSWORD_MAX)
+        return rk_fail(err, RK_INVALID, "password must be at most 72 characters");
+    return 0;
+}
+
+int setup_body_decode(struct rk_str text,
+                      struct rk_arena *arena,
+                      bool pat_enabled,
+                      struct body *body,
+                      struct setup_body *out,
+                      struct rk_err *err)
+{
+    bool wanted;
+
+    if (body_parse(text, arena, body, err) < 0)
+        return rk_fail(err, RK_BAD_REQUEST, "invalid request body");
+    out->email = body_str(body, body->root, "email");
+    out->password = body_str(body, body->root, "password");
+    out->name = body_str(body, body->root, "name");
+    wanted = body_bool(body, body->root, "create_pat");
+    out->pat_days = body_get(body->root, "pat_expire_in")
+                        ? body_int(body, body->root, "pat_expire_in")
+                        : PAT_DAYS;
+    out->create_pat = wanted && pat_enabled;
+    if (body->bad)
+        return rk_fail(err, RK_BAD_REQUEST, "invalid request body");
+    return check(out, err);
+}

@@ -1,0 +1,70 @@
+/* See write.h. */
+
+#include "services/dashboard-api/api/write.h"
+
+#include "libcommon/base/alloc.h"
+
+static const struct rk_pg_stmt briefs_stmt = {
+    "group_briefs",
+    "SELECT g.id, g.name, g.issued, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"
+    " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE "
+    "g.account_id = $1"
+};
+
+int write_empty(struct call *c)
+{
+    rk_json_object(&c->json, NULL);
+    rk_json_object_end(&c->json);
+    return 0;
+}
+
+void write_strings(
+    struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col)
+{
+    rk_auto(rk_free) struct rk_str *list = NULL;
+    size_t n = 0;
+
+    rk_pg_array(res, row, col, &list, &n);
+    rk_json_array(j, key);
+    for (size_t i = 0; i < n; i++)
+        rk_json_str(j, NULL, list[i]);
+    rk_json_array_end(j);
+}
+
+void group_briefs_done(struct group_briefs *g)
+{
+    rk_map_free(g->by_id);
+}
+
+int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = rk_pg_run(c->pg, &briefs_stmt, &res, err, RK_P_C(c->actor.account_id));
+    if (r < 0)
+        return r;
+    out->by_id = rk_map_new();
+    for (int i = 0; i < rk_pg_rows(res); i++) {
+        struct group_brief *g = rk_arena_alloc(c->arena, sizeof(*g));
+
+        g->id = rk_arena_strn(c->arena, rk_pg_str(res, i, 0));
+        g->name = rk_arena_strn(c->arena, rk_pg_str(res, i, 1));
+        g->issued = rk_arena_strn(c->arena, rk_pg_str(res, i, 2));
+        g->peers = rk_pg_int(res, i, 3);
+        g->resources = rk_pg_int(res, i, 4);
+        (void)rk_map_put(out->by_id, rk_str(g->id), g);
+    }
+    return 0;
+}
+
+void write_group_brief(struct rk_json *j, const struct group_brief *g)
+{
+    rk_json_object(j, NULL);
+    rk_json_cstr(j, "id", g->id);
+    rk_json_cstr(j, "name", g->name);
+    rk_json_cstr(j, "issued", g->issued);
+    rk_json_int(j, "peers_count", g->peers);
+    rk_json_int(j, "resources_count", g->resources);
+    rk_json_object_end(j);
+}

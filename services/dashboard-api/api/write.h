@@ -1,0 +1,25 @@
+#pragma once
+
+/* Pieces of answers that several resources share. Worker threads. */
+
+#include "libcommon/base/map.h"
+#include "services/dashboard-api/call.h"
+
+/* {}: what a deletion answers. */
+int write_empty(struct call *c);
+/* An array of strings from a text[] column. */
+void write_strings(
+    struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col);
+
+/* Every group of the account as it appears inside other objects, by id. */
+struct group_brief {
+    const char *id, *name, *issued;
+    int64_t peers, resources;
+};
+struct group_briefs {
+    struct rk_map *by_id;
+};
+void group_briefs_done(struct group_briefs *g);
+RK_DEFINE_AUTO_DONE(struct group_briefs, group_briefs_done)
+int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err) RK_CHECKED;
+void write_group_brief(struct rk_json *j, const struct group_brief *g);

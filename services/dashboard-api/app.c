@@ -1,0 +1,283 @@
+/* See app.h. */
+
+#include "services/dashboard-api/app.h"
+
+#include <stdio.h>
+
+#include "libcommon/account/store.h"
+#include "libcommon/admin/admin.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/log.h"
+#include "libcommon/obs/metrics.h"
+#include "libcommon/rds/rds.h"
+#include "services/dashboard-api/http/server.h"
+#include "services/dashboard-api/touch.h"
+
+#define MAX_QUEUED 512
+#define HEALTH_MS 1000
+#define TOUCH_MS 5000
+
+struct worker {
+    struct rk_pg *pg;
+};
+
+/* Migrates until that has worked once, afterwards says whether Postgres answers. */
+struct health {
+    struct rk_job job;
+    bool busy;
+    bool migrated;
+    bool ok;
+    struct rk_err err;
+};
+
+struct touch_job {
+    struct rk_job job;
+    bool busy;
+    struct touch batch;
+};
+
+struct app {
+    const struct api_config *config;
+    struct rk_seal seal;
+    struct rk_loop *loop;
+    struct rk_workers *workers;
+    struct rk_admin *admin;
+    struct rk_rds *rds;
+    struct server *server;
+    struct rk_timer health_timer, touch_timer, drain_timer;
+    struct health health;
+    struct touch touch;
+    struct touch_job touch_job;
+    struct rk_task teardown;
+    bool said_away;
+    bool stopping, down;
+};
+
+static void *worker_open(void *arg)
+{
+    struct app *a = arg;
+    struct worker *w = rk_new(struct worker);
+
+    w->pg = rk_pg_new(a->config->postgres, a->config->common.instance);
+    return w;
+}
+
+static void worker_close(void *worker)
+{
+    struct worker *w = worker;
+
+    rk_pg_free(w->pg);
+    rk_free(w);
+}
+
+struct rk_pg *server_worker_pg(void *worker)
+{
+    return ((struct worker *)worker)->pg;
+}
+
+static void health_run(struct rk_job *j, void *worker)
+{
+    struct health *h = rk_container_of(j, struct health, job);
+    struct rk_pg *pg = ((struct worker *)worker)->pg;
+
+    h->err = (struct rk_err){ 0 };
+    if (!h->migrated)
+        h->migrated = rk_store_migrate(pg, &h->err) == 0;
+    h->ok = h->migrated && rk_pg_ping(pg, &h->err) == 0;
+}
+
+static void health_done(struct rk_job *j)
+{
+    struct health *h = rk_container_of(j, struct health, job);
+    struct app *a = rk_container_of(h, struct app, health);
+
+    h->busy = false;
+    if (j->refused || a->stopping)
+        return;
+    rk_admin_ready(a->admin, "postgres", h->ok, h->ok ? "" : "postgres is away");
+    if (!h->ok && !a->said_away)
+        rk_error(NULL, "postgres: %s", h->err.msg);
+    if (h->ok && a->said_away)
+        rk_info(NULL, "postgres is back");
+    a->said_away = !h->ok;
+}
+
+static void on_health_timer(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, health_timer);
+
+    if (a->health.busy)
+        return;
+    a->health.job.run = health_run;
+    a->health.job.done = health_done;
+    a->health.busy = rk_workers_submit(a->workers, a->loop, &a->health.job);
+}
+
+static void touch_run(struct rk_job *j, void *worker)
+{
+    struct touch_job *t = rk_container_of(j, struct touch_job, job);
+    struct rk_err err = { 0 };
+
+    /* Lost while Postgres is away: it is a date for people to look at. */
+    if (touch_store(((struct worker *)worker)->pg, &t->batch, &err) < 0)
+        rk_debug(NULL, "token uses not stored: %s", err.msg);
+}
+
+static void touch_done(struct rk_job *j)
+{
+    rk_container_of(j, struct touch_job, job)->busy = false;
+}
+
+static void touch_flush(struct app *a)
+{
+    if (a->touch_job.busy || a->touch.n == 0)
+        return;
+    a->touch_job.batch = a->touch;
+    a->touch_job.job.run = touch_run;
+    a->touch_job.job.done = touch_done;
+    a->touch_job.busy = rk_workers_submit(a->workers, a->loop, &a->touch_job.job);
+    if (a->touch_job.busy)
+        a->touch.n = 0;
+}
+
+static void on_touch_timer(struct rk_timer *t)
+{
+    touch_flush(rk_container_of(t, struct app, touch_timer));
+}
+
+static void on_done(struct request *q, void *arg)
+{
+    struct app *a = arg;
+    struct call *c = &q->call;
+
+    if (c->bell.serial > 0) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "%s %llu", c->bell.account_id,
+                 (unsigned long long)c->bell.serial);
+        rk_rds_publish(a->rds, RK_DOORBELL, rk_str(text));
+    }
+    if (c->caller.pat_id[0] != '\0') {
+        touch_note(&a->touch, c->caller.pat_id, rk_wall_us());
+        if (a->touch.n == TOUCH_MAX)
+            touch_flush(a);
+    }
+}
+
+static void rds_changed(struct rk_rds *r, void *arg)
+{
+    (void)r; /* the library says it in the log; without Redis a change is late, not lost */
+    (void)arg;
+}
+
+static void on_scrape(void *arg)
+{
+    server_metrics_scrape(((struct app *)arg)->server);
+}
+
+static void on_rds_closed(void *arg)
+{
+    rk_loop_stop(((struct app *)arg)->loop);
+}
+
+/* All jobs have come home. */
+static void teardown(struct rk_task *t)
+{
+    struct app *a = rk_container_of(t, struct app, teardown);
+
+    server_close(a->server);
+    rk_timer_close(&a->health_timer, NULL);
+    rk_timer_close(&a->touch_timer, NULL);
+    rk_timer_close(&a->drain_timer, NULL);
+    rk_admin_close(a->admin);
+    rk_rds_close(a->rds, on_rds_closed, a);
+}
+
+/* Once: when everything in flight was answered, or the deadline for that has passed. */
+static void go_down(struct app *a)
+{
+    if (a->down)
+        return;
+    a->down = true;
+    touch_flush(a);
+    rk_workers_free(a->workers);
+    /* Runs after the completions that the workers have posted. */
+    a->teardown.run = teardown;
+    rk_loop_post(a->loop, &a->teardown);
+}
+
+static void on_drained(void *arg)
+{
+    rk_timer_start(&((struct app *)arg)->drain_timer, 0, 0);
+}
+
+static void on_drain_timer(struct rk_timer *t)
+{
+    go_down(rk_container_of(t, struct app, drain_timer));
+}
+
+static void on_stop(void *arg)
+{
+    struct app *a = arg;
+
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    rk_info(NULL, "stopping");
+    rk_admin_draining(a->admin);
+    rk_timer_start(&a->drain_timer, (uint64_t)a->config->common.drain_ms, 0);
+    server_drain(a->server, on_drained, a);
+}
+
+static int build(struct app *a, struct rk_err *err)
+{
+    static const struct rk_workers_ops worker_ops = { .open = worker_open, .close = worker_close };
+    static const struct rk_rds_ops rds_ops = { .on_up = rds_changed, .on_down = rds_changed };
+    static const struct server_ops server_ops = { .on_done = on_done };
+    int r;
+
+    r = rk_seal_init(&a->seal, rk_str(a->config->secret_key), err);
+    if (r < 0)
+        return r;
+    server_metrics_register();
+    a->loop = rk_loop_new();
+    r = rk_admin_new(a->loop, a->config->common.admin_listen, &a->admin, err);
+    if (r < 0)
+        return r;
+    rk_admin_ready(a->admin, "postgres", false, "not asked yet");
+    r = rk_rds_new(a->loop, a->config->redis, &rds_ops, a, &a->rds, err);
+    if (r < 0)
+        return r;
+    a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &worker_ops, a);
+    r = server_new(a->loop, a->config, &a->seal, a->workers, &server_ops, a, &a->server, err);
+    if (r < 0)
+        return r;
+    rk_admin_on_scrape(a->admin, on_scrape, a);
+    rk_timer_init(a->loop, &a->health_timer, on_health_timer);
+    rk_timer_init(a->loop, &a->touch_timer, on_touch_timer);
+    rk_timer_init(a->loop, &a->drain_timer, on_drain_timer);
+    rk_timer_start(&a->health_timer, 0, HEALTH_MS);
+    rk_timer_start(&a->touch_timer, TOUCH_MS, TOUCH_MS);
+    rk_loop_on_stop(a->loop, on_stop, a);
+    return 0;
+}
+
+int app_run(const struct api_config *config)
+{
+    struct app *a = rk_new(struct app);
+    struct rk_err err = { 0 };
+
+    a->config = config;
+    if (build(a, &err) < 0) {
+        /* The process ends here, so what was built is left to it. */
+        rk_error(NULL, "%s", err.msg);
+        return 1;
+    }
+    rk_log_ready(server_address(a->server), rk_admin_address(a->admin));
+    rk_loop_run(a->loop);
+    rk_seal_done(&a->seal);
+    rk_loop_free(a->loop);
+    rk_free(a);
+    return 0;
+}

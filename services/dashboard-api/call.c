@@ -1,0 +1,17 @@
+/* See call.h. */
+
+#include "services/dashboard-api/call.h"
+
+const char *call_query(struct call *c, const char *name)
+{
+    struct rk_str rest = c->query, part;
+
+    while (rk_str_next(&rest, '&', &part)) {
+        struct rk_str key;
+
+        if (!rk_str_next(&part, '=', &key) || !rk_str_eq(key, rk_str(name)))
+            continue;
+        return route_unescape(c->arena, part, true);
+    }
+    return NULL;
+}

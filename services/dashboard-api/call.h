@@ -1,0 +1,60 @@
+#pragma once
+
+/*
+ * One request as its handler sees it: on a worker thread, top to bottom, with a Postgres connection
+ * of its own. The handler writes its JSON into `json` and returns 0, or a negative rk_code whose
+ * message becomes the error's body.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/account/actor.h"
+#include "libcommon/auth/auth.h"
+#include "libcommon/base/arena.h"
+#include "libcommon/base/json.h"
+#include "libcommon/crypto/seal.h"
+#include "libcommon/pg/pg.h"
+#include "services/dashboard-api/config.h"
+#include "services/dashboard-api/route/route.h"
+
+/* Who asks, read with the token in one query. Strings live in the call's arena. */
+struct caller {
+    char *user_id;
+    char *account_id;
+    char *role_name; /* as stored */
+    enum rk_role role;
+    bool is_service_user;
+    bool blocked;
+    bool pending_approval;
+    bool view_blocked; /* the account hides its peers from plain users */
+    char *domain;      /* of the account's peers */
+    char pat_id[RK_XID_LEN + 1];
+};
+
+#define CALL_MAX_OUT ((size_t)256 << 20)
+
+struct call {
+    const struct api_config *config;
+    const struct rk_seal *seal;
+    struct rk_pg *pg;
+    struct rk_arena *arena;
+    const struct route *route;
+    const char *var[ROUTE_MAX_VARS]; /* "" when the pattern has fewer */
+    struct rk_str query;             /* raw, without '?' */
+    struct rk_str body;
+    const char *token; /* NULL without credentials */
+
+    struct caller caller; /* not for public routes */
+    bool permitted;       /* false only for routes that answer less instead of refusing */
+    struct rk_actor actor;
+
+    struct rk_buf out;
+    struct rk_json json;
+    bool plain_type; /* Content-Type without a charset */
+    bool no_store;
+    struct rk_bell bell;
+};
+
+/* Value of a query parameter, decoded, in the arena; NULL when absent. */
+const char *call_query(struct call *c, const char *name);

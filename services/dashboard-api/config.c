@@ -1,0 +1,63 @@
+/* The settings table: parser, --help and --check-config in one. */
+
+#include "services/dashboard-api/config.h"
+
+#include <stddef.h>
+
+#include "libcommon/conf/addr.h"
+#include "libcommon/crypto/seal.h"
+
+#define AT(member) offsetof(struct api_config, member)
+
+static const struct rk_setting rows[] = {
+    { "listen", RK_SET_STRING, AT(listen), "127.0.0.1:8085", "address of the REST API, host:port",
+      0, 0, 0, false },
+    { "postgres", RK_SET_STRING, AT(postgres), "host=/run/postgresql dbname=rookery",
+      "libpq connection string; several hosts may be listed", 0, 0, 0, false },
+    { "redis", RK_SET_STRING, AT(redis), "unix:/run/redis/redis.sock", "unix:/path or host:port", 0,
+      0, 0, false },
+    { "secret_key", RK_SET_SECRET, AT(secret_key), NULL,
+      "32 bytes in base64; seals secrets stored in Postgres", 0, 0, 0, true },
+    { "secret_key_file", RK_SET_SECRET_FILE, AT(secret_key_file), NULL,
+      "file that holds secret_key", 0, 0, AT(secret_key), false },
+    { "dns_domain", RK_SET_STRING, AT(dns_domain), "netbird.selfhosted",
+      "domain of the peers' names unless the account has its own", 0, 0, 0, false },
+    { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), NULL,
+      "CIDR list whose X-Forwarded-For is believed", 0, 0, 0, false },
+    { "workers", RK_SET_INT, AT(workers), "4", "threads, one Postgres connection each", 1, 256, 0,
+      false },
+    { "public_url", RK_SET_STRING, AT(public_url), NULL, "URL under which people reach this server",
+      0, 0, 0, false },
+    { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
+      "POST /api/setup may create an access token", 0, 0, 0, false },
+};
+
+static int check(const void *config, struct rk_err *err)
+{
+    const struct api_config *c = config;
+    struct rk_addr addr;
+    struct rk_seal seal;
+    struct rk_cidrs *proxies;
+    int r;
+
+    r = rk_addr_parse(rk_str(c->listen), &addr, err);
+    if (r < 0)
+        return r;
+    r = rk_seal_init(&seal, rk_str(c->secret_key), err);
+    if (r < 0)
+        return r;
+    rk_seal_done(&seal);
+    proxies = rk_cidrs_parse(rk_str(c->trusted_proxies ? c->trusted_proxies : ""), err);
+    if (!proxies)
+        return RK_INVALID;
+    rk_cidrs_free(proxies);
+    return 0;
+}
+
+const struct rk_settings_table api_settings = {
+    .service = "dashboard-api",
+    .summary = "REST API of the control plane",
+    .rows = rows,
+    .count = RK_COUNT(rows),
+    .check = check,
+};

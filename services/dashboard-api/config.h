@@ -1,0 +1,24 @@
+#pragma once
+
+/* Settings of this service. Filled at start, read-only afterwards. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/conf/settings.h"
+
+struct api_config {
+    struct rk_common_config common; /* first */
+    char *listen;
+    char *postgres;
+    char *redis;
+    char *secret_key;
+    char *secret_key_file;
+    char *dns_domain;
+    char *trusted_proxies;
+    int64_t workers;
+    char *public_url;
+    bool setup_pat_enabled;
+};
+
+extern const struct rk_settings_table api_settings;

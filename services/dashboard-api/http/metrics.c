@@ -1,0 +1,75 @@
+/* What the server counts. */
+
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/metrics.h"
+#include "services/dashboard-api/http/server.h"
+#include "services/dashboard-api/http/server_int.h"
+
+static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", NULL };
+static const char *const groups[] = { "accounts", "events", "groups",   "instance",
+                                      "openapi",  "peers",  "policies", "setup_keys",
+                                      "tokens",   "users",  "other",    NULL };
+static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                  0.25,  0.5,    1,     2.5,  5,     10,   0 };
+
+enum {
+    BY_CLASS,
+    BY_GROUP,
+    DURATION,
+    QUEUED,
+    IN_FLIGHT,
+    CONNECTIONS
+};
+struct rk_metric server_metrics[] = {
+    [BY_CLASS] = { .name = "rookery_api_responses_total",
+                   .help = "Answers by class of status",
+                   .type = RK_COUNTER,
+                   .label = "class",
+                   .values = classes },
+    [BY_GROUP] = { .name = "rookery_api_requests_total",
+                   .help = "Requests answered, by route",
+                   .type = RK_COUNTER,
+                   .label = "route",
+                   .values = groups },
+    [DURATION] = { .name = "rookery_api_request_seconds",
+                   .help = "From the request line to the answer",
+                   .type = RK_HISTOGRAM,
+                   .buckets = seconds },
+    [QUEUED] = { .name = "rookery_api_worker_queue",
+                 .help = "Requests that wait for a worker",
+                 .type = RK_GAUGE },
+    [IN_FLIGHT] = { .name = "rookery_api_requests_in_flight",
+                    .help = "Requests at or before a worker",
+                    .type = RK_GAUGE },
+    [CONNECTIONS] = { .name = "rookery_api_connections",
+                      .help = "Open connections",
+                      .type = RK_GAUGE },
+};
+
+void server_metrics_register(void)
+{
+    rk_metrics_register(server_metrics, RK_COUNT(server_metrics));
+}
+
+void server_count(const struct request *q)
+{
+    const char *group = q->route ? q->route->group : "other";
+    unsigned row = RK_COUNT(groups) - 2;
+
+    for (unsigned i = 0; groups[i]; i++)
+        if (strcmp(groups[i], group) == 0)
+            row = i;
+    rk_metric_add_at(&server_metrics[BY_CLASS], q->status / 100 - 1, 1);
+    rk_metric_add_at(&server_metrics[BY_GROUP], row, 1);
+    rk_metric_observe(&server_metrics[DURATION], (double)(rk_mono_ns() - q->started_ns) / 1e9);
+}
+
+void server_metrics_scrape(struct server *s)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+    rk_metric_set(&server_metrics[QUEUED], (int64_t)rk_workers_queued(s->workers));
+    rk_metric_set(&server_metrics[IN_FLIGHT], (int64_t)s->at_workers);
+    rk_metric_set(&server_metrics[CONNECTIONS], info ? (int64_t)info->num_connections : 0);
+}

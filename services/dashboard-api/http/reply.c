@@ -1,0 +1,90 @@
+/* From an answered request to bytes on the wire: status, headers, body. */
+
+#include <stdlib.h>
+
+#include "libcommon/base/alloc.h"
+#include "services/dashboard-api/http/server_int.h"
+
+#define JSON_TYPE "application/json; charset=UTF-8"
+
+static void add(struct MHD_Response *response, const char *name, const char *value)
+{
+    /* Refused only for a value with line breaks, which MHD does not hand us in a request header
+     * either. */
+    (void)MHD_add_response_header(response, name, value);
+}
+
+static struct MHD_Response *make_unknown(void)
+{
+    static const char text[] = "404 page not found\n";
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        sizeof(text) - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+
+    add(response, "Content-Type", "text/plain; charset=utf-8");
+    add(response, "X-Content-Type-Options", "nosniff");
+    return response;
+}
+
+static struct MHD_Response *make_preflight(const struct request *q)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    static const char *const allowed[] = { "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE" };
+
+    add(response, "Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+    add(response, "Access-Control-Allow-Origin", "*");
+    for (size_t i = 0; i < RK_COUNT(allowed); i++)
+        if (strcmp(allowed[i], q->wanted_method) == 0)
+            add(response, "Access-Control-Allow-Methods", allowed[i]);
+    if (q->wanted_headers)
+        add(response, "Access-Control-Allow-Headers", q->wanted_headers);
+    return response;
+}
+
+/* The body moves from the request to the response. */
+static struct MHD_Response *make_json(struct request *q, struct rk_buf *body)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
+
+    if (!response)
+        return NULL;
+    *body = (struct rk_buf){ .max = body->max };
+    add(response, "Content-Type",
+        body == &q->call.out && q->call.plain_type ? "application/json" : JSON_TYPE);
+    if (body == &q->call.out && q->call.no_store)
+        add(response, "Cache-Control", "no-store");
+    if (q->retry_after)
+        add(response, "Retry-After", "1");
+    if (q->has_origin) {
+        add(response, "Access-Control-Allow-Origin", "*");
+        add(response, "Vary", "Origin");
+    }
+    return response;
+}
+
+enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Connection *connection)
+{
+    struct MHD_Response *response;
+    enum MHD_Result r;
+
+    if (q->unknown) {
+        response = make_unknown();
+        q->status = 404;
+    } else if (q->preflight) {
+        response = make_preflight(q);
+        q->status = 204;
+    } else {
+        response = make_json(q, q->reply.n > 0 ? &q->reply : &q->call.out);
+    }
+    if (!response)
+        return MHD_NO;
+    if (!q->unknown)
+        add(response, "X-Request-Id", q->id);
+    if (s->draining)
+        add(response, "Connection", "close");
+    server_count(q);
+    r = MHD_queue_response(connection, q->status, response);
+    MHD_destroy_response(response);
+    return r;
+}

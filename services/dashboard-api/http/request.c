@@ -1,0 +1,112 @@
+/* See request.h. */
+
+#include "services/dashboard-api/http/request.h"
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/log.h"
+#include "services/dashboard-api/auth/caller.h"
+#include "services/dashboard-api/http/answer.h"
+
+#define MAX_ARENA ((size_t)512 << 20)
+#define MAX_REPLY 4096
+#define MAX_ATTEMPTS 5
+
+struct request *request_new(struct server *s, const char *uri)
+{
+    struct request *q = rk_new(struct request);
+    struct rk_str rest;
+
+    q->server = s;
+    q->started_ns = rk_mono_ns();
+    q->arena = rk_arena_new(MAX_ARENA);
+    rk_list_init(&q->node);
+    rk_xid_new(q->id);
+    q->uri = rk_strdup(uri);
+    rest = rk_str(q->uri);
+    (void)rk_str_next(&rest, '?', &q->path);
+    q->query = rest;
+    rk_buf_init(&q->body, ROUTE_MAX_BODY);
+    rk_buf_init(&q->reply, MAX_REPLY);
+    rk_buf_init(&q->call.out, CALL_MAX_OUT);
+    return q;
+}
+
+void request_free(struct request *q)
+{
+    if (!q)
+        return;
+    rk_buf_done(&q->body);
+    rk_buf_done(&q->reply);
+    rk_buf_done(&q->call.out);
+    rk_arena_free(q->arena);
+    rk_free(q->uri);
+    rk_free(q);
+}
+
+static int attempt(struct request *q, struct rk_err *err)
+{
+    struct call *c = &q->call;
+    int r;
+
+    rk_buf_clear(&c->out);
+    c->out.overflow = false;
+    rk_json_init(&c->json, &c->out);
+    c->bell = (struct rk_bell){ .serial = 0 };
+    if (!q->route->is_public) {
+        r = caller_load(c, err);
+        if (r < 0)
+            return r;
+        r = caller_permit(c, err);
+        if (r < 0)
+            return r;
+    }
+    r = q->route->handler(c, err);
+    if (r < 0)
+        return r;
+    rk_buf_put_c(&c->out, "\n");
+    if (c->out.overflow)
+        return rk_fail(err, RK_INTERNAL, "answer is larger than %zu bytes", CALL_MAX_OUT);
+    return 0;
+}
+
+void request_serve(struct request *q, struct rk_pg *pg)
+{
+    struct call *c = &q->call;
+    struct rk_err err = { 0 };
+    unsigned attempts = 0;
+    int r;
+
+    c->pg = pg;
+    c->arena = q->arena;
+    c->route = q->route;
+    c->query = q->query;
+    c->body = rk_buf_str(&q->body);
+    c->token = q->token;
+    for (size_t i = 0; i < ROUTE_MAX_VARS; i++)
+        c->var[i] = route_unescape(q->arena, q->vars[i], false);
+    do {
+        err = (struct rk_err){ 0 };
+        r = attempt(q, &err);
+    } while (r == RK_CONFLICT && ++attempts < MAX_ATTEMPTS);
+    if (r == 0) {
+        q->worker_status = 200;
+        return;
+    }
+    err.code = r;
+    if (r == RK_INTERNAL)
+        rk_error(NULL, "%s %s: %s (request %s)", q->route->method, q->route->path, err.msg, q->id);
+    c->plain_type = false;
+    c->no_store = false;
+    q->worker_status = answer_error(&err, &c->out);
+}
+
+void request_fail(struct request *q, int code, const char *message)
+{
+    struct rk_err err = { .code = code };
+
+    (void)rk_str_copy(rk_str(message), err.msg, sizeof(err.msg));
+    q->status = answer_error(&err, &q->reply);
+    q->retry_after = code == RK_UNAVAILABLE;
+    q->state = REQUEST_ANSWERED;
+}

@@ -1,0 +1,65 @@
+#pragma once
+
+/*
+ * One HTTP request. It lives on the loop; while a worker has it (`working`), the worker alone
+ * touches `call`, `status` and `failed`. It goes when both the connection and the worker have let
+ * go.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <microhttpd.h>
+
+#include "libcommon/base/id.h"
+#include "libcommon/base/list.h"
+#include "libcommon/loop/workers.h"
+#include "services/dashboard-api/call.h"
+
+struct server;
+
+enum request_state {
+    REQUEST_NEW,       /* headers are being read */
+    REQUEST_RECEIVING, /* body */
+    REQUEST_WORKING,   /* a worker has it, the connection is suspended */
+    REQUEST_ANSWERED,  /* `status` and the body are ready */
+};
+
+struct request {
+    struct rk_job job;
+    struct rk_list node; /* in server.working */
+    struct server *server;
+    struct MHD_Connection *connection; /* NULL when it has gone */
+    enum request_state state;
+    bool at_worker; /* the job has not come back yet */
+    bool preflight;
+    bool unknown; /* plain 404 */
+    bool has_origin;
+    bool retry_after;
+    uint64_t started_ns;
+    uint64_t deadline_ms;
+    char id[RK_XID_LEN + 1];
+    struct rk_arena *arena;
+    char *uri;
+    struct rk_str path, query;
+    char *wanted_method, *wanted_headers; /* of a preflight */
+    const struct route *route;            /* NULL when unknown */
+    struct rk_buf body;
+    size_t max_body;
+    bool too_large;
+    char *token;
+    struct rk_str vars[ROUTE_MAX_VARS];
+
+    struct call call;
+    unsigned status;     /* of what the loop answers */
+    struct rk_buf reply; /* errors made on the loop */
+    unsigned worker_status;
+};
+
+struct request *request_new(struct server *s, const char *uri);
+void request_free(struct request *q);
+
+/* Worker thread: authenticates, checks, calls the handler; fills call.out and worker_status. */
+void request_serve(struct request *q, struct rk_pg *pg);
+/* Loop thread: an error as the answer. */
+void request_fail(struct request *q, int code, const char *message);

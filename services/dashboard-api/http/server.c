@@ -1,0 +1,395 @@
+/* See server.h. */
+
+#include "services/dashboard-api/http/server.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "services/dashboard-api/auth/caller.h"
+#include "services/dashboard-api/http/server_int.h"
+
+#define MAX_CONNECTIONS 4096
+#define CONNECTION_IDLE_S 75
+#define CONNECTION_BYTES (64 * 1024)
+#define REQUEST_MS 8000
+#define OVERDUE_MS 250
+#define BACKLOG 1024
+
+static void schedule(struct server *s)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
+        rk_timer_start(&s->turn, ms, 0);
+    else
+        rk_timer_stop(&s->turn);
+}
+
+static void run(struct server *s)
+{
+    MHD_run(s->daemon);
+    schedule(s);
+}
+
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+    (void)status;
+    (void)events;
+    run(h->data);
+}
+
+static void on_turn(struct rk_timer *t)
+{
+    run(rk_container_of(t, struct server, turn));
+}
+
+static void check_drained(struct server *s)
+{
+    if (s->draining && s->in_flight == 0 && s->at_workers == 0 && s->on_drained) {
+        void (*fn)(void *) = s->on_drained;
+
+        s->on_drained = NULL;
+        fn(s->drained_arg);
+    }
+}
+
+static void resume(struct request *q)
+{
+    if (!q->connection)
+        return;
+    MHD_resume_connection(q->connection);
+    rk_timer_start(&q->server->turn, 0, 0);
+}
+
+static void job_run(struct rk_job *j, void *worker)
+{
+    request_serve(rk_container_of(j, struct request, job), server_worker_pg(worker));
+}
+
+static void job_done(struct rk_job *j)
+{
+    struct request *q = rk_container_of(j, struct request, job);
+    struct server *s = q->server;
+
+    q->at_worker = false;
+    s->at_workers--;
+    rk_list_remove(&q->node);
+    if (!j->refused)
+        s->ops.on_done(q, s->arg);
+    if (q->state == REQUEST_WORKING) {
+        if (j->refused) {
+            request_fail(q, RK_UNAVAILABLE, "");
+        } else {
+            q->state = REQUEST_ANSWERED;
+            q->status = q->worker_status;
+            q->retry_after = q->status == 503;
+        }
+        resume(q);
+    }
+    if (!q->connection)
+        request_free(q);
+    check_drained(s);
+}
+
+static void on_overdue(struct rk_timer *t)
+{
+    struct server *s = rk_container_of(t, struct server, overdue);
+    uint64_t now = rk_mono_ms();
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&s->working, n, tmp)
+    {
+        struct request *q = rk_list_entry(n, struct request, node);
+
+        if (q->deadline_ms > now)
+            break; /* in order of their deadlines */
+        rk_list_remove(n);
+        request_fail(q, RK_UNAVAILABLE, "");
+        resume(q);
+    }
+}
+
+static char *header(struct request *q, const char *name)
+{
+    const char *v = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, name);
+
+    return v ? rk_arena_strdup(q->arena, v) : NULL;
+}
+
+/* Everything that is decided by the headers alone. */
+static void begin(struct request *q, const char *method)
+{
+    enum route_match match = route_find(rk_str(method), q->path, &q->route, q->vars);
+    bool options = strcmp(method, "OPTIONS") == 0;
+    const char *length =
+        MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Content-Length");
+    struct rk_str token;
+    char *authorization;
+    uint64_t n;
+
+    q->state = REQUEST_RECEIVING;
+    q->max_body = q->route ? q->route->max_body : 0;
+    q->has_origin = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Origin") != NULL;
+    if (match == ROUTE_NONE || (match == ROUTE_NO_METHOD && !options)) {
+        q->unknown = true;
+        return;
+    }
+    if (options) {
+        q->wanted_method = header(q, "Access-Control-Request-Method");
+        q->wanted_headers = header(q, "Access-Control-Request-Headers");
+        q->preflight = q->wanted_method != NULL;
+        if (q->preflight)
+            return;
+    }
+    if (q->max_body > 0 && length && rk_str_u64(rk_str(length), &n) && n > q->max_body)
+        q->too_large = true;
+    if (q->route && q->route->is_public)
+        return;
+    authorization = header(q, "Authorization");
+    switch (caller_credential(rk_str(authorization ? authorization : ""), &token)) {
+    case CREDENTIAL_TOKEN:
+        q->token = rk_arena_strn(q->arena, token);
+        q->unknown = !q->route; /* OPTIONS that is no preflight */
+        break;
+    case CREDENTIAL_NONE:
+        request_fail(q, RK_UNAUTHENTICATED, "no valid authentication provided");
+        break;
+    case CREDENTIAL_INVALID:
+        request_fail(q, RK_UNAUTHENTICATED, "token invalid");
+        break;
+    }
+}
+
+static void take_body(struct request *q, const char *data, size_t n)
+{
+    if (q->max_body == 0 || q->too_large || q->state == REQUEST_ANSWERED || q->unknown)
+        return; /* nobody reads it */
+    if (q->body.n + n > q->max_body || !rk_buf_put(&q->body, data, n))
+        q->too_large = true;
+}
+
+/* The request is complete: answered here, or handed to a worker. */
+static enum MHD_Result dispatch(struct server *s, struct request *q)
+{
+    if (q->state == REQUEST_RECEIVING && q->too_large)
+        request_fail(q, RK_BAD_REQUEST, "request body is too large");
+    if (q->unknown || q->preflight || q->state == REQUEST_ANSWERED)
+        return reply_queue(s, q, q->connection);
+    q->job.run = job_run;
+    q->job.done = job_done;
+    q->call.config = s->config;
+    q->call.seal = s->seal;
+    if (!rk_workers_submit(s->workers, s->loop, &q->job)) {
+        request_fail(q, RK_UNAVAILABLE, "");
+        return reply_queue(s, q, q->connection);
+    }
+    q->state = REQUEST_WORKING;
+    q->at_worker = true;
+    q->deadline_ms = rk_mono_ms() + REQUEST_MS;
+    s->at_workers++;
+    rk_list_append(&s->working, &q->node);
+    MHD_suspend_connection(q->connection);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls,
+                                  struct MHD_Connection *connection,
+                                  const char *url,
+                                  const char *method,
+                                  const char *version,
+                                  const char *upload,
+                                  size_t *upload_n,
+                                  void **con_cls)
+{
+    struct request *q = *con_cls;
+
+    (void)url;
+    (void)version;
+    switch (q->state) {
+    case REQUEST_NEW:
+        q->connection = connection;
+        begin(q, method);
+        return MHD_YES;
+    case REQUEST_RECEIVING:
+    case REQUEST_ANSWERED:
+        if (*upload_n > 0) {
+            take_body(q, upload, *upload_n);
+            *upload_n = 0;
+            return MHD_YES;
+        }
+        return dispatch(cls, q);
+    case REQUEST_WORKING:
+        return MHD_YES; /* suspended: MHD does not call */
+    }
+    return MHD_NO;
+}
+
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct server *s = cls;
+    struct request *q = request_new(s, uri);
+
+    (void)connection;
+    s->in_flight++;
+    return q;
+}
+
+static void on_completed(void *cls,
+                         struct MHD_Connection *connection,
+                         void **con_cls,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct server *s = cls;
+    struct request *q = *con_cls;
+
+    (void)connection;
+    (void)code;
+    if (!q)
+        return;
+    *con_cls = NULL;
+    s->in_flight--;
+    q->connection = NULL;
+    if (!q->at_worker)
+        request_free(q);
+    check_drained(s);
+}
+
+static int listen_on(const char *text, char bound[RK_ADDR_LEN], struct rk_err *err)
+{
+    struct rk_addr addr;
+    int fd, on = 1, off = 0;
+
+    if (rk_addr_parse(rk_str(text), &addr, err) < 0)
+        return -1;
+    fd = socket(addr.ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        (void)rk_fail(err, RK_INTERNAL, "socket: %s", strerror(errno));
+        return -1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (addr.ss.ss_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, (struct sockaddr *)&addr.ss, addr.len) < 0 || listen(fd, BACKLOG) < 0) {
+        (void)rk_fail(err, RK_INTERNAL, "cannot listen on %s: %s", text, strerror(errno));
+        close(fd);
+        return -1;
+    }
+    addr.len = sizeof(addr.ss);
+    (void)getsockname(fd, (struct sockaddr *)&addr.ss, &addr.len);
+    rk_addr_format((struct sockaddr *)&addr.ss, bound);
+    return fd;
+}
+
+int server_new(struct rk_loop *l,
+               const struct api_config *config,
+               const struct rk_seal *seal,
+               struct rk_workers *workers,
+               const struct server_ops *ops,
+               void *arg,
+               struct server **out,
+               struct rk_err *err)
+{
+    struct server *s = rk_new(struct server);
+    const union MHD_DaemonInfo *info;
+    int fd;
+
+    fd = listen_on(config->listen, s->address, err);
+    if (fd < 0) {
+        rk_free(s);
+        return err ? err->code : RK_INTERNAL;
+    }
+    s->loop = l;
+    s->config = config;
+    s->seal = seal;
+    s->workers = workers;
+    s->ops = *ops;
+    s->arg = arg;
+    rk_list_init(&s->working);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
+    if (!s->daemon) {
+        close(fd);
+        rk_free(s);
+        return rk_fail(err, RK_INTERNAL, "the HTTP server does not start");
+    }
+    info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_init(rk_loop_uv(l), &s->poll, info->epoll_fd);
+    s->poll.data = s;
+    uv_poll_start(&s->poll, UV_READABLE, on_poll);
+    rk_timer_init(l, &s->turn, on_turn);
+    rk_timer_init(l, &s->overdue, on_overdue);
+    rk_timer_start(&s->overdue, OVERDUE_MS, OVERDUE_MS);
+    s->open_handles = 3;
+    *out = s;
+    return 0;
+}
+
+const char *server_address(const struct server *s)
+{
+    return s->address;
+}
+
+void server_drain(struct server *s, void (*on_drained)(void *arg), void *arg)
+{
+    MHD_socket fd = MHD_quiesce_daemon(s->daemon);
+
+    if (fd != MHD_INVALID_SOCKET)
+        close(fd);
+    s->draining = true;
+    s->on_drained = on_drained;
+    s->drained_arg = arg;
+    check_drained(s);
+}
+
+static void handle_closed(struct server *s)
+{
+    if (--s->open_handles == 0)
+        rk_free(s);
+}
+
+static void on_poll_closed(uv_handle_t *h)
+{
+    handle_closed(h->data);
+}
+
+static void on_turn_closed(struct rk_timer *t)
+{
+    handle_closed(rk_container_of(t, struct server, turn));
+}
+
+static void on_overdue_closed(struct rk_timer *t)
+{
+    handle_closed(rk_container_of(t, struct server, overdue));
+}
+
+void server_close(struct server *s)
+{
+    struct rk_list *n, *tmp;
+
+    if (!s)
+        return;
+    s->on_drained = NULL;
+    uv_poll_stop(&s->poll);
+    /* MHD does not stop while a connection sleeps. */
+    rk_list_each(&s->working, n, tmp)
+    {
+        struct request *q = rk_list_entry(n, struct request, node);
+
+        rk_list_remove(n);
+        request_fail(q, RK_UNAVAILABLE, "");
+        if (q->connection)
+            MHD_resume_connection(q->connection);
+    }
+    MHD_run(s->daemon);
+    MHD_stop_daemon(s->daemon);
+    uv_close((uv_handle_t *)&s->poll, on_poll_closed);
+    rk_timer_close(&s->turn, on_turn_closed);
+    rk_timer_close(&s->overdue, on_overdue_closed);
+}

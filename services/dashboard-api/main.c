@@ -1,0 +1,23 @@
+/* Arguments and settings; the rest is app.c. */
+
+#include "libcommon/crypto/box.h"
+#include "libcommon/obs/log.h"
+#include "services/dashboard-api/app.h"
+
+int main(int argc, char **argv)
+{
+    struct api_config config = { 0 };
+    struct rk_err err = { 0 };
+    int status;
+
+    if (rk_settings_main(&api_settings, &config, argc, argv, &status) == RK_SETTINGS_EXIT)
+        return status;
+    rk_crypto_init();
+    if (rk_log_init("dashboard-api", config.common.instance, config.common.log_level, &err) < 0) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    status = app_run(&config);
+    rk_settings_done(&api_settings, &config);
+    return status;
+}

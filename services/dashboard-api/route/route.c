@@ -1,0 +1,68 @@
+/* See route.h. */
+
+#include "services/dashboard-api/route/route.h"
+
+#include "libcommon/base/encode.h"
+
+static bool
+path_matches(const char *pattern, struct rk_str path, struct rk_str vars[ROUTE_MAX_VARS])
+{
+    struct rk_str want = rk_str(pattern), have = path, w, h;
+    size_t n = 0;
+
+    while (rk_str_next(&want, '/', &w)) {
+        if (!rk_str_next(&have, '/', &h))
+            return false;
+        if (rk_str_eq(w, RK_STR("{}"))) {
+            if (h.n == 0)
+                return false;
+            vars[n++] = h;
+        } else if (!rk_str_eq(w, h)) {
+            return false;
+        }
+    }
+    return have.p == NULL;
+}
+
+enum route_match route_find(struct rk_str method,
+                            struct rk_str path,
+                            const struct route **out,
+                            struct rk_str vars[ROUTE_MAX_VARS])
+{
+    enum route_match best = ROUTE_NONE;
+
+    for (size_t i = 0; i < routes_count; i++) {
+        struct rk_str found[ROUTE_MAX_VARS] = { { NULL, 0 } };
+
+        if (!path_matches(routes[i].path, path, found))
+            continue;
+        best = ROUTE_NO_METHOD;
+        if (!rk_str_eq(rk_str(routes[i].method), method))
+            continue;
+        memcpy(vars, found, sizeof(found));
+        *out = &routes[i];
+        return ROUTE_FOUND;
+    }
+    return best;
+}
+
+char *route_unescape(struct rk_arena *a, struct rk_str s, bool form)
+{
+    char *out = rk_arena_strn(a, s);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t byte;
+        size_t got;
+
+        if (s.p[i] == '%' && s.n - i > 2 &&
+            rk_hex_decode(rk_strn(s.p + i + 1, 2), &byte, 1, &got) && byte != 0) {
+            out[n++] = (char)byte;
+            i += 2;
+        } else {
+            out[n++] = form && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    }
+    out[n] = '\0';
+    return out;
+}

@@ -1,0 +1,65 @@
+#pragma once
+
+/*
+ * Routes: one table of method, path, and everything that is decided about a request before its
+ * handler runs. Any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libcommon/auth/auth.h"
+#include "libcommon/base/arena.h"
+#include "libcommon/base/str.h"
+
+struct call;
+typedef int handler_fn(struct call *c, struct rk_err *err);
+
+#define ROUTE_MAX_VARS 2
+#define ROUTE_MAX_NEEDS 2
+
+struct route_need {
+    enum rk_module module;
+    unsigned op; /* enum rk_op; 0 ends the list */
+};
+
+enum route_refusal {
+    REFUSE_USUAL, /* 403 */
+    REFUSE_NEVER, /* the handler answers less: call.permitted says whether the role allows it */
+    REFUSE_BARE,  /* 403 without the prefix for blocked users */
+    REFUSE_SELF, /* no permission is needed, but blocked users and service users are told so in bare
+                    words */
+};
+
+struct route {
+    const char *method;
+    const char *path; /* "{}" stands for one segment */
+    handler_fn *handler;
+    const char *group; /* label of the metrics */
+    bool is_public;
+    struct route_need need[ROUTE_MAX_NEEDS];
+    enum route_refusal refusal;
+    const char *denied; /* text of the 403, NULL = "permission denied" */
+    bool writes;        /* takes a body and changes things */
+    size_t max_body;    /* bytes; 0 = a body is read and ignored, up to ROUTE_IGNORED_BODY */
+};
+
+#define ROUTE_MAX_BODY ((size_t)1 << 20)
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+enum route_match {
+    ROUTE_FOUND,
+    ROUTE_NO_METHOD, /* a path of ours, but not with this method */
+    ROUTE_NONE,
+};
+/* `path` is raw, as in the request line without its query. vars point into it. */
+enum route_match route_find(struct rk_str method,
+                            struct rk_str path,
+                            const struct route **out,
+                            struct rk_str vars[ROUTE_MAX_VARS]);
+
+/* %XX decoded (and '+' as a space when `form`), in the arena. A NUL or a bad escape ends up as it
+ * was sent. */
+char *route_unescape(struct rk_arena *a, struct rk_str s, bool form);
