@@ -20,7 +20,8 @@ enum {
     CREATED,
     CREATED_BY,
     SETTINGS,
-    ONBOARDING,
+    SIGNUP,
+    FLOW,
     NET4,
     NET6
 };
@@ -98,7 +99,10 @@ static int write_account(struct call *c, bool echo, struct rk_err *err)
     rk_json_str(j, "domain_category", rk_pg_str(res, 0, CATEGORY));
     rk_json_time(j, "created_at", rk_pg_time(res, 0, CREATED));
     rk_json_str(j, "created_by", rk_pg_str(res, 0, CREATED_BY));
-    rk_json_raw(j, "onboarding", rk_pg_str(res, 0, ONBOARDING));
+    rk_json_object(j, "onboarding");
+    rk_json_bool(j, "signup_form_pending", rk_pg_bool(res, 0, SIGNUP));
+    rk_json_bool(j, "onboarding_flow_pending", rk_pg_bool(res, 0, FLOW));
+    rk_json_object_end(j);
     rk_json_object_end(j);
     return 0;
 }

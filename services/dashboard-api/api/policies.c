@@ -1,5 +1,6 @@
 /* /api/policies */
 
+#include "libcommon/account/settings_rules.h"
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/policy_body.h"
@@ -106,6 +107,15 @@ static void write_ports(struct rk_json *j, const struct rk_pg_result *res, int r
     rk_json_array_end(j);
 }
 
+static void write_authorized(struct rk_json *j, struct rk_str stored)
+{
+    rk_auto(json_decref) json_t *groups = json_loadb(stored.p, stored.n, 0, NULL);
+    rk_auto(rk_free) char *text = json_dumps(groups, JSON_COMPACT);
+
+    if (text)
+        rk_json_raw(j, "authorized_groups", rk_str(text));
+}
+
 static void write_rule(struct rk_json *j,
                        const struct rk_pg_result *res,
                        int row,
@@ -125,7 +135,7 @@ static void write_rule(struct rk_json *j,
     write_resource(j, "destinationResource", res, row, R_DESTINATION_ID, R_DESTINATION_TYPE);
     write_ports(j, res, row);
     if (!rk_pg_null(res, row, R_AUTHORIZED))
-        rk_json_raw(j, "authorized_groups", rk_pg_str(res, row, R_AUTHORIZED));
+        write_authorized(j, rk_pg_str(res, row, R_AUTHORIZED));
     rk_json_object_end(j);
 }
 
