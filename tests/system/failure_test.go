@@ -127,7 +127,7 @@ func killEachInTurn(t *testing.T, c *harness.Cluster, way harness.Path, recovery
 }
 
 func TestFailureKillEachDirect(t *testing.T) {
-	c := own(t, 42100)
+	c := own(t, 25100)
 	needsProcesses(t, c)
 	killEachInTurn(t, c, harness.Direct, 30*time.Second)
 }
@@ -169,7 +169,7 @@ func TestFailureKillRelay(t *testing.T) {
 }
 
 func TestFailureRedis(t *testing.T) {
-	c := own(t, 42200)
+	c := own(t, 25200)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	changing := s.Allow(t, s.Group, s.Group, "tcp", true, "7999")
@@ -201,7 +201,7 @@ func TestFailureRedis(t *testing.T) {
 }
 
 func TestFailurePostgres(t *testing.T) {
-	c := own(t, 42300)
+	c := own(t, 25300)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	at := managements(t, c)

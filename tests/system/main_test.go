@@ -17,7 +17,7 @@ var shared struct {
 	err     error
 }
 
-const sharedPort = 42000
+const sharedPort = 25000 // below the range of ephemeral ports
 
 func cluster(t *testing.T) *harness.Cluster {
 	t.Helper()

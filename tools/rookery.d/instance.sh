@@ -16,7 +16,7 @@ instance_open() {
 
     DIR=$(realpath -m -- "$1")
     INSTANCE_ID=$(printf '%s' "$DIR" | sha256sum | cut -c1-10)
-    BASE_PORT=41000 HOST=127.0.0.1 REPLICAS=2 TLS=no
+    BASE_PORT=24000 HOST=127.0.0.1 REPLICAS=2 TLS=no
     [ -f "$DIR/instance" ] || return 0
     while IFS='=' read -r key value; do
         case $key in
