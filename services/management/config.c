@@ -41,7 +41,7 @@ static const struct rk_setting rows[] = {
     { ROW(relay_secret, RK_SET_SECRET, NULL, "secret shared with the relays") },
     { ROW(relay_secret_file, RK_SET_SECRET_FILE, NULL, "file that holds relay_secret"),
       .secret_offset = offsetof(struct config, relay_secret) },
-    { ROW(relay_token_ttl_s, RK_SET_INT, "86400", "life of a relay credential, s"), .min = 60,
+    { ROW(relay_token_ttl_s, RK_SET_INT, "86400", "life of a relay credential, s"), .min = 1,
       .max = 31536000 },
     { ROW(trusted_proxies,
           RK_SET_STRING,
