@@ -214,6 +214,11 @@ static void a_flagged_or_unapproved_peer_wakes_those_who_see_it(void **state)
     p->requires_approval = true;
     rows_add_peer(d, p);
     expect(d, "c1 c2 s1");
+    d = delta();
+    p = rows_peer("x", 5); /* seen by nobody: its own map alone becomes the empty one */
+    p->requires_approval = true;
+    rows_add_peer(d, p);
+    expect(d, "x");
 }
 
 static void an_old_peer_changes_the_forwarder_port_of_everyone(void **state)
