@@ -22,6 +22,7 @@ func TestSignal31StunVectors(t *testing.T) {
 		if got := s.Receive(t, 2*time.Second); !bytes.Equal(got, want) {
 			t.Errorf("%s, IPv4:\n%x instead of\n%x", url, got, want)
 		}
+		s.Close()
 		other := harness.NewStun(t, harness.Host+":0", at)
 		other.Send(t, harness.Binding(transaction))
 		if got, want := other.Receive(t, 2*time.Second), harness.BindingAnswer(transaction, other.Local); !bytes.Equal(got, want) {

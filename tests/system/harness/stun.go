@@ -65,6 +65,11 @@ func NewStun(t testing.TB, local, server string) *Stun {
 	return &Stun{conn, netip.AddrPortFrom(from.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()), to}
 }
 
+// Close frees the local port for the next one.
+func (s *Stun) Close() {
+	_ = s.conn.Close()
+}
+
 // Send sends one datagram.
 func (s *Stun) Send(t testing.TB, datagram []byte) {
 	t.Helper()
