@@ -60,10 +60,9 @@ changed_peers(const struct rk_snapshot *was, const struct rk_snapshot *now, stru
             if (outside)
                 continue;
         }
-        /* Came, went, changed its looks, or another peer took over the index: sight goes both ways,
-         * so who it sees sees it. */
-        if (a)
-            rk_snapshot_visible(was, i, out);
+        /* It came, changed its looks, or took over another's index: sight goes both ways, so who it
+         * sees sees it. Whom only the one before saw, or one that went, shows in the sides of their
+         * rules. */
         if (b) {
             rk_bitmap_set(out, i);
             rk_snapshot_visible(now, i, out);
