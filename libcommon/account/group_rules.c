@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "libcommon/account/settings_int.h"
 #include "libcommon/base/json.h"
 
 /* Past this many memberships one reload of the group is cheaper than naming each. */
@@ -340,6 +341,9 @@ int rk_group_update(struct rk_pg *pg,
     r = replace_members(ch, actor, id, in, &named, err);
     if (r < 0)
         return r;
+    r = rk_settings_follow6(ch, id, err);
+    if (r < 0)
+        return r;
     if (renamed || !named) {
         r = rk_change_touch(ch, RK_OBJ_GROUP, id, err);
         if (r < 0)
@@ -397,6 +401,9 @@ int rk_group_delete(struct rk_pg *pg,
         return r;
 
     r = rk_pg_run(pg, &remove_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    if (r < 0)
+        return r;
+    r = rk_settings_follow6(ch, id, err);
     if (r < 0)
         return r;
     rk_buf_init(&meta, RK_META_MAX);

@@ -24,3 +24,5 @@ int rk_settings_assign6(struct rk_change *ch,
 int rk_settings_check_capacity(struct rk_change *ch,
                                const struct rk_prefix *range,
                                struct rk_err *err) RK_CHECKED;
+/* After the members of a group have changed: if it has IPv6, addresses follow. */
+int rk_settings_follow6(struct rk_change *ch, const char *group_id, struct rk_err *err) RK_CHECKED;

@@ -52,6 +52,13 @@ static const struct rk_pg_stmt set6_stmt = {
                      "x(id, ip) WHERE p.id = x.id"
 };
 
+static const struct rk_pg_stmt groups6_stmt = {
+    "settings_groups6",
+    "SELECT array(SELECT jsonb_array_elements_text(settings->'ipv6_enabled_groups')) FROM account"
+    " WHERE id = $1 AND jsonb_typeof(settings->'ipv6_enabled_groups') = 'array' AND "
+    "settings->'ipv6_enabled_groups' ? $2"
+};
+
 void rk_prefix_format(const struct rk_prefix *p, char out[RK_PREFIX_LEN])
 {
     char addr[INET6_ADDRSTRLEN];
@@ -303,4 +310,19 @@ int rk_settings_assign6(struct rk_change *ch,
     for (int i = 0; i < rk_pg_rows(taken); i++)
         (void)rk_map_put(used, rk_pg_str(taken, i, 0), used);
     return give(ch, &p, need, used, &set6_stmt, err);
+}
+
+int rk_settings_follow6(struct rk_change *ch, const char *group_id, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    rk_auto(rk_free) struct rk_str *groups = NULL;
+    size_t n = 0;
+    int r;
+
+    r = rk_pg_run(rk_change_pg(ch), &groups6_stmt, &res, err, RK_P_C(rk_change_account_id(ch)),
+                  RK_P_C(group_id));
+    if (r < 0 || rk_pg_rows(res) == 0)
+        return r;
+    rk_pg_array(res, 0, 0, &groups, &n);
+    return rk_settings_assign6(ch, NULL, groups, n, err);
 }

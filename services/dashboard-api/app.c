@@ -16,6 +16,7 @@
 
 #define MAX_QUEUED 512
 #define HEALTH_MS 1000
+#define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
 
 struct worker {
@@ -26,6 +27,7 @@ struct worker {
 struct health {
     struct rk_job job;
     bool busy;
+    unsigned late; /* turns of the timer since it was asked */
     bool migrated;
     bool ok;
     struct rk_err err;
@@ -107,8 +109,12 @@ static void on_health_timer(struct rk_timer *t)
 {
     struct app *a = rk_container_of(t, struct app, health_timer);
 
-    if (a->health.busy)
+    if (a->health.busy) {
+        if (++a->health.late == HEALTH_LATE && !a->stopping)
+            rk_admin_ready(a->admin, "postgres", false, "postgres does not answer");
         return;
+    }
+    a->health.late = 0;
     a->health.job.run = health_run;
     a->health.job.done = health_done;
     a->health.busy = rk_workers_submit(a->workers, a->loop, &a->health.job);

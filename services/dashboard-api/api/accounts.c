@@ -9,9 +9,10 @@
 #include "services/dashboard-api/json/body.h"
 
 static const struct rk_pg_stmt get_stmt = {
-    "account_get", "SELECT id, domain, domain_category, created_at, created_by, settings::text, "
-                   "onboarding::text, net4::text,"
-                   " net6::text FROM account WHERE id = $1"
+    "account_get", "SELECT id, domain, domain_category, created_at, created_by, settings::text,"
+                   " coalesce((onboarding->>'signup_form_pending')::boolean, false),"
+                   " coalesce((onboarding->>'onboarding_flow_pending')::boolean, false),"
+                   " net4::text, net6::text FROM account WHERE id = $1"
 };
 enum {
     ID,
