@@ -1,5 +1,9 @@
-/* A uv loop with a mailbox: tasks from other threads wait in a locked list that one async handle
- * empties. */
+/*
+ * A uv loop with a mailbox: tasks from other threads wait in a locked list that one async handle
+ * empties. The loop's own tasks take neither lock nor system call: they wait in a plain list that
+ * is run after the sockets were looked at; while it holds something, an idle handle keeps the poll
+ * from waiting.
+ */
 
 #include "libcommon/loop/loop.h"
 
@@ -9,9 +13,16 @@
 
 #include "libcommon/base/alloc.h"
 
+/* A task may defer another, as the answer to what was read defers the write: that one need not wait
+ * for another look at the sockets. Two only, so that a task that defers itself stops nobody. */
+#define DEFER_ROUNDS 2
+
 struct rk_loop {
     uv_loop_t uv;
     uv_async_t wake;
+    uv_check_t after_poll;
+    uv_idle_t no_wait; /* runs while `deferred` holds something */
+    struct rk_list deferred;
     uv_signal_t on_signal[3]; /* TERM, INT, HUP */
     bool stop_watched, hup_watched;
     bool stop_seen;
@@ -24,30 +35,57 @@ struct rk_loop {
     void *hup_arg;
 };
 
+/* All of `from` becomes the empty list `to`. */
+static void move_all(struct rk_list *from, struct rk_list *to)
+{
+    rk_list_init(to);
+    if (rk_list_empty(from))
+        return;
+    rk_list_append(from, to); /* the new head stands where the old one did */
+    rk_list_remove(from);
+}
+
+static void run_all(struct rk_list *batch)
+{
+    while (!rk_list_empty(batch)) {
+        struct rk_task *t = rk_list_entry(batch->next, struct rk_task, node);
+
+        rk_list_remove(&t->node);
+        t->run(t);
+    }
+}
+
 static void run_posted(uv_async_t *wake)
 {
     struct rk_loop *l = wake->data;
     struct rk_list batch;
     bool stopping;
 
-    rk_list_init(&batch);
     pthread_mutex_lock(&l->lock);
-    while (!rk_list_empty(&l->posted)) {
-        struct rk_list *n = l->posted.next;
-
-        rk_list_remove(n);
-        rk_list_append(&batch, n);
-    }
+    move_all(&l->posted, &batch);
     stopping = l->stopping;
     pthread_mutex_unlock(&l->lock);
-    while (!rk_list_empty(&batch)) {
-        struct rk_task *t = rk_list_entry(batch.next, struct rk_task, node);
-
-        rk_list_remove(&t->node);
-        t->run(t);
-    }
+    run_all(&batch);
     if (stopping)
         uv_stop(&l->uv);
+}
+
+static void run_deferred(uv_check_t *check)
+{
+    struct rk_loop *l = check->data;
+    struct rk_list batch;
+
+    for (int i = 0; i < DEFER_ROUNDS && !rk_list_empty(&l->deferred); i++) {
+        move_all(&l->deferred, &batch);
+        run_all(&batch);
+    }
+    if (rk_list_empty(&l->deferred))
+        uv_idle_stop(&l->no_wait);
+}
+
+static void nothing(uv_idle_t *idle)
+{
+    (void)idle;
 }
 
 struct rk_loop *rk_loop_new(void)
@@ -56,8 +94,13 @@ struct rk_loop *rk_loop_new(void)
 
     if (uv_loop_init(&l->uv) != 0 || uv_async_init(&l->uv, &l->wake, run_posted) != 0)
         abort(); /* no descriptors at start-up */
+    uv_check_init(&l->uv, &l->after_poll);
+    uv_idle_init(&l->uv, &l->no_wait);
+    uv_check_start(&l->after_poll, run_deferred);
     l->uv.data = l;
     l->wake.data = l;
+    l->after_poll.data = l;
+    rk_list_init(&l->deferred);
     pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->posted);
     signal(SIGPIPE, SIG_IGN);
@@ -69,6 +112,8 @@ void rk_loop_free(struct rk_loop *l)
     if (!l)
         return;
     uv_close((uv_handle_t *)&l->wake, NULL);
+    uv_close((uv_handle_t *)&l->after_poll, NULL);
+    uv_close((uv_handle_t *)&l->no_wait, NULL);
     if (l->stop_watched) {
         uv_close((uv_handle_t *)&l->on_signal[0], NULL);
         uv_close((uv_handle_t *)&l->on_signal[1], NULL);
@@ -113,7 +158,9 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t)
 
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
 {
-    rk_loop_post(l, t);
+    if (rk_list_empty(&l->deferred))
+        uv_idle_start(&l->no_wait, nothing);
+    rk_list_append(&l->deferred, &t->node);
 }
 
 static void timer_fired(uv_timer_t *uv)

@@ -31,8 +31,8 @@ void rk_loop_stop(struct rk_loop *l); /* any thread; the run returns after the c
 
 /* Any thread, never blocks: `t->run` is called on the loop thread, in the order of posting. */
 void rk_loop_post(struct rk_loop *l, struct rk_task *t);
-/* Loop thread: `t->run` on the next turn (so that a completion never fires inside the call that
- * accepted it). */
+/* Loop thread, and cheap: `t->run` once what runs now has returned (so that a completion never
+ * fires inside the call that accepted it), in the order of deferring, on this turn or the next. */
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
 
 /* Timer inside its owner; `on_timer` may free the owner only after rk_timer_close's callback. */
