@@ -1,0 +1,68 @@
+#include "tests/bench/lib/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/str.h"
+
+#define BINS 1000000
+
+void bench_die(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    (void)fputc('\n', stderr);
+    exit(1);
+}
+
+void bench_value(const char *name, double value)
+{
+    printf("%s %.9g\n", name, value);
+}
+
+uint64_t bench_number(const char *arg, uint64_t min, uint64_t max)
+{
+    uint64_t v;
+
+    if (!rk_str_u64(rk_str(arg), &v) || v < min || v > max)
+        bench_die("'%s' is no number from %llu to %llu", arg, (unsigned long long)min,
+                  (unsigned long long)max);
+    return v;
+}
+
+void bench_times_init(struct bench_times *t)
+{
+    t->bin = rk_new_array(uint32_t, BINS);
+    t->count = 0;
+}
+
+void bench_times_done(struct bench_times *t)
+{
+    free(t->bin);
+    t->bin = NULL;
+}
+
+void bench_times_add(struct bench_times *t, uint64_t ns)
+{
+    uint64_t us = ns / 1000;
+
+    t->bin[us < BINS ? us : BINS - 1]++;
+    t->count++;
+}
+
+double bench_times_us(const struct bench_times *t, double share)
+{
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < BINS; i++) {
+        seen += t->bin[i];
+        if ((double)seen >= share * (double)t->count && t->count > 0)
+            return (double)i;
+    }
+    return 0;
+}

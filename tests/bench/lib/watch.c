@@ -1,0 +1,108 @@
+#include "tests/bench/lib/watch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "libcommon/base/str.h"
+#include "tests/bench/lib/report.h"
+
+void watch_init(struct watch *w, char **pids, int count)
+{
+    w->count = 0;
+    for (int i = 0; i < count; i++) {
+        uint64_t pid;
+
+        if (w->count == WATCH_MAX || !rk_str_u64(rk_str(pids[i]), &pid) || pid == 0)
+            bench_die("%s: not a process id, or too many of them", pids[i]);
+        w->pid[w->count++] = (pid_t)pid;
+    }
+}
+
+/* 0 for a process that has gone: its parent has it among the waited for. */
+static double own_us(pid_t pid)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+        return 0;
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* /proc/PID/stat: fields 16 and 17 are the ticks of the children that were waited for; the name in
+ * field 2 may hold anything but ends at the last bracket. */
+static double waited_us(pid_t pid)
+{
+    char path[64], line[1024], *p;
+    unsigned long user = 0, sys = 0;
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    f = fopen(path, "r");
+    if (!f)
+        bench_die("process %d has ended", pid);
+    p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+    (void)fclose(f);
+    if (!p || sscanf(p + 1, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu", &user,
+                     &sys) != 2)
+        bench_die("%s: unexpected text", path);
+    return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double children_us(pid_t pid)
+{
+    char path[64];
+    double sum = 0;
+    int child;
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+    f = fopen(path, "r");
+    while (f && fscanf(f, "%d", &child) == 1)
+        sum += own_us(child);
+    if (f)
+        (void)fclose(f);
+    return sum;
+}
+
+static double process_us(pid_t pid)
+{
+    return own_us(pid) + waited_us(pid) + children_us(pid);
+}
+
+double watch_cpu_us(const struct watch *w)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < w->count; i++)
+        sum += process_us(w->pid[i]);
+    return sum;
+}
+
+double watch_first_cpu_us(const struct watch *w)
+{
+    return w->count > 0 ? process_us(w->pid[0]) : 0;
+}
+
+double watch_private_bytes(const struct watch *w)
+{
+    char path[64], line[256];
+    long sum = 0, v;
+
+    for (unsigned i = 0; i < w->count; i++) {
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", w->pid[i]);
+        f = fopen(path, "r");
+        if (!f)
+            bench_die("process %d has ended", w->pid[i]);
+        while (fgets(line, sizeof(line), f))
+            if (sscanf(line, "Private_Clean: %ld", &v) == 1 ||
+                sscanf(line, "Private_Dirty: %ld", &v) == 1)
+                sum += v;
+        (void)fclose(f);
+    }
+    return (double)sum * 1024;
+}

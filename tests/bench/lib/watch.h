@@ -1,0 +1,25 @@
+#pragma once
+
+/*
+ * What watched processes cost: CPU time (user and system) to the nanosecond, and private resident
+ * memory. A process counts with its living children and with those it has waited for, so that
+ * Postgres is watched by its first process. Any thread.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define WATCH_MAX 16
+
+struct watch {
+    pid_t pid[WATCH_MAX];
+    unsigned count;
+};
+
+/* Process ids in decimal; ends the program when there are too many or one is none. */
+void watch_init(struct watch *w, char **pids, int count);
+double watch_cpu_us(const struct watch *w);
+/* Of the first process alone. */
+double watch_first_cpu_us(const struct watch *w);
+/* Private_Clean + Private_Dirty of all of them, bytes. */
+double watch_private_bytes(const struct watch *w);

@@ -1,0 +1,43 @@
+# One measured round after the other, and what they ran on.
+
+# measure BENCHMARK CASE SUBJECT COMMAND...: runs a load generator; each "name value" it prints becomes a row of the
+# figures. A generator that fails ends everything: a figure from a run that went wrong is worse than none.
+measure() {
+    local benchmark=$1 case=$2 subject=$3 out
+
+    shift 3
+    out=$(
+        raise_file_limit
+        on_core "$LOAD_CORE" "$@" 2>"$OUT/log/load.log"
+    ) || {
+        cat "$OUT/log/load.log" >&2
+        die "$benchmark $case ($subject) failed: $*"
+    }
+    awk -v head="$benchmark	$case	$subject" '{ print head "\t" $1 "\t" $2 }' <<<"$out" >>"$FIGURES"
+}
+
+cpu_model() {
+    sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1
+}
+
+memory_gib() {
+    awk '/^MemTotal:/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo
+}
+
+distribution() {
+    # shellcheck source=/dev/null
+    (. /etc/os-release && printf '%s' "$PRETTY_NAME")
+}
+
+machine() {
+    printf '\n%s, %s cores, %s GiB, %s, kernel %s, %s, TCP %s, load %s\n' "$(cpu_model)" "$(nproc --all)" \
+        "$(memory_gib)" "$(distribution)" "$(uname -r)" "$(gcc --version | head -n 1)" \
+        "$(cat /proc/sys/net/ipv4/tcp_congestion_control)" "$(cut -d' ' -f1-3 /proc/loadavg)"
+    printf 'rounds: %s; median, and in brackets the lowest and the highest\n\n' "$ROUNDS"
+}
+
+machine_json() {
+    printf '{"cpu":%s,"cores":%s,"memory_gib":%s,"system":%s,"kernel":%s,"congestion_control":%s,"rounds":%s,' \
+        "$(json_string "$(cpu_model)")" "$(nproc --all)" "$(memory_gib)" "$(json_string "$(distribution)")" \
+        "$(json_string "$(uname -r)")" "$(json_string "$(cat /proc/sys/net/ipv4/tcp_congestion_control)")" "$ROUNDS"
+}

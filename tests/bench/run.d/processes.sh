@@ -1,0 +1,85 @@
+# Servers under measurement: started on a core of their own, stopped at the end, their output in build/bench/log.
+
+declare -A PID=()
+SERVER_CORE=0
+LOAD_CORE=1
+
+# on_core NUMBER COMMAND...: pinned, where there is more than one.
+on_core() {
+    local core=$1
+
+    shift
+    if [ "$(nproc --all)" -gt 1 ]; then
+        exec taskset -c "$core" "$@"
+    fi
+    exec "$@"
+}
+
+# start NAME READY COMMAND...: READY is a shell command that succeeds once the server serves.
+start() {
+    local name=$1 ready=$2
+
+    shift 2
+    : >"$OUT/log/$name.log"
+    (
+        raise_file_limit
+        cd /
+        on_core "$SERVER_CORE" "$@"
+    ) </dev/null >>"$OUT/log/$name.log" 2>&1 &
+    PID[$name]=$!
+    disown "${PID[$name]}"
+    wait_until 30 ready_or_dead "$name" "$ready" || stopped_short "$name" "is not ready after 30 s"
+    kill -0 "${PID[$name]}" 2>/dev/null || stopped_short "$name" "does not start"
+}
+
+ready_or_dead() {
+    eval "$2" || ! kill -0 "${PID[$1]}" 2>/dev/null
+}
+
+says_ready() {
+    grep -q '^ready$' "$OUT/log/$1.log"
+}
+
+stopped_short() {
+    tail -n 15 "$OUT/log/$1.log" >&2
+    die "$1 $2" "all of its log: $OUT/log/$1.log"
+}
+
+stop() {
+    local name
+
+    for name in "$@"; do
+        [ -n "${PID[$name]:-}" ] || continue
+        kill -TERM "${PID[$name]}" 2>/dev/null || true
+        wait_until 5 gone "${PID[$name]}" || kill -KILL "${PID[$name]}" 2>/dev/null || true
+        wait_until 5 gone "${PID[$name]}" || die "$name (pid ${PID[$name]}) does not end"
+        unset "PID[$name]"
+    done
+}
+
+gone() {
+    ! start_time "$1" >/dev/null
+}
+
+stop_all() {
+    stop "${!PID[@]}"
+    instance_down
+}
+
+# Overridden by the benchmarks that run a whole instance.
+instance_down() {
+    :
+}
+
+# ours SERVICE PORT SETTING=VALUE...: one process of ours; its admin port is the next one.
+start_ours() {
+    local service=$1 port=$2
+
+    shift 2
+    start "$service" "http_ok http://127.0.0.1:$((port + 1))/readyz" \
+        env "ROOKERY_ADMIN_LISTEN=127.0.0.1:$((port + 1))" "$@" "$BIN/rookery-$service"
+}
+
+start_reference() {
+    start "$1" "says_ready $1" "$BIN/bench-$1" "$2"
+}

@@ -1,0 +1,43 @@
+# Relay over WebSocket, messages of 1,400 bytes, one loop.
+
+RELAY_SECRET=bench-secret
+export ROOKERY_BENCH_SECRET=$RELAY_SECRET
+
+start_relay() {
+    start_ours relay 22030 ROOKERY_LISTEN=127.0.0.1:22030 ROOKERY_LOOPS=1 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
+        ROOKERY_EXPOSED_URL=rel://127.0.0.1:22030
+}
+
+# It serves STUN as well.
+start_stock_relay() {
+    start stock_relay "port_taken 22020" "$OUT/stock/relay" --listen-address 127.0.0.1:22020 \
+        --exposed-address rel://127.0.0.1:22020 --auth-secret "$RELAY_SECRET" --enable-stun --stun-ports 22023 \
+        --health-listen-address 127.0.0.1:22021 --metrics-port 22022 --log-level warn --stun-log-level warn
+}
+
+# relay_case NAME LOAD...
+relay_case() {
+    local case=$1
+
+    shift
+    measure relay "$case" ours "$BIN/bench-relay_load" 22030 ws "$@" "${PID[relay]}"
+    start_reference relay_ref 22040
+    measure relay "$case" ref "$BIN/bench-relay_load" 22040 raw "$@" "${PID[relay_ref]}"
+    stop relay_ref
+    [ "$STOCK" = no ] ||
+        measure relay "$case" stock "$BIN/bench-relay_load" 22020 ws "$@" "${PID[stock_relay]}"
+}
+
+bench_relay() {
+    local round pairs
+
+    start_relay
+    [ "$STOCK" = no ] || start_stock_relay
+    for ((round = 0; round < ROUNDS; round++)); do
+        for pairs in 1 16 200; do
+            relay_case "flow-$pairs" flow "$pairs" 1 1000
+        done
+        relay_case batch-16 flow 16 45 1000
+        relay_case echo echo 1000
+    done
+}
