@@ -11,7 +11,8 @@ import (
 const envChild = "ROOKERY_TEST_CHILD"
 
 // InChild runs the calling test once more in a process of its own with more environment, against the same cluster: what an
-// agent reads from the environment it reads once a process. True in that process; false, when it is through, in the caller.
+// agent reads from the environment it reads once a process. Without a cluster the child starts its own.
+// True in that process; false, when it is through, in the caller.
 func InChild(t *testing.T, c *Cluster, env ...string) bool {
 	t.Helper()
 	if os.Getenv(envChild) == t.Name() {
@@ -21,8 +22,11 @@ func InChild(t *testing.T, c *Cluster, env ...string) bool {
 	for _, part := range strings.Split(t.Name(), "/") {
 		pattern = append(pattern, "^"+part+"$")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", strings.Join(pattern, "/"), "-test.v", "-test.timeout", "5m")
-	cmd.Env = append(os.Environ(), envChild+"="+t.Name(), EnvStatus+"="+c.SaveStatus(t))
+	cmd := exec.Command(os.Args[0], "-test.run", strings.Join(pattern, "/"), "-test.v", "-test.timeout", "10m")
+	cmd.Env = append(os.Environ(), envChild+"="+t.Name())
+	if c != nil {
+		cmd.Env = append(cmd.Env, EnvStatus+"="+c.SaveStatus(t))
+	}
 	cmd.Env = append(cmd.Env, env...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
