@@ -304,6 +304,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     a->known = rk_map_new();
     a->jobs_open = rk_map_new();
     rk_list_init(&a->relay_refresh);
+    rk_buf_init(&a->scratch, SCRATCH_MAX);
     rk_metrics_register(metrics, METRIC_COUNT);
     if (open_parts(a, err) < 0)
         return NULL; /* the process ends with the message */
@@ -412,6 +413,7 @@ void app_free(struct app *a)
     rk_map_free(a->known);
     rk_map_free(a->jobs_open);
     rk_cidrs_free(a->trusted);
+    rk_buf_done(&a->scratch);
     rk_seal_done(&a->seal);
     rk_wipe(&a->key, sizeof(a->key));
     rk_wipe(&a->relay_key, sizeof(a->relay_key));

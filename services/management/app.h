@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "libcommon/admin/admin.h"
+#include "libcommon/base/buf.h"
 #include "libcommon/base/bytes.h"
 #include "libcommon/base/list.h"
 #include "libcommon/base/map.h"
@@ -19,6 +20,9 @@
 #include "services/management/config.h"
 
 struct presence;
+
+/* Agents of 0.77.1 take messages of 16 MiB. */
+#define SCRATCH_MAX (16u * 1024 * 1024)
 
 struct app {
     const struct config *cfg;
@@ -42,6 +46,7 @@ struct app {
     struct rk_list relay_refresh;
     struct presence *presence;
     size_t sessions;
+    struct rk_buf scratch; /* a map while it is made; keeps its memory */
 
     struct rk_timer tick; /* 1 s: relay credentials, stalled streams, gauges */
     struct rk_timer sweep;

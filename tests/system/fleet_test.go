@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -17,13 +18,11 @@ import (
 const fleetSize = 500
 
 type member struct {
-	bare   *harness.Bare
-	fqdn   string
-	key    string
-	v6     bool
-	mu     sync.Mutex
-	latest *proto.NetworkMap
-	err    error
+	bare *harness.Bare
+	tail *harness.Tail
+	fqdn string
+	key  string
+	v6   bool
 }
 
 // join logs in and follows the Sync stream for the rest of the test.
@@ -33,40 +32,24 @@ func (m *member) join(ctx context.Context) error {
 		return fmt.Errorf("login: %w", err)
 	}
 	m.fqdn = r.GetPeerConfig().GetFqdn()
-	stream, err := m.bare.TrySync(ctx)
+	m.tail, err = m.bare.Tail(ctx)
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	first := make(chan struct{})
-	go func() {
-		for once := sync.OnceFunc(func() { close(first) }); ; {
-			r, err := stream.TryNext(5 * time.Minute)
-			m.mu.Lock()
-			if err != nil {
-				m.err = err
-			} else if r.GetNetworkMap() != nil {
-				m.latest = r.GetNetworkMap()
-			}
-			m.mu.Unlock()
-			once()
-			if err != nil {
-				return
-			}
+	err = harness.Within(30*time.Second, func() error {
+		n, _, err := m.tail.Count()
+		if n > 0 {
+			return nil
 		}
-	}()
-	select {
-	case <-first:
-	case <-time.After(30 * time.Second):
-		return fmt.Errorf("no first map")
+		return errors.Join(errNoMap, err)
+	})
+	if err != nil {
+		return fmt.Errorf("first map: %w", err)
 	}
 	return nil
 }
 
-func (m *member) state() (*proto.NetworkMap, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.latest, m.err
-}
+var errNoMap = errors.New("none yet")
 
 func TestFleet500JoinAtOnce(t *testing.T) {
 	c := cluster(t)
@@ -129,13 +112,69 @@ func TestFleet500JoinAtOnce(t *testing.T) {
 	fleetMatches(t, s, members)
 	t.Logf("all maps are right %v after the first login", time.Since(start).Round(time.Millisecond))
 
-	// One more change, and all maps are right again.
+	// One more change is with everybody soon, and all maps are right again.
+	before := make([]int, size)
+	for i, m := range members {
+		before[i], _, _ = m.tail.Count()
+	}
+	cost := managementCPU(t, c)
 	s.SetPolicy(t, s.Policy, harness.Rule(s.Group, s.Group, "tcp", true, "22"))
 	answered := time.Now()
+	last := arrived(t, members, before)
+	t.Logf("a change had reached everybody %v after the answer; management took %v of CPU time",
+		last.Sub(answered).Round(time.Millisecond), managementCPU(t, c)-cost)
 	fleetMatches(t, s, members)
-	t.Logf("a change was right everywhere %v after the answer", time.Since(answered).Round(time.Millisecond))
+	serials := map[uint64]int{}
+	for i, m := range members {
+		if n, _, _ := m.tail.Count(); n != before[i]+1 {
+			t.Errorf("peer %d got %d maps for one change", i, n-before[i])
+		}
+		r, err := m.tail.Last()
+		if err != nil {
+			t.Fatal(err)
+		}
+		serials[r.GetNetworkMap().GetSerial()]++
+	}
+	if len(serials) != 1 {
+		t.Errorf("maps of several serials after one change: %v", serials)
+	}
+	if late := last.Sub(answered); late > fleetLimit {
+		t.Errorf("the last of %d peers had the change %v after the answer", size, late)
+	}
 }
 
+// fleetLimit is generous: the clients of all peers share the machine with the servers.
+const fleetLimit = 10 * time.Second
+
+// arrived waits for one more message on every stream and tells when the last of them came.
+func arrived(t *testing.T, members []*member, before []int) time.Time {
+	t.Helper()
+	var last time.Time
+	for i, m := range members {
+		harness.Eventually(t, 30*time.Second, "the change on every stream", func() error {
+			n, at, err := m.tail.Count()
+			if n > before[i] {
+				if at.After(last) {
+					last = at
+				}
+				return nil
+			}
+			return errors.Join(fmt.Errorf("peer %d: %w", i, errNoMap), err)
+		})
+	}
+	return last
+}
+
+func managementCPU(t *testing.T, c *harness.Cluster) time.Duration {
+	t.Helper()
+	var sum time.Duration
+	for _, name := range c.Names("management") {
+		sum += c.CPU(t, name)
+	}
+	return sum
+}
+
+// fleetMatches compares every peer's newest map with what REST says it ought to hold.
 func fleetMatches(t *testing.T, s *harness.Space, members []*member) {
 	t.Helper()
 	made := map[string]harness.Made{}
@@ -145,25 +184,29 @@ func fleetMatches(t *testing.T, s *harness.Space, members []*member) {
 	expected := s.ReadAccount(t, made)
 	ids := expected.IDs()
 	for i, m := range members {
-		var seen *proto.NetworkMap
 		want := expected.Lines(ids[m.fqdn])
+		seen := -1
 		err := harness.Within(30*time.Second, func() error {
-			now, err := m.state()
-			switch {
-			case err != nil:
+			n, _, err := m.tail.Count()
+			if err != nil {
 				return err
-			case now == nil || now == seen:
-				return fmt.Errorf("the map of serial %d is not it", seen.GetSerial())
 			}
-			seen = now
-			if diff := harness.Difference(harness.MapLines(now), want); diff != "" {
-				return fmt.Errorf("serial %d:\n%s", now.GetSerial(), diff)
+			if n == seen {
+				return fmt.Errorf("message %d is not it", n)
+			}
+			seen = n
+			r, err := m.tail.Last()
+			if err != nil {
+				return err
+			}
+			if diff := harness.Difference(harness.MapLines(r.GetNetworkMap()), want); diff != "" {
+				return fmt.Errorf("serial %d:\n%s", r.GetNetworkMap().GetSerial(), diff)
 			}
 			return nil
 		})
 		if err != nil {
-			now, _ := m.state()
-			t.Fatalf("peer %d, %s: %v\n%s", i, m.fqdn, err, harness.Difference(harness.MapLines(now), want))
+			r, _ := m.tail.Last()
+			t.Fatalf("peer %d, %s: %v\n%s", i, m.fqdn, err, harness.Difference(harness.MapLines(r.GetNetworkMap()), want))
 		}
 	}
 }

@@ -8,37 +8,36 @@
 #include "services/management/metrics.h"
 
 #define TURN_MS 5
-#define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 1000
-#define PAUSE_FACTOR 4
 
 void round_arm(struct hub *h)
 {
-    uint64_t now = rk_mono_ms();
-
     if (h->fan_armed || rk_list_empty(&h->pending))
         return;
     h->fan_armed = true;
     h->round_started_ms = 0;
-    rk_timer_start(&h->fan, h->fan_not_before_ms > now ? h->fan_not_before_ms - now : 0, 0);
+    h->round_late_us = -1;
+    rk_timer_start(&h->fan, pace_wait(&h->pace, rk_mono_ms()), 0);
+}
+
+static void push(struct hub *h, struct session *s)
+{
+    int64_t late;
+
+    session_push(h->app, s);
+    if (s->owes_since_us != RK_TIME_UNSET) {
+        late = rk_wall_us() - s->owes_since_us;
+        if (late > h->round_late_us)
+            h->round_late_us = late;
+        s->owes_since_us = RK_TIME_UNSET;
+    }
 }
 
 static void round_over(struct hub *h, uint64_t now)
 {
-    uint64_t pause = (now - h->round_started_ms) * PAUSE_FACTOR;
-
-    if (pause < PAUSE_MIN_MS)
-        pause = PAUSE_MIN_MS;
-    if (pause > PAUSE_MAX_MS)
-        pause = PAUSE_MAX_MS;
-    h->fan_not_before_ms = now + pause;
+    pace_done(&h->pace, now, now - h->round_started_ms);
     h->fan_armed = false;
-    if (h->committed_at_us != RK_TIME_UNSET) {
-        int64_t took = rk_wall_us() - h->committed_at_us;
-
-        rk_metric_observe(&metrics[METRIC_PROPAGATION], took > 0 ? (double)took / 1e6 : 0);
-        h->committed_at_us = RK_TIME_UNSET;
-    }
+    if (h->round_late_us >= 0)
+        rk_metric_observe(&metrics[METRIC_PROPAGATION], (double)h->round_late_us / 1e6);
 }
 
 void round_on_timer(struct rk_timer *t)
@@ -58,7 +57,7 @@ void round_on_timer(struct rk_timer *t)
         if (!s->call || rk_grpc_queued(s->call) > 0)
             continue;
         rk_list_remove(n);
-        session_push(h->app, s);
+        push(h, s);
         if (rk_mono_ms() - began >= TURN_MS) {
             rk_timer_start(&h->fan, 0, 0);
             return;

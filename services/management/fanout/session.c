@@ -14,9 +14,6 @@
 #include "services/management/presence/presence.h"
 #include "services/management/rpc/envelope.h"
 
-/* Agents of 0.77.1 take messages of 16 MiB. */
-#define MAP_MAX (16u * 1024 * 1024)
-
 struct session *session_new(struct app *app,
                             struct rk_grpc_call *call,
                             const uint8_t key[RK_KEY_LEN],
@@ -33,6 +30,7 @@ struct session *session_new(struct app *app,
     rk_key_format(key, s->key_b64);
     s->box = *box;
     s->token = rk_wall_us() * 1000;
+    s->owes_since_us = RK_TIME_UNSET;
     rk_addr_format_ip(rk_grpc_peer(call), s->remote_ip);
     app->sessions++;
     metric_add(METRIC_SYNC_STREAMS, 1);
@@ -56,16 +54,25 @@ static void refresh_later(struct app *app, struct session *s)
     rk_list_append(&app->relay_refresh, &s->by_refresh);
 }
 
-/* The map that the hub's snapshot gives now, after whatever *b holds already. */
-static void send_map(struct app *app, struct session *s, struct rk_buf *b)
+void session_push(struct app *app, struct session *s)
 {
+    struct rk_buf *b = &app->scratch;
     uint64_t began = rk_mono_ns();
 
+    rk_buf_clear(b);
+    if (s->owes_config) {
+        size_t at = rk_wire_begin(b, 1);
+
+        netbird_config_full(app, rk_snapshot_account(s->hub->snap)->metrics_push_enabled, b);
+        rk_wire_end(b, at);
+        s->owes_config = false;
+        refresh_later(app, s);
+    }
     rk_compile_map(s->hub->snap, s->index, rk_wall_us(), b);
     if (b->overflow) {
         struct rk_logctx ctx = { .peer = s->key_b64, .account = s->hub->id };
 
-        rk_error(&ctx, "network map is over %u bytes and was not sent", MAP_MAX);
+        rk_error(&ctx, "network map is over %u bytes and was not sent", SCRATCH_MAX);
         return;
     }
     send_plain(app, s, b);
@@ -76,25 +83,10 @@ static void send_map(struct app *app, struct session *s, struct rk_buf *b)
 
 void session_greet(struct app *app, struct session *s)
 {
-    rk_auto(rk_buf_done) struct rk_buf b;
-    size_t at;
-
-    rk_buf_init(&b, MAP_MAX);
-    at = rk_wire_begin(&b, 1);
-    netbird_config_full(app, rk_snapshot_account(s->hub->snap)->metrics_push_enabled, &b);
-    rk_wire_end(&b, at);
-    send_map(app, s, &b);
+    s->owes_config = true;
+    session_push(app, s);
     s->greeted = true;
-    refresh_later(app, s);
     metric_add(METRIC_SYNCS, 1);
-}
-
-void session_push(struct app *app, struct session *s)
-{
-    rk_auto(rk_buf_done) struct rk_buf b;
-
-    rk_buf_init(&b, MAP_MAX);
-    send_map(app, s, &b);
 }
 
 void session_refresh_relay(struct app *app, struct session *s)
@@ -102,7 +94,7 @@ void session_refresh_relay(struct app *app, struct session *s)
     rk_auto(rk_buf_done) struct rk_buf b;
     size_t at;
 
-    rk_buf_init(&b, MAP_MAX);
+    rk_buf_init(&b, 64 * 1024);
     at = rk_wire_begin(&b, 1);
     netbird_config_relay(app, &b);
     rk_wire_end(&b, at);
@@ -116,7 +108,7 @@ void session_deleted(struct app *app, struct session *s)
     struct rk_logctx ctx = { .peer = s->key_b64, .account = s->hub->id };
 
     rk_info(&ctx, "peer was deleted; its stream ends");
-    rk_buf_init(&b, MAP_MAX);
+    rk_buf_init(&b, 64 * 1024);
     rk_compile_deleted(rk_snapshot_serial(s->hub->snap) + 1,
                        rk_compile_forwarder_port(s->hub->snap), &b);
     hub_detach(s->hub, s);

@@ -38,8 +38,9 @@ struct session {
     struct rk_box box;
     int64_t token;          /* start of the stream, wall clock ns: the newest wins everywhere */
     uint64_t refresh_at_ms; /* relay credential */
-    uint64_t pending_since_ms;
-    bool greeted; /* got its first message */
+    int64_t owes_since_us;  /* COMMIT of the oldest change that its map owes; RK_TIME_UNSET */
+    bool owes_config;       /* netbirdConfig goes with the next map */
+    bool greeted;           /* got its first message */
     char remote_ip[64];
 };
 
@@ -50,7 +51,7 @@ struct session *session_new(struct app *app,
 
 /* The first message: netbirdConfig and the map. */
 void session_greet(struct app *app, struct session *s);
-/* A map, from the hub's snapshot as it is now. */
+/* A map, from the hub's snapshot as it is now; after netbirdConfig, if that is owed. */
 void session_push(struct app *app, struct session *s);
 /* Relay credential only. */
 void session_refresh_relay(struct app *app, struct session *s);

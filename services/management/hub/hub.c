@@ -19,6 +19,7 @@ struct load {
     struct rk_job job;
     struct hub *hub;
     char id[RK_XID_LEN + 1];
+    uint64_t heard;          /* what had been heard when the read was asked for */
     struct rk_snapshot *was; /* reference, or NULL */
     struct rk_snapshot *now;
     struct rk_delta *delta;
@@ -43,7 +44,6 @@ struct hub *hub_get(struct app *app, const char *account_id)
     h = rk_new(struct hub);
     (void)rk_str_copy(rk_str(account_id), h->id, sizeof(h->id));
     h->app = app;
-    h->committed_at_us = RK_TIME_UNSET;
     h->used_ms = rk_mono_ms();
     rk_list_init(&h->waiters);
     rk_list_init(&h->sessions);
@@ -186,9 +186,25 @@ static void reindex(struct hub *h)
     }
 }
 
+/* What netbirdConfig holds of the account has changed: everybody gets it with their next map. */
+static void owe_config(struct hub *h, int64_t committed_at_us)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&h->sessions, n, tmp)
+    {
+        struct session *s = rk_list_entry(n, struct session, by_hub);
+
+        s->owes_config = true;
+        hub_mark(h, s, committed_at_us);
+    }
+}
+
 static void swap_in(struct hub *h, struct load *ld)
 {
     bool went = some_peer_went(ld->delta);
+    bool config_changed = h->snap && rk_snapshot_account(h->snap)->metrics_push_enabled !=
+                                         rk_snapshot_account(ld->now)->metrics_push_enabled;
 
     if (went)
         end_deleted(h, ld->now);
@@ -197,16 +213,13 @@ static void swap_in(struct hub *h, struct load *ld)
     fit_index(h);
     if (went)
         reindex(h);
-    if (ld->delta->committed_at_us != RK_TIME_UNSET &&
-        (h->committed_at_us == RK_TIME_UNSET || ld->delta->committed_at_us < h->committed_at_us))
-        h->committed_at_us = ld->delta->committed_at_us;
+    if (config_changed)
+        owe_config(h, ld->delta->committed_at_us);
     for (size_t i = rk_bitmap_next(&ld->affected, 0); i != SIZE_MAX;
          i = rk_bitmap_next(&ld->affected, i + 1)) {
         if (i < h->by_index_n && h->by_index[i])
-            hub_mark(h, h->by_index[i]);
+            hub_mark(h, h->by_index[i], ld->delta->committed_at_us);
     }
-    if (rk_list_empty(&h->pending))
-        h->committed_at_us = RK_TIME_UNSET; /* it concerned nobody here */
 }
 
 static void load_done(struct rk_job *j)
@@ -231,13 +244,11 @@ static void load_done(struct rk_job *j)
     } else {
         swap_in(h, ld);
         wake(h, 0, NULL);
-        if (rk_snapshot_serial(h->snap) < h->heard || !rk_list_empty(&h->waiters)) {
-            if (rk_snapshot_serial(h->snap) < h->heard && rk_list_empty(&h->waiters))
-                h->heard = rk_snapshot_serial(
-                    h->snap); /* a number nobody committed is not asked for for ever */
-            else
-                load_start(h);
-        }
+        if (rk_snapshot_serial(h->snap) < h->heard && h->heard == ld->heard &&
+            rk_list_empty(&h->waiters))
+            h->heard = rk_snapshot_serial(h->snap); /* a number that nobody committed */
+        else if (rk_snapshot_serial(h->snap) < h->heard || !rk_list_empty(&h->waiters))
+            load_start(h);
     }
     rk_snapshot_unref(ld->was);
     rk_snapshot_unref(ld->now);
@@ -257,6 +268,7 @@ static void load_start(struct hub *h)
     ld->job.done = load_done;
     ld->hub = h;
     (void)rk_str_copy(rk_str(h->id), ld->id, sizeof(ld->id));
+    ld->heard = h->heard;
     ld->was = h->snap ? rk_snapshot_ref(h->snap) : NULL;
     rk_bitmap_init(&ld->affected);
     if (!rk_workers_submit(h->app->workers, h->app->loop, &ld->job)) {
@@ -299,13 +311,15 @@ void hub_detach(struct hub *h, struct session *s)
     s->hub = NULL;
 }
 
-void hub_mark(struct hub *h, struct session *s)
+void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us)
 {
+    if (committed_at_us != RK_TIME_UNSET &&
+        (s->owes_since_us == RK_TIME_UNSET || committed_at_us < s->owes_since_us))
+        s->owes_since_us = committed_at_us;
     if (!rk_list_empty(&s->by_pending)) {
         metric_add(METRIC_MAPS_MERGED, 1);
         return;
     }
-    s->pending_since_ms = rk_mono_ms();
     rk_list_append(&h->pending, &s->by_pending);
     round_arm(h);
 }

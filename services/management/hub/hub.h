@@ -18,6 +18,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/list.h"
 #include "libcommon/loop/loop.h"
+#include "services/management/fanout/pace.h"
 
 struct app;
 struct session;
@@ -34,13 +35,12 @@ struct hub {
     struct session **by_index; /* peer index → its session here, or NULL */
     size_t by_index_n;
     size_t session_count;
-    int64_t committed_at_us; /* of the oldest change that the pending sessions owe; RK_TIME_UNSET
-                                when none */
-    struct rk_timer fan;     /* next round of fan-out */
+    struct rk_timer fan; /* next round of fan-out */
     bool fan_armed;
-    uint64_t fan_not_before_ms;
+    struct pace pace;
     uint64_t round_started_ms;
-    uint64_t used_ms; /* last time anybody needed it */
+    int64_t round_late_us; /* from COMMIT to the latest map of this round; -1 = none yet */
+    uint64_t used_ms;      /* last time anybody needed it */
 };
 
 /* Somebody who needs the account at `serial` or later. */
@@ -62,7 +62,8 @@ void hub_attach(struct hub *h,
                 struct session *s,
                 size_t index); /* an older session of the same peer ends with status 0 */
 void hub_detach(struct hub *h, struct session *s);
-void hub_mark(struct hub *h, struct session *s); /* owes a map */
+/* Owes a map, because of a change that was committed then (RK_TIME_UNSET: not known). */
+void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us);
 
 /* Every few seconds: compares the serials of all hubs with Postgres; lets go of accounts nobody
  * uses. */

@@ -210,6 +210,26 @@ func (c *Cluster) Kill(t testing.TB, name string) {
 	})
 }
 
+// CPU is the processor time a process has taken so far.
+func (c *Cluster) CPU(t testing.TB, name string) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Proc(t, name).PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after) // from the third on
+	var ticks int
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100 // USER_HZ
+}
+
 // Restart starts again what was killed, and returns when everything is ready.
 func (c *Cluster) Restart(t testing.TB) {
 	t.Helper()

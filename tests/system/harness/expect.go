@@ -94,6 +94,8 @@ func (e *Expected) Lines(id string) []string {
 		return out
 	}
 	emit := func(rule *api.PolicyRule, direction string, remotes map[string]bool) {
+		prefix := "rule " + *rule.Id + " " + direction + " "
+		action := " " + strings.ToUpper(string(rule.Action)) + " " + protocols[rule.Protocol] + " ["
 		for remote := range remotes {
 			if remote == id {
 				continue
@@ -101,8 +103,7 @@ func (e *Expected) Lines(id string) []string {
 			visible[remote] = true
 			for _, address := range addresses(e.peers[remote]) {
 				for _, port := range ports(rule) {
-					set[fmt.Sprintf("rule %s %s %s %s %s [%s]", *rule.Id, direction, address,
-						strings.ToUpper(string(rule.Action)), protocols[rule.Protocol], port)] = true
+					set[prefix+address+action+port+"]"] = true
 				}
 			}
 		}
@@ -132,9 +133,9 @@ func (e *Expected) Lines(id string) []string {
 	}
 	for other := range visible {
 		p := e.peers[other]
-		set[fmt.Sprintf("dns %s A %s", p.DnsLabel, p.Ip)] = true
+		set["dns "+p.DnsLabel+" A "+p.Ip] = true
 		if v6 && p.Ipv6 != nil && e.made[p.DnsLabel].V6 {
-			set[fmt.Sprintf("dns %s AAAA %s", p.DnsLabel, *p.Ipv6)] = true
+			set["dns "+p.DnsLabel+" AAAA "+*p.Ipv6] = true
 		}
 		if other == id {
 			continue
@@ -143,7 +144,7 @@ func (e *Expected) Lines(id string) []string {
 		if v6 && p.Ipv6 != nil {
 			ips += "," + *p.Ipv6 + "/128"
 		}
-		set[fmt.Sprintf("peer %s %s %s %s", e.made[p.DnsLabel].Key, p.DnsLabel, p.Version, ips)] = true
+		set["peer "+e.made[p.DnsLabel].Key+" "+p.DnsLabel+" "+p.Version+" "+ips] = true
 	}
 	return sorted(set)
 }
@@ -152,19 +153,20 @@ func (e *Expected) Lines(id string) []string {
 func MapLines(m *proto.NetworkMap) []string {
 	set := map[string]bool{}
 	for _, p := range m.GetRemotePeers() {
-		set[fmt.Sprintf("peer %s %s %s %s", p.GetWgPubKey(), p.GetFqdn(), p.GetAgentVersion(), strings.Join(p.GetAllowedIps(), ","))] = true
+		set["peer "+p.GetWgPubKey()+" "+p.GetFqdn()+" "+p.GetAgentVersion()+" "+strings.Join(p.GetAllowedIps(), ",")] = true
 	}
 	for _, r := range m.GetFirewallRules() {
 		port := r.GetPort()
 		if span := r.GetPortInfo().GetRange(); span != nil {
 			port = fmt.Sprintf("%d-%d", span.GetStart(), span.GetEnd())
 		}
-		set[fmt.Sprintf("rule %s %v %s %v %v [%s]", r.GetPolicyID(), r.GetDirection(), r.GetPeerIP(), r.GetAction(), r.GetProtocol(), port)] = true
+		set["rule "+string(r.GetPolicyID())+" "+r.GetDirection().String()+" "+r.GetPeerIP()+" "+r.GetAction().String()+" "+
+			r.GetProtocol().String()+" ["+port+"]"] = true
 	}
 	for _, zone := range m.GetDNSConfig().GetCustomZones() {
 		for _, record := range zone.GetRecords() {
 			kind := map[int64]string{1: "A", 28: "AAAA"}[record.GetType()]
-			set[fmt.Sprintf("dns %s %s %s", record.GetName(), kind, record.GetRData())] = true
+			set["dns "+record.GetName()+" "+kind+" "+record.GetRData()] = true
 		}
 	}
 	return sorted(set)
