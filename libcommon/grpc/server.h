@@ -5,13 +5,14 @@
  * one thing: a call that gets messages and may send messages until it is finished. Knows nothing of
  * protobuf: messages are bytes.
  *
- * It holds, for everyone: HTTP/2 over TLS (ALPN h2 required) and h2c with prior knowledge; POST
- * with content-type application/grpc*, else 405/415; unknown path = UNIMPLEMENTED; compressed flag
- * 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED before it is buffered;
- * grpc-timeout; PINGs answered at once and never punished under 5 s apart... ; own PING every 30 s,
- * connection closed when unanswered for 15 s; at most 1000 streams a connection; header list of at
- * most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came before our answer = GOAWAY
- * ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop thread only.
+ * It holds, for everyone: HTTP/2 over TLS and h2c with prior knowledge, anything else told so in
+ * HTTP/1.1 (405, 505); POST with content-type application/grpc*, else 405/415; unknown path =
+ * UNIMPLEMENTED; compressed flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED
+ * before it is buffered; grpc-timeout; PINGs answered at once and never punished under 5 s apart...
+ * ; own PING every 30 s, connection closed when unanswered for 15 s; at most 1000 streams a
+ * connection; header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came
+ * before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop
+ * thread only.
  */
 
 #include <stdbool.h>

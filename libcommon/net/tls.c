@@ -41,6 +41,7 @@ struct rk_tls {
     bool alpn_optional;
     struct stamp cert_stamp;
     struct stamp key_stamp;
+    unsigned missing; /* looks in a row that found a file gone */
     struct rk_timer timer;
 };
 
@@ -172,8 +173,14 @@ void rk_tls_check_files(struct rk_tls *t)
     struct rk_err err = { 0 };
     SSL_CTX *ctx = NULL;
 
-    if (!stamp_of(t->cert_file, &cert) || !stamp_of(t->key_file, &key))
-        return; /* in the middle of a replacement; looked at again */
+    if (!stamp_of(t->cert_file, &cert) || !stamp_of(t->key_file, &key)) {
+        /* Once may be in the middle of a replacement. */
+        if (++t->missing == 2)
+            rk_warn(NULL, "%s or %s cannot be read, the old TLS certificate stays", t->cert_file,
+                    t->key_file);
+        return;
+    }
+    t->missing = 0;
     if (stamp_eq(&cert, &t->cert_stamp) && stamp_eq(&key, &t->key_stamp))
         return;
     /* Remembered also when the pair is bad, so that the log has it once a change. */

@@ -281,7 +281,7 @@ static int open_parts(struct app *a, struct rk_err *err)
             return RK_INVALID;
     }
     if (c->tls_cert_file && *c->tls_cert_file) {
-        r = rk_tls_server_new(a->loop, c->tls_cert_file, c->tls_key_file, "\x02h2", false, &a->tls,
+        r = rk_tls_server_new(a->loop, c->tls_cert_file, c->tls_key_file, "\x02h2", true, &a->tls,
                               err);
         if (r < 0)
             return r;

@@ -388,7 +388,7 @@ static int start(struct app *a, struct rk_err *err)
 
     r = rk_addr_parse(rk_str(a->cfg->listen), &addr, err);
     if (r == 0 && *a->cfg->tls_cert_file)
-        r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x02h2", false,
+        r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x02h2", true,
                               &a->tls, err);
     if (r == 0)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
