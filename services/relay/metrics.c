@@ -7,7 +7,7 @@ static const double time_buckets[] = { 0.1, 0.25, 0.5, 1,   2.5,  5,    10, 25,
                                        50,  100,  250, 500, 1000, 5000, 0 };
 static const char *const transports[] = { "ws", "quic", NULL };
 static const char *const drops[] = { "absent", "queue", "ring", NULL };
-static const char *const closes[] = { "slow", "health", NULL };
+static const char *const closes[] = { "slow", "health", "protocol", "silent", NULL };
 
 enum row {
     ROW_SENT,
@@ -18,12 +18,15 @@ enum row {
     ROW_AUTH_TIME,
     ROW_STORE_TIME,
     ROW_RECONNECTIONS,
+    ROW_RECEIVED_MESSAGES,
     ROW_FORWARDED,
     ROW_DROPPED,
     ROW_AUTH_FAILED,
     ROW_REFUSED,
     ROW_CLOSED,
     ROW_CONNECTIONS,
+    ROW_SUBSCRIPTIONS,
+    ROW_QUEUED,
     ROW_END,
 };
 
@@ -56,6 +59,9 @@ static struct rk_metric rows[ROW_END] = {
     [ROW_RECONNECTIONS] = { .name = "relay_peer_reconnections_total",
                             .help = "Connections replaced by a newer one of the same peer",
                             .type = RK_COUNTER },
+    [ROW_RECEIVED_MESSAGES] = { .name = "rookery_relay_messages_received_total",
+                                .help = "TRANSPORT messages received",
+                                .type = RK_COUNTER },
     [ROW_FORWARDED] = { .name = "rookery_relay_messages_forwarded_total",
                         .help = "TRANSPORT messages queued for receivers",
                         .type = RK_COUNTER },
@@ -73,14 +79,21 @@ static struct rk_metric rows[ROW_END] = {
                       .help = "Connections over max_connections",
                       .type = RK_COUNTER },
     [ROW_CLOSED] = { .name = "rookery_relay_connections_closed_total",
-                     .help =
-                         "Connections closed: no write progress for 10 s, no health check answer",
+                     .help = "Connections closed: no write progress for 10 s or no room for a "
+                             "control message, no health check answer, a forbidden message, no "
+                             "AUTH in time",
                      .type = RK_COUNTER,
                      .label = "reason",
                      .values = closes },
     [ROW_CONNECTIONS] = { .name = "rookery_relay_connections",
                           .help = "Open connections, authenticated or not",
                           .type = RK_GAUGE },
+    [ROW_SUBSCRIPTIONS] = { .name = "rookery_relay_subscriptions",
+                            .help = "Peer IDs that connected peers want to hear about",
+                            .type = RK_GAUGE },
+    [ROW_QUEUED] = { .name = "rookery_relay_queued_bytes",
+                     .help = "Bytes that wait for receivers",
+                     .type = RK_GAUGE },
 };
 
 void relay_metrics_register(void)
@@ -101,6 +114,7 @@ void relay_metrics_set(const int64_t s[COUNT_END])
     set_at(ROW_ACTIVE, 0, s[COUNT_PEERS] - s[COUNT_PEERS_IDLE]);
     set_at(ROW_IDLE, 0, s[COUNT_PEERS_IDLE]);
     set_at(ROW_RECONNECTIONS, 0, s[COUNT_RECONNECTIONS]);
+    set_at(ROW_RECEIVED_MESSAGES, 0, s[COUNT_RECEIVED_MESSAGES]);
     set_at(ROW_FORWARDED, 0, s[COUNT_SENT_MESSAGES]);
     set_at(ROW_DROPPED, 0, s[COUNT_DROP_ABSENT]);
     set_at(ROW_DROPPED, 1, s[COUNT_DROP_QUEUE]);
@@ -109,6 +123,10 @@ void relay_metrics_set(const int64_t s[COUNT_END])
     set_at(ROW_REFUSED, 0, s[COUNT_REFUSED]);
     set_at(ROW_CLOSED, 0, s[COUNT_CLOSED_SLOW]);
     set_at(ROW_CLOSED, 1, s[COUNT_CLOSED_HEALTH]);
+    set_at(ROW_CLOSED, 2, s[COUNT_CLOSED_PROTOCOL]);
+    set_at(ROW_CLOSED, 3, s[COUNT_CLOSED_SILENT]);
+    set_at(ROW_SUBSCRIPTIONS, 0, s[COUNT_SUBSCRIPTIONS]);
+    set_at(ROW_QUEUED, 0, s[COUNT_QUEUED_BYTES]);
     set_at(ROW_CONNECTIONS, 0, s[COUNT_CONNECTIONS]);
 }
 

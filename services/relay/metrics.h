@@ -12,6 +12,7 @@ enum relay_count {
     COUNT_SENT_BYTES,     /* TRANSPORT messages to receivers, whole length */
     COUNT_RECEIVED_BYTES, /* TRANSPORT messages from senders */
     COUNT_SENT_MESSAGES,
+    COUNT_RECEIVED_MESSAGES,
     COUNT_DROP_ABSENT, /* nobody has that ID */
     COUNT_DROP_QUEUE,  /* the receiver's queue was full */
     COUNT_DROP_RING,   /* the way to the receiver's loop was full */
@@ -20,9 +21,13 @@ enum relay_count {
     COUNT_REFUSED, /* over max_connections */
     COUNT_CLOSED_SLOW,
     COUNT_CLOSED_HEALTH,
-    COUNT_PEERS, /* the last three are gauges */
+    COUNT_CLOSED_PROTOCOL, /* broke a rule after its AUTH */
+    COUNT_CLOSED_SILENT,   /* no handshake, upgrade or AUTH in time */
+    COUNT_PEERS,           /* from here on gauges */
     COUNT_PEERS_IDLE,
     COUNT_CONNECTIONS,
+    COUNT_SUBSCRIPTIONS,
+    COUNT_QUEUED_BYTES,
     COUNT_END,
 };
 

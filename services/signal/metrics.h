@@ -9,15 +9,28 @@ enum signal_metric {
     SIGNAL_ACTIVE_PEERS,
     SIGNAL_REGISTRATIONS,
     SIGNAL_DEREGISTRATIONS,
-    SIGNAL_REGISTRATION_FAILURES, /* missing_id, failed_registration */
+    SIGNAL_REPLACEMENTS,
+    SIGNAL_REGISTRATION_FAILURES, /* enum signal_refusal */
     SIGNAL_REGISTRATION_DELAY,
+    SIGNAL_REGISTRATIONS_HELD,
     SIGNAL_CONNECTION_DURATION,
     SIGNAL_FORWARDED,
+    SIGNAL_FORWARDED_BYTES,
     SIGNAL_FORWARD_FAILURES, /* enum signal_failure */
+    SIGNAL_FORWARD_LATENCY,
     SIGNAL_MESSAGE_SIZE,
+    SIGNAL_MALFORMED,
+    SIGNAL_QUEUED_BYTES,
+    SIGNAL_CONNECTIONS,
     SIGNAL_BUS_MESSAGES, /* sent, received, returned */
     SIGNAL_REDIS_UP,
     SIGNAL_METRICS,
+};
+
+enum signal_refusal {
+    SIGNAL_REFUSED_MISSING_ID,
+    SIGNAL_REFUSED_OLDER, /* a newer registration of the key holds */
+    SIGNAL_REFUSED_LIMIT, /* max_streams */
 };
 
 enum signal_failure {

@@ -1,4 +1,4 @@
-#include "services/relay/core/core.h"
+#include "services/relay/core/core_int.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -391,7 +391,8 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     rk_list_init(&c->dirty);
     rk_list_init(&c->dead);
     watch_add(c, c->wake_fd, &c->wake_watch, on_wake);
-    watch_add(c, c->listen_fd, &c->listen_watch, on_listen);
+    if (listen_fd >= 0)
+        watch_add(c, c->listen_fd, &c->listen_watch, on_listen);
     return c;
 }
 
@@ -414,7 +415,7 @@ static void core_free(struct core *c)
     free(c);
 }
 
-struct cores *cores_start(uint32_t count, const int *listen_fds, const struct core_config *cfg)
+struct cores *cores_new(uint32_t count, const int *listen_fds, const struct core_config *cfg)
 {
     struct cores *all = rk_new(struct cores);
 
@@ -433,12 +434,23 @@ struct cores *cores_start(uint32_t count, const int *listen_fds, const struct co
             to->out = ring_new(RING_BYTES);
             all->core[j]->mail[i].in = to->out;
         }
+    return all;
+}
+
+struct core *cores_at(struct cores *all, uint32_t i)
+{
+    return all->core[i];
+}
+
+struct cores *cores_start(uint32_t count, const int *listen_fds, const struct core_config *cfg)
+{
+    struct cores *all = cores_new(count, listen_fds, cfg);
+
     for (uint32_t i = 0; i < count; i++) {
         int r = pthread_create(&all->core[i]->thread, NULL, run, all->core[i]);
 
         assert(r == 0);
         (void)r;
-        all->core[i]->started = true;
     }
     return all;
 }
@@ -450,14 +462,19 @@ void cores_drain(struct cores *all)
         wake(all->core[i]);
 }
 
-void cores_join_free(struct cores *all)
+void cores_free(struct cores *all)
 {
-    for (uint32_t i = 0; i < all->count; i++)
-        pthread_join(all->core[i]->thread, NULL);
     for (uint32_t i = 0; i < all->count; i++)
         core_free(all->core[i]);
     free(all->core);
     free(all);
+}
+
+void cores_join_free(struct cores *all)
+{
+    for (uint32_t i = 0; i < all->count; i++)
+        pthread_join(all->core[i]->thread, NULL);
+    cores_free(all);
 }
 
 void cores_counts(struct cores *all, int64_t sums[COUNT_END])

@@ -88,7 +88,6 @@ struct core {
     size_t drain_total, drain_told;
     struct relay_counts counts;
     pthread_t thread;
-    bool started;
     _Atomic int sleeping;
     uint8_t *scratch; /* input of the connection being read: 9 KB of rest, then SCRATCH_BYTES */
 };

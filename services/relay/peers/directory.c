@@ -7,30 +7,20 @@
 #include "libcommon/base/map.h"
 #include "services/relay/core/core.h"
 #include "services/relay/metrics.h"
+#include "services/relay/peers/interest.h"
+
+/* Some 250 bytes each. */
+#define MAX_LOOP_SUBSCRIPTIONS ((size_t)4 << 20)
 
 struct peer {
     struct relay_id id;
     struct handle handle;
 };
 
-/* Everyone on this loop who asked about one ID. */
-struct interest {
-    struct relay_id id;
-    struct rk_list subscriptions;
-};
-
-struct subscription {
-    struct rk_list of_interest;
-    struct rk_list of_session;
-    struct interest *interest;
-    struct session *session;
-    bool armed; /* for the next "online"; "offline" is told every time */
-};
-
 struct directory {
     struct core *core;
-    struct rk_map *peers;     /* id -> struct peer */
-    struct rk_map *interests; /* id -> struct interest */
+    struct rk_map *peers; /* id -> struct peer */
+    struct interests *interests;
 };
 
 static struct rk_str key_of(const struct relay_id *id)
@@ -44,7 +34,7 @@ struct directory *directory_new(struct core *core)
 
     d->core = core;
     d->peers = rk_map_new();
-    d->interests = rk_map_new();
+    d->interests = interests_new(MAX_LOOP_SUBSCRIPTIONS);
     return d;
 }
 
@@ -58,7 +48,7 @@ void directory_free(struct directory *d)
     while (rk_map_each(d->peers, &it, &v))
         free(v);
     rk_map_free(d->peers);
-    rk_map_free(d->interests); /* empty: every session has gone */
+    interests_free(d->interests);
     free(d);
 }
 
@@ -72,35 +62,6 @@ const struct handle *directory_find(const struct directory *d, const struct rela
 static bool same(struct handle a, struct handle b)
 {
     return a.core == b.core && a.slot == b.slot && a.gen == b.gen;
-}
-
-static void tell(struct session *s, enum relay_type type, const struct relay_id *id)
-{
-    uint8_t m[RELAY_HEAD_LEN] = { RELAY_VERSION, (uint8_t)type };
-
-    memcpy(m + 2, id->b, sizeof(id->b));
-    s->ops->control(s, m, sizeof(m));
-}
-
-/* A transport only marks a connection it must close, and the core ends it later: the list does not
- * change here. */
-static void notify(struct directory *d, enum relay_type type, const struct relay_id *id)
-{
-    struct interest *i = rk_map_get(d->interests, key_of(id));
-    struct rk_list *n, *tmp;
-
-    if (!i)
-        return;
-    rk_list_each(&i->subscriptions, n, tmp)
-    {
-        struct subscription *sub = rk_list_entry(n, struct subscription, of_interest);
-
-        if (type == RELAY_PEERS_ONLINE && !sub->armed)
-            continue;
-        if (type == RELAY_PEERS_ONLINE)
-            sub->armed = false;
-        tell(sub->session, type, id);
-    }
 }
 
 static void apply_online(struct directory *d, const struct relay_id *id, struct handle h)
@@ -127,7 +88,7 @@ static void apply_online(struct directory *d, const struct relay_id *id, struct 
     s = core_session(d->core, h);
     if (s)
         session_published(s);
-    notify(d, RELAY_PEERS_ONLINE, id);
+    interest_notify(d->interests, RELAY_PEERS_ONLINE, id);
 }
 
 static void apply_offline(struct directory *d, const struct relay_id *id, struct handle h)
@@ -137,7 +98,7 @@ static void apply_offline(struct directory *d, const struct relay_id *id, struct
     if (!p || !same(p->handle, h))
         return;
     rk_map_del(d->peers, key_of(id));
-    notify(d, RELAY_PEERS_WENT_OFFLINE, id);
+    interest_notify(d->interests, RELAY_PEERS_WENT_OFFLINE, id);
     free(p);
 }
 
@@ -209,72 +170,27 @@ void directory_leave(struct directory *d, const struct relay_id *id, struct hand
     ask_home(d, DIRECTORY_LEAVE, id, h);
 }
 
-static struct subscription *find_subscription(struct interest *i, const struct session *s)
+static void count_subscriptions(struct directory *d)
 {
-    struct rk_list *n, *tmp;
-
-    rk_list_each(&i->subscriptions, n, tmp)
-    {
-        struct subscription *sub = rk_list_entry(n, struct subscription, of_interest);
-
-        if (sub->session == s)
-            return sub;
-    }
-    return NULL;
+    count_set(&d->core->counts, COUNT_SUBSCRIPTIONS, (int64_t)interest_count(d->interests));
 }
 
 bool directory_subscribe(struct directory *d, struct session *s, const struct relay_id *id)
 {
-    struct interest *i = rk_map_get(d->interests, key_of(id));
-    struct subscription *sub = i ? find_subscription(i, s) : NULL;
+    bool ok = interest_add(d->interests, s, id);
 
-    if (sub) {
-        sub->armed = true;
-        return true;
-    }
-    if (s->subscription_count >= MAX_SUBSCRIPTIONS)
-        return false;
-    if (!i) {
-        i = rk_new(struct interest);
-        i->id = *id;
-        rk_list_init(&i->subscriptions);
-        rk_map_put(d->interests, key_of(&i->id), i);
-    }
-    sub = rk_new(struct subscription);
-    sub->interest = i;
-    sub->session = s;
-    sub->armed = true;
-    rk_list_append(&i->subscriptions, &sub->of_interest);
-    rk_list_append(&s->subscriptions, &sub->of_session);
-    s->subscription_count++;
-    return true;
-}
-
-static void drop_subscription(struct directory *d, struct subscription *sub)
-{
-    struct interest *i = sub->interest;
-
-    rk_list_remove(&sub->of_interest);
-    rk_list_remove(&sub->of_session);
-    sub->session->subscription_count--;
-    free(sub);
-    if (rk_list_empty(&i->subscriptions)) {
-        rk_map_del(d->interests, key_of(&i->id));
-        free(i);
-    }
+    count_subscriptions(d);
+    return ok;
 }
 
 void directory_unsubscribe(struct directory *d, struct session *s, const struct relay_id *id)
 {
-    struct interest *i = rk_map_get(d->interests, key_of(id));
-    struct subscription *sub = i ? find_subscription(i, s) : NULL;
-
-    if (sub)
-        drop_subscription(d, sub);
+    interest_remove(d->interests, s, id);
+    count_subscriptions(d);
 }
 
 void directory_unsubscribe_all(struct directory *d, struct session *s)
 {
-    while (!rk_list_empty(&s->subscriptions))
-        drop_subscription(d, rk_list_entry(s->subscriptions.next, struct subscription, of_session));
+    interest_remove_all(d->interests, s);
+    count_subscriptions(d);
 }

@@ -6,9 +6,9 @@
  *
  * Each ID has a home loop (by its bytes) that puts the comings and goings of that ID in order and
  * tells every loop, itself included. So all loops see the same order for one ID, the newest AUTH
- * wins, and a departure is compare-and-delete. Interest in an ID is kept beside each copy, on the
- * subscriber's loop, so "register, then look" and "insert, then notify" are each one step and no
- * edge is lost.
+ * wins, and a departure is compare-and-delete. Interest in an ID (interest.h) is kept beside each
+ * copy, on the subscriber's loop, so "register, then look" and "insert, then notify" are each one
+ * step and no edge is lost.
  */
 
 #include <stdbool.h>
@@ -39,7 +39,7 @@ void directory_handle(struct directory *d,
                       const struct relay_id *id,
                       struct handle h);
 
-/* Interest of a session of this loop. False: over MAX_SUBSCRIPTIONS. */
+/* Interest of a session of this loop. False: over a bound of interest.h. */
 bool directory_subscribe(struct directory *d, struct session *s, const struct relay_id *id);
 void directory_unsubscribe(struct directory *d, struct session *s, const struct relay_id *id);
 void directory_unsubscribe_all(struct directory *d, struct session *s);

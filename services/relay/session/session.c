@@ -70,6 +70,7 @@ static void transport(struct session *s, const struct incoming *m)
         return;
     s->last_transport_ms = s->core->now_ms;
     count_add(&s->core->counts, COUNT_RECEIVED_BYTES, (int64_t)m->n);
+    count_add(&s->core->counts, COUNT_RECEIVED_MESSAGES, 1);
     memcpy(to.b, m->head + 2, sizeof(to.b));
     core_forward(s->core, &to, &s->id, m);
 }
@@ -86,7 +87,7 @@ static int subscribe(struct session *s, const uint8_t *ids, size_t count, struct
     for (size_t i = 0; i < count; i++) {
         memcpy(id.b, ids + i * RELAY_ID_LEN, RELAY_ID_LEN);
         if (!directory_subscribe(d, s, &id))
-            return rk_fail(err, RK_EXHAUSTED, "more than %d subscriptions", MAX_SUBSCRIPTIONS);
+            return rk_fail(err, RK_EXHAUSTED, "too many subscriptions");
     }
     for (size_t i = 0; i < count; i++) {
         memcpy(id.b, ids + i * RELAY_ID_LEN, RELAY_ID_LEN);

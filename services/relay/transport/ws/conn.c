@@ -40,12 +40,12 @@ struct ws_conn {
     struct outq out;
     uint8_t *rest; /* start of a message that has not come whole */
     size_t rest_n;
-    struct sockaddr_in6 peer;
-    struct rk_str real; /* X-Real-Ip:port of a trusted proxy, for the log; owned */
+    struct sockaddr_in6 peer; /* the agent's, also when a trusted proxy told it; for the log */
 };
 
 #define FLUSH_AT (128 * 1024)
 #define MAX_DIRTY 64
+#define PONG_LIMIT_BYTES 4096
 
 static const struct transport_ops ws_ops;
 
@@ -56,8 +56,6 @@ static struct ws_conn *of_session(struct session *s)
 
 static const char *remote(const struct ws_conn *c, char out[RK_ADDR_LEN])
 {
-    if (c->real.n > 0)
-        return c->real.p;
     rk_addr_format((const struct sockaddr *)&c->peer, out);
     return out;
 }
@@ -89,16 +87,22 @@ static void bury(struct ws_conn *c)
         SSL_free(c->ssl);
     }
     close(c->fd); /* leaves the epoll set with it */
+    count_add(&core->counts, COUNT_QUEUED_BYTES, -(int64_t)c->out.bytes);
     outq_clear(&c->out, &core->chunks);
     rk_list_remove(&c->of_core);
     rk_list_remove(&c->of_turn);
     core_dismiss(core);
     free(c->rest);
-    rk_free((void *)(uintptr_t)c->real.p);
     free(c);
 }
 
 /* -- writing -- */
+
+static void commit(struct ws_conn *c, size_t n)
+{
+    outq_commit(&c->out, n);
+    count_add(&c->session.core->counts, COUNT_QUEUED_BYTES, (int64_t)n);
+}
 
 static void mark_dirty(struct ws_conn *c)
 {
@@ -170,6 +174,7 @@ static void flush(struct ws_conn *c)
             return;
         }
         c->progress_ms = core->now_ms;
+        count_add(&core->counts, COUNT_QUEUED_BYTES, -(int64_t)n);
         outq_consume(&c->out, &core->chunks, (size_t)n);
     }
     if (c->blocked)
@@ -213,7 +218,7 @@ static void ws_forward(struct session *s, const struct relay_id *from, const str
     to[h + 1] = RELAY_TRANSPORT;
     memcpy(to + h + 2, from->b, RELAY_ID_LEN);
     incoming_copy(m, RELAY_HEAD_LEN, m->n - RELAY_HEAD_LEN, to + h + RELAY_HEAD_LEN);
-    outq_commit(&c->out, h + m->n);
+    commit(c, h + m->n);
     count_add(&core->counts, COUNT_SENT_BYTES, (int64_t)m->n);
     count_add(&core->counts, COUNT_SENT_MESSAGES, 1);
     queued(c);
@@ -235,7 +240,7 @@ static void send_frame(struct ws_conn *c, enum ws_opcode op, const uint8_t *p, s
     to = outq_reserve(&c->out, &core->chunks, WS_MAX_SERVER_HEADER + n);
     h = ws_header(op, n, to);
     memcpy(to + h, p, n);
-    outq_commit(&c->out, h + n);
+    commit(c, h + n);
     queued(c);
 }
 
@@ -305,7 +310,7 @@ static void set_timer(struct ws_conn *c)
 static void put_text(struct ws_conn *c, const char *p, size_t n)
 {
     memcpy(outq_reserve(&c->out, &c->session.core->chunks, n), p, n);
-    outq_commit(&c->out, n);
+    commit(c, n);
     mark_dirty(c);
 }
 
@@ -313,10 +318,8 @@ static void keep_real(struct ws_conn *c, const struct upgrade *u)
 {
     const struct rk_cidrs *trusted = core_config(c->session.core)->trusted_proxies;
 
-    if (!trusted || u->real_ip.n == 0 || u->real_port.n == 0 || u->real_ip.n > 45 ||
-        u->real_port.n > 5 || !rk_cidrs_contains(trusted, (const struct sockaddr *)&c->peer))
-        return;
-    c->real = rk_str(rk_asprintf("%.*s:%.*s", RK_STR_FMT(u->real_ip), RK_STR_FMT(u->real_port)));
+    if (trusted && rk_cidrs_contains(trusted, (const struct sockaddr *)&c->peer))
+        upgrade_real_addr(u, &c->peer);
 }
 
 /* Bytes used of p[0..n). */
@@ -340,14 +343,28 @@ static size_t on_upgrade(struct ws_conn *c, const uint8_t *p, size_t n)
     return u.whole;
 }
 
+/* A bad AUTH has been counted as such. */
+static void broke_a_rule(struct ws_conn *c, const struct rk_err *err)
+{
+    if (c->session.state != SESSION_NEW)
+        count_add(&c->session.core->counts, COUNT_CLOSED_PROTOCOL, 1);
+    die(c, err->msg);
+}
+
 static void on_message(struct ws_conn *c, const struct ws_frame *f)
 {
     struct rk_err err = { 0 };
     struct incoming m;
+    int r;
 
     incoming_init(&m, f->payload, f->n, f->mask);
-    if (session_message(&c->session, &m, &err) < 0) {
-        die(c, err.msg);
+    r = session_message(&c->session, &m, &err);
+    if (r == RK_UNAVAILABLE) {
+        die(c, err.msg); /* said CLOSE */
+        return;
+    }
+    if (r < 0) {
+        broke_a_rule(c, &err);
         return;
     }
     if (c->limit_ms && c->session.state != SESSION_NEW) {
@@ -369,12 +386,15 @@ static size_t on_frames(struct ws_conn *c, const uint8_t *p, size_t n)
         case WS_MORE:
             return at;
         case WS_BAD:
-            die(c, err.msg);
+            broke_a_rule(c, &err);
             return n;
         case WS_MESSAGE:
             on_message(c, &f);
             break;
         case WS_PING:
+            /* Only the latest ping needs an answer: who sends many and reads nothing gets none. */
+            if (c->out.bytes > PONG_LIMIT_BYTES)
+                break;
             mask_copy(clear, f.payload, f.n, f.mask, 0);
             send_frame(c, WS_OP_PONG, clear, f.n);
             break;
@@ -444,15 +464,17 @@ static ssize_t read_some(struct ws_conn *c, uint8_t *to, size_t max)
     return (ssize_t)got;
 }
 
+/* One scratch full of the socket in a turn, and what OpenSSL holds of a record that was begun:
+ * a fast sender must not starve the others. */
 static void on_readable(struct ws_conn *c)
 {
     struct core *core = c->session.core;
-    size_t kept = c->rest_n;
+    size_t kept, max = SCRATCH_BYTES;
     ssize_t n;
 
     do {
         kept = c->rest_n;
-        n = read_some(c, core->scratch + kept, SCRATCH_BYTES);
+        n = read_some(c, core->scratch + kept, max);
         if (n < 0) {
             die(c, "peer hung up");
             return;
@@ -462,12 +484,13 @@ static void on_readable(struct ws_conn *c)
         core_mail(core);
         if (c->phase == PHASE_DEAD)
             return;
-        if (c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER)
-            continue;
-        if (kept > 0)
-            memcpy(core->scratch, c->rest, kept);
-        on_bytes(c, core->scratch, kept + (size_t)n);
-    } while (c->phase != PHASE_DEAD && c->ssl && SSL_pending(c->ssl) > 0);
+        if (c->phase != PHASE_FLUSH && c->phase != PHASE_LINGER) {
+            if (kept > 0)
+                memcpy(core->scratch, c->rest, kept);
+            on_bytes(c, core->scratch, kept + (size_t)n);
+        }
+        max = c->ssl && c->phase != PHASE_DEAD ? (size_t)SSL_pending(c->ssl) : 0;
+    } while (max > 0);
     core_poke(core);
     if (core->dirty_count >= MAX_DIRTY)
         flush_dirty(core);
@@ -554,6 +577,8 @@ void ws_conn_on_timer(struct wheel_timer *t)
     struct core *core = c->session.core;
 
     if (c->limit_ms && core->now_ms >= c->limit_ms) {
+        if (c->phase != PHASE_FLUSH && c->phase != PHASE_LINGER)
+            count_add(&core->counts, COUNT_CLOSED_SILENT, 1);
         die(c, c->phase == PHASE_OPEN ? "no valid AUTH within 10 s" : "out of time");
         return;
     }
@@ -579,15 +604,17 @@ void ws_conn_end_turn(struct core *core)
     } while (!rk_list_empty(&core->dirty));
 }
 
+/* Whoever is told goes to the end of the list: nobody new is accepted any more, so each is looked
+ * at once. */
 bool ws_conn_drain_one(struct core *core)
 {
     static const uint8_t bye[2] = { RELAY_VERSION, RELAY_CLOSE };
-    struct rk_list *n, *tmp;
 
-    rk_list_each(&core->connections, n, tmp)
-    {
-        struct ws_conn *c = rk_list_entry(n, struct ws_conn, of_core);
+    for (size_t left = core->connection_count; left > 0; left--) {
+        struct ws_conn *c = rk_list_entry(core->connections.next, struct ws_conn, of_core);
 
+        rk_list_remove(&c->of_core);
+        rk_list_append(&core->connections, &c->of_core);
         if (c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER || c->phase == PHASE_DEAD)
             continue;
         if (c->phase == PHASE_OPEN && c->session.state != SESSION_NEW) {

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include "libcommon/base/encode.h"
+#include "libcommon/conf/addr.h"
 
 struct request {
     struct rk_str method, target, version;
@@ -164,6 +165,22 @@ int upgrade_parse(const uint8_t *p, size_t n, struct upgrade *out)
         status = header_line(line, &r, out);
     }
     return status ? status : check(&r, out);
+}
+
+bool upgrade_real_addr(const struct upgrade *u, struct sockaddr_in6 *out)
+{
+    char text[RK_ADDR_LEN];
+    struct rk_addr addr;
+    bool v6 = u->real_ip.n > 0 && memchr(u->real_ip.p, ':', u->real_ip.n) != NULL;
+
+    if (u->real_ip.n == 0 || u->real_ip.n > 45 || u->real_port.n == 0 || u->real_port.n > 5)
+        return false;
+    (void)snprintf(text, sizeof(text), v6 ? "[%.*s]:%.*s" : "%.*s:%.*s", RK_STR_FMT(u->real_ip),
+                   RK_STR_FMT(u->real_port));
+    if (rk_addr_parse(rk_str(text), &addr, NULL) < 0 || addr.len > sizeof(*out))
+        return false;
+    memcpy(out, &addr.ss, addr.len);
+    return true;
 }
 
 static const char *reason(int status)

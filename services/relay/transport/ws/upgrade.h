@@ -9,6 +9,8 @@
  * are ignored and not answered.
  */
 
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +29,10 @@ struct upgrade {
 
 /* 0: more bytes are needed; 101: *out is filled; else the HTTP status to refuse with. */
 int upgrade_parse(const uint8_t *p, size_t n, struct upgrade *out);
+
+/* X-Real-Ip and X-Real-Port as an address, both needed; false, and *out untouched, when they are
+ * none. */
+bool upgrade_real_addr(const struct upgrade *u, struct sockaddr_in6 *out);
 
 #define UPGRADE_REPLY_MAX 256
 /* The whole response for a status of upgrade_parse; returns its length. */

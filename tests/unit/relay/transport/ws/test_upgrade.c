@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "libcommon/conf/addr.h"
 #include "services/relay/transport/ws/upgrade.h"
 
 #define TOKENS "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -78,12 +79,41 @@ static void an_endless_head_is_refused_at_its_limit(void **state)
     assert_int_equal(upgrade_parse((const uint8_t *)text, UPGRADE_MAX_BYTES, &u), 431);
 }
 
+static void a_proxy_names_the_agent_by_address_and_port_or_not_at_all(void **state)
+{
+    static const struct {
+        const char *ip, *port, *want; /* want NULL: not believed */
+    } cases[] = {
+        { "192.0.2.7", "4711", "192.0.2.7:4711" },
+        { "2001:db8::1", "1", "[2001:db8::1]:1" },
+        { "192.0.2.7", "", NULL },
+        { "", "4711", NULL },
+        { "192.0.2.7", "70000", NULL },
+        { "192.0.2.7", "x", NULL },
+        { "agent.example", "4711", NULL },
+        { "192.0.2.7, 10.0.0.1", "4711", NULL },
+        { "1:2:3:4:5:6:7:8:9:10:11:12:13:14:15:16:17:18", "4711", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        struct upgrade u = { .real_ip = rk_str(cases[i].ip), .real_port = rk_str(cases[i].port) };
+        struct sockaddr_in6 got = { .sin6_family = AF_INET6 };
+        char text[RK_ADDR_LEN];
+
+        assert_int_equal(upgrade_real_addr(&u, &got), cases[i].want != NULL);
+        rk_addr_format((const struct sockaddr *)&got, text);
+        assert_string_equal(text, cases[i].want ? cases[i].want : "[::]:0");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_agents_request_is_accepted),
         cmocka_unit_test(refusals_have_the_status_of_the_first_fault),
         cmocka_unit_test(an_endless_head_is_refused_at_its_limit),
+        cmocka_unit_test(a_proxy_names_the_agent_by_address_and_port_or_not_at_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
