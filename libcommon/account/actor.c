@@ -61,6 +61,40 @@ void rk_bell_set(struct rk_bell *bell, const char *account_id, uint64_t serial)
     bell->serial = serial;
 }
 
+int rk_actor_row(struct rk_pg *pg,
+                 const struct rk_actor *actor,
+                 const struct rk_pg_stmt *stmt,
+                 const char *what,
+                 const char *id,
+                 struct rk_pg_result **out,
+                 struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = rk_pg_run(pg, stmt, &res, err, RK_P_C(actor->account_id), RK_P_C(id));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
+    *out = rk_steal(res);
+    return 0;
+}
+
+int rk_actor_commit(struct rk_change **ch,
+                    const struct rk_actor *actor,
+                    struct rk_bell *out_bell,
+                    struct rk_err *err)
+{
+    uint64_t serial = 0;
+    int r = rk_change_commit(ch, &serial, err);
+
+    if (r < 0)
+        return r;
+    rk_bell_set(out_bell, actor->account_id, serial);
+    return 0;
+}
+
 int rk_auto_groups_check(struct rk_change *ch,
                          const struct rk_actor *actor,
                          const struct rk_str *groups,

@@ -30,7 +30,23 @@ int rk_actor_domain(struct rk_change *ch,
                     struct rk_buf *out,
                     struct rk_err *err) RK_CHECKED;
 
-/* Tells the caller of a committed change whom to tell. */
+/* The row of an account's object: `stmt` takes (account, id). RK_NOT_FOUND "<what>: <id> not
+ * found". Free *out. */
+int rk_actor_row(struct rk_pg *pg,
+                 const struct rk_actor *actor,
+                 const struct rk_pg_stmt *stmt,
+                 const char *what,
+                 const char *id,
+                 struct rk_pg_result **out,
+                 struct rk_err *err) RK_CHECKED;
+
+/* rk_change_commit for a change that moves the serial; *out_bell tells the caller whom to tell. */
+int rk_actor_commit(struct rk_change **ch,
+                    const struct rk_actor *actor,
+                    struct rk_bell *out_bell,
+                    struct rk_err *err) RK_CHECKED;
+
+/* Whom to tell of a serial that was committed otherwise. */
 void rk_bell_set(struct rk_bell *bell, const char *account_id, uint64_t serial);
 
 /*

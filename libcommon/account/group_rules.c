@@ -213,7 +213,6 @@ int rk_group_create(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1];
-    uint64_t serial = 0;
     bool named;
     int r;
 
@@ -246,29 +245,10 @@ int rk_group_create(struct rk_pg *pg,
     r = rk_change_touch(ch, RK_OBJ_GROUP, id, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
+    r = rk_actor_commit(&ch, actor, out_bell, err);
     if (r < 0)
         return r;
     memcpy(out_id, id, sizeof(id));
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
-}
-
-static int get_group(struct rk_pg *pg,
-                     const struct rk_actor *actor,
-                     const char *id,
-                     struct rk_pg_result **out,
-                     struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
-
-    r = rk_pg_run(pg, &get_stmt, &res, err, RK_P_C(actor->account_id), RK_P_C(id));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "group: %s not found", id);
-    *out = rk_steal(res);
     return 0;
 }
 
@@ -285,7 +265,7 @@ int rk_group_check_editable(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
-    r = get_group(pg, actor, id, &res, err);
+    r = rk_actor_row(pg, actor, &get_stmt, "group", id, &res, err);
     if (r < 0)
         return r;
     if (is_all(res))
@@ -303,7 +283,6 @@ int rk_group_update(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *old = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-    uint64_t serial = 0;
     bool renamed, named;
     int r;
 
@@ -312,7 +291,7 @@ int rk_group_update(struct rk_pg *pg,
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = get_group(pg, actor, id, &old, err);
+    r = rk_actor_row(pg, actor, &get_stmt, "group", id, &old, err);
     if (r < 0)
         return r;
     if (is_all(old))
@@ -349,11 +328,7 @@ int rk_group_update(struct rk_pg *pg,
         if (r < 0)
             return r;
     }
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }
 
 static int
@@ -381,13 +356,12 @@ int rk_group_delete(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *old = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-    uint64_t serial = 0;
     int r;
 
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = get_group(pg, actor, id, &old, err);
+    r = rk_actor_row(pg, actor, &get_stmt, "group", id, &old, err);
     if (r < 0)
         return r;
     if (rk_str_eq(rk_pg_str(old, 0, 1), RK_STR("integration")) &&
@@ -414,9 +388,5 @@ int rk_group_delete(struct rk_pg *pg,
     r = rk_change_touch(ch, RK_OBJ_GROUP, id, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }

@@ -259,7 +259,6 @@ int rk_peer_update(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
     rk_auto(rk_buf_done) struct rk_buf domain = { 0 };
     struct subject s = { .actor = actor, .id = id };
-    uint64_t serial = 0;
     bool renamed;
     int r;
 
@@ -320,9 +319,5 @@ int rk_peer_update(struct rk_pg *pg,
     r = rk_change_touch(ch, RK_OBJ_PEER, id, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }

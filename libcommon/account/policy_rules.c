@@ -302,7 +302,6 @@ int rk_policy_create(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1];
-    uint64_t serial = 0;
     int r;
 
     r = rk_policy_validate(in, err);
@@ -324,29 +323,10 @@ int rk_policy_create(struct rk_pg *pg,
     r = policy_event(ch, actor, "policy.add", id, in->name, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
+    r = rk_actor_commit(&ch, actor, out_bell, err);
     if (r < 0)
         return r;
     memcpy(out_id, id, sizeof(id));
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
-}
-
-static int get_policy(struct rk_pg *pg,
-                      const struct rk_actor *actor,
-                      const char *id,
-                      struct rk_pg_result **out,
-                      struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
-
-    r = rk_pg_run(pg, &get_stmt, &res, err, RK_P_C(actor->account_id), RK_P_C(id));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "policy: %s not found", id);
-    *out = rk_steal(res);
     return 0;
 }
 
@@ -357,7 +337,7 @@ int rk_policy_exists(struct rk_pg *pg,
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
 
-    return get_policy(pg, actor, id, &res, err);
+    return rk_actor_row(pg, actor, &get_stmt, "policy", id, &res, err);
 }
 
 /* Each id that was sent belongs to a rule of the policy, and to one only. */
@@ -406,7 +386,6 @@ int rk_policy_update(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *was = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *now = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
-    uint64_t serial = 0;
     int r;
 
     r = rk_policy_validate(in, err);
@@ -415,7 +394,7 @@ int rk_policy_update(struct rk_pg *pg,
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = get_policy(pg, actor, id, &row, err);
+    r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);
     if (r < 0)
         return r;
     r = check_rule_ids(pg, id, in, err);
@@ -443,11 +422,7 @@ int rk_policy_update(struct rk_pg *pg,
     r = policy_event(ch, actor, "policy.update", id, in->name, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }
 
 int rk_policy_delete(struct rk_pg *pg,
@@ -458,13 +433,12 @@ int rk_policy_delete(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
-    uint64_t serial = 0;
     int r;
 
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = get_policy(pg, actor, id, &row, err);
+    r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
@@ -473,9 +447,5 @@ int rk_policy_delete(struct rk_pg *pg,
     r = policy_event(ch, actor, "policy.delete", id, rk_pg_str(row, 0, 0).p, err);
     if (r < 0)
         return r;
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }

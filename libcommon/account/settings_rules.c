@@ -489,7 +489,6 @@ int rk_settings_update(struct rk_pg *pg,
     rk_auto(json_decref) json_t *was = NULL;
     rk_auto(json_decref) json_t *next = json_copy((json_t *)(uintptr_t)settings);
     rk_auto(rk_free) char *dump = NULL;
-    uint64_t serial = 0;
     int r;
 
     r = rk_settings_validate(settings, err);
@@ -523,11 +522,7 @@ int rk_settings_update(struct rk_pg *pg,
         if (r < 0)
             return r;
     }
-    r = rk_change_commit(&ch, &serial, err);
-    if (r < 0)
-        return r;
-    rk_bell_set(out_bell, actor->account_id, serial);
-    return 0;
+    return rk_actor_commit(&ch, actor, out_bell, err);
 }
 
 int rk_account_delete(struct rk_pg *pg,

@@ -165,24 +165,6 @@ int rk_setup_key_create(struct rk_pg *pg,
     return 0;
 }
 
-static int lock_key(struct rk_change *ch,
-                    const struct rk_actor *actor,
-                    const char *id,
-                    struct rk_pg_result **out,
-                    struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
-
-    r = rk_pg_run(rk_change_pg(ch), &lock_stmt, &res, err, RK_P_C(actor->account_id), RK_P_C(id));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "setup key: %s not found", id);
-    *out = rk_steal(res);
-    return 0;
-}
-
 static int key_event(struct rk_change *ch,
                      const struct rk_actor *actor,
                      const char *code,
@@ -218,7 +200,7 @@ int rk_setup_key_update(struct rk_pg *pg,
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = lock_key(ch, actor, id, &key, err);
+    r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);
     if (r < 0)
         return r;
     if (rk_pg_bool(key, 0, 3) && !revoked)
@@ -261,7 +243,7 @@ int rk_setup_key_delete(struct rk_pg *pg,
     r = rk_change_begin(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
-    r = lock_key(ch, actor, id, &key, err);
+    r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
