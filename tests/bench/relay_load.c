@@ -29,7 +29,7 @@
 #define STALLED_MS 3000
 #define AT_ONCE_MAX 45 /* 64 KiB, the most an agent's packet queue gives */
 #define IN_BYTES (256 * 1024)
-#define SETTLE_MS 500
+#define SETTLE_MS 2000
 
 struct pair {
     int a, b;
