@@ -7,6 +7,7 @@
  * Its answer never waits for a socket.
  */
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,13 +19,14 @@
 #include "libcommon/obs/log.h"
 #include "services/signal/message/message.h"
 #include "services/signal/metrics.h"
+#include "services/signal/registry/contention.h"
 #include "services/signal/registry/registry.h"
 #include "services/signal/router/router.h"
 
 #define PUMP_BYTES ((size_t)64 * 1024) /* handed to the connection ahead of the socket */
 #define STALL_MS 10000
 #define SWEEP_MS 1000
-#define REFRESH_EVERY 3 /* sweeps: entries expire after 10 s */
+#define REFRESH_EVERY 3 /* sweeps, for one entry: entries expire after 10 s */
 #define DRAIN_TICK_MS 50
 #define AGAIN "peer registered again"
 
@@ -36,6 +38,12 @@ struct app {
     struct router *router;
     struct rk_grpc_server *server;
     struct registry registry;
+    struct fifo_budget budget;
+    struct contention *contention;
+    struct rk_cidrs *trusted;
+    struct rk_list held; /* streams that wait for their turn */
+    uint64_t warned_ms;  /* of that, once a second at most */
+    int64_t stream_count;
     struct rk_timer sweep;
     struct rk_timer drain;
     unsigned sweeps;
@@ -63,13 +71,34 @@ static const struct rk_setting rows[] = {
       .offset = offsetof(struct signal_config, redis),
       .def = "unix:/run/redis/redis.sock",
       .help = "unix:/path or host:port; connects the replicas" },
+    { .key = "trusted_proxies",
+      .type = RK_SET_STRING,
+      .offset = offsetof(struct signal_config, trusted_proxies),
+      .help = "CIDR list whose X-Forwarded-For tells where an agent is" },
+    { .key = "max_streams",
+      .type = RK_SET_INT,
+      .offset = offsetof(struct signal_config, max_streams),
+      .def = "200000",
+      .min = 1,
+      .max = 10000000,
+      .help = "agents connected at one time, and connections; more are refused" },
+    { .key = "queue_total_bytes",
+      .type = RK_SET_INT,
+      .offset = offsetof(struct signal_config, queue_total_bytes),
+      .def = "268435456",
+      .min = 8 << 20,
+      .max = (int64_t)1 << 40,
+      .help = "bytes of messages that may wait in all queues together; newer ones are dropped" },
 };
 
 static int check(const void *config, struct rk_err *err)
 {
     const struct signal_config *c = config;
+    rk_auto(rk_cidrs_free) struct rk_cidrs *cidrs = rk_cidrs_parse(rk_str(c->trusted_proxies), err);
     struct rk_addr addr;
 
+    if (!cidrs)
+        return RK_INVALID;
     if (!*c->tls_cert_file != !*c->tls_key_file)
         return rk_fail(err, RK_INVALID, "set tls_cert_file and tls_key_file together");
     return rk_addr_parse(rk_str(c->listen), &addr, err);
@@ -117,9 +146,11 @@ static void pump(struct stream *s)
 {
     unsigned expired = 0;
     struct rk_bytes *f;
+    uint64_t waited;
 
     while (!s->ending && rk_grpc_queued(s->call) < PUMP_BYTES &&
-           (f = fifo_pop(&s->fifo, rk_mono_ms(), &expired))) {
+           (f = fifo_pop(&s->fifo, rk_mono_ms(), &expired, &waited))) {
+        rk_metric_observe(&signal_metrics[SIGNAL_FORWARD_LATENCY], (double)waited);
         rk_grpc_send_frame(s->call, f);
         rk_bytes_unref(f);
     }
@@ -140,32 +171,89 @@ static bool deliver(struct rk_str key, struct rk_bytes *frame, void *arg)
         return true;
     }
     signal_count(SIGNAL_FORWARDED);
+    rk_metric_add(&signal_metrics[SIGNAL_FORWARDED_BYTES], (int64_t)frame->n);
     pump(s);
     return true;
 }
 
-static void connect_on_start(struct rk_grpc_call *c, void *arg)
+/* NULL when the call was refused. */
+static struct stream *stream_new(struct app *a, struct rk_grpc_call *c)
 {
     struct rk_str key = rk_grpc_header(c, "x-wiretrustee-peer-id");
-    struct app *a = arg;
     struct stream *s;
 
     if (key.n == 0 || key.n > SIGNAL_MAX_KEY) {
-        signal_count_at(SIGNAL_REGISTRATION_FAILURES, 0);
+        signal_count_at(SIGNAL_REGISTRATION_FAILURES, SIGNAL_REFUSED_MISSING_ID);
         rk_grpc_finish(c, RK_GRPC_FAILED_PRECONDITION,
                        key.n == 0 ? "missing connection header: x-wiretrustee-peer-id"
                                   : "malformed connection header: x-wiretrustee-peer-id");
-        return;
+        return NULL;
     }
+    if (a->stream_count >= a->cfg->max_streams) {
+        signal_count_at(SIGNAL_REGISTRATION_FAILURES, SIGNAL_REFUSED_LIMIT);
+        rk_grpc_finish(c, RK_GRPC_RESOURCE_EXHAUSTED, "too many streams");
+        return NULL;
+    }
+    a->stream_count++;
     s = rk_new(struct stream);
     s->call = c;
     s->key_n = (uint8_t)key.n;
     memcpy(s->key, key.p, key.n);
+    s->source = source_of(rk_grpc_peer(c));
     s->started_ms = rk_mono_ms();
     rk_list_init(&s->pending);
-    fifo_init(&s->fifo);
+    fifo_init(&s->fifo, &a->budget);
     rk_grpc_set_data(c, s);
-    router_register(a->router, s);
+    return s;
+}
+
+static void connect_on_start(struct rk_grpc_call *c, void *arg)
+{
+    struct app *a = arg;
+    struct stream *s = stream_new(a, c);
+    uint64_t delay;
+
+    if (!s)
+        return;
+    delay = contention_delay_ms(a->contention, stream_key(s), s->started_ms);
+    s->turn_ms = s->started_ms + delay;
+    if (delay == 0) {
+        router_register(a->router, s);
+        return;
+    }
+    signal_count(SIGNAL_REGISTRATIONS_HELD);
+    rk_list_append(&a->held, &s->pending);
+    if (s->started_ms < a->warned_ms + 1000)
+        return;
+    a->warned_ms = s->started_ms;
+    rk_warn((&(struct rk_logctx){ .remote = rk_grpc_remote(c) }),
+            "agents contend for the key %.*s (a cloned disk?): this one waits for %" PRIu64 " ms",
+            RK_STR_FMT(stream_key(s)), delay);
+}
+
+/* Streams whose turn has come. */
+static void let_in(struct app *a, uint64_t now_ms)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&a->held, n, tmp)
+    {
+        struct stream *s = rk_list_entry(n, struct stream, pending);
+
+        if (now_ms < s->turn_ms)
+            continue;
+        rk_list_remove(&s->pending);
+        router_register(a->router, s);
+    }
+}
+
+/* A stream that is registered here gives way to one from `source`. */
+static void evict(struct app *a, struct stream *s, const struct source *source)
+{
+    signal_count(SIGNAL_REPLACEMENTS);
+    if (source_differs(&s->source, source))
+        contention_note(a->contention, stream_key(s), rk_mono_ms());
+    stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
 }
 
 static void on_registered(struct stream *s, uint64_t epoch, void *arg)
@@ -178,11 +266,11 @@ static void on_registered(struct stream *s, uint64_t epoch, void *arg)
     s->epoch = epoch;
     switch (registry_add(&a->registry, s, &old)) {
     case REGISTRY_LOST:
-        signal_count_at(SIGNAL_REGISTRATION_FAILURES, 1);
+        signal_count_at(SIGNAL_REGISTRATION_FAILURES, SIGNAL_REFUSED_OLDER);
         stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
         return;
     case REGISTRY_REPLACED:
-        stream_end(a, old, RK_GRPC_UNKNOWN, AGAIN);
+        evict(a, old, &s->source);
         break;
     case REGISTRY_NEW:
         rk_metric_add(&signal_metrics[SIGNAL_ACTIVE_PEERS], 1);
@@ -201,13 +289,13 @@ static void on_reply_done(struct stream *s, void *arg)
     stream_free_if_unused(s);
 }
 
-static void on_superseded(struct rk_str key, uint64_t epoch, void *arg)
+static void on_superseded(struct rk_str key, uint64_t epoch, const struct source *source, void *arg)
 {
     struct app *a = arg;
     struct stream *s = registry_get(&a->registry, key);
 
     if (s && s->epoch < epoch)
-        stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
+        evict(a, s, source);
 }
 
 static void connect_on_message(struct rk_grpc_call *c, struct rk_str msg, void *arg)
@@ -229,12 +317,14 @@ static void connect_on_writable(struct rk_grpc_call *c, void *arg)
 static void connect_on_gone(struct rk_grpc_call *c, bool finished, void *arg)
 {
     struct stream *s = rk_grpc_data(c);
+    struct app *a = arg;
 
     (void)finished;
     if (!s)
         return;
+    a->stream_count--;
     rk_list_remove(&s->pending);
-    leave(arg, s);
+    leave(a, s);
     rk_metric_observe(&signal_metrics[SIGNAL_CONNECTION_DURATION],
                       (double)(rk_mono_ms() - s->started_ms) / 1000);
     s->call = NULL;
@@ -251,6 +341,7 @@ static void send_on_message(struct rk_grpc_call *c, struct rk_str msg, void *arg
     struct app *a = arg;
 
     if (!signal_message_parse(msg, &m)) {
+        signal_count(SIGNAL_MALFORMED);
         rk_grpc_finish(c, RK_GRPC_INTERNAL, "malformed message");
         return;
     }
@@ -279,14 +370,19 @@ static const struct rk_grpc_method methods[] = {
 
 /* --- what happens by the clock --- */
 
-static void refresh(struct app *a)
+/* All, or a third of them by epoch: whoever is refreshed every third sweep keeps its entry. */
+static void refresh(struct app *a, bool all_of_them)
 {
     size_t n = rk_map_count(a->registry.streams), at = 0, it = 0;
     rk_auto(rk_free) struct stream **all = rk_new_array(struct stream *, n);
     void *v;
 
-    while (at < n && rk_map_each(a->registry.streams, &it, &v))
-        all[at++] = v;
+    while (at < n && rk_map_each(a->registry.streams, &it, &v)) {
+        struct stream *s = v;
+
+        if (all_of_them || s->epoch % REFRESH_EVERY == a->sweeps % REFRESH_EVERY)
+            all[at++] = s;
+    }
     router_refresh(a->router, all, at);
 }
 
@@ -296,7 +392,7 @@ static void on_router_up(bool up, void *arg)
 
     rk_metric_set(&signal_metrics[SIGNAL_REDIS_UP], up);
     if (up)
-        refresh(a); /* entries may be lost, or others may have registered meanwhile */
+        refresh(a, true); /* entries may be lost, or others may have registered meanwhile */
 }
 
 static void on_sweep(struct rk_timer *t)
@@ -316,8 +412,9 @@ static void on_sweep(struct rk_timer *t)
         rk_info(NULL, "stream of %.*s ended: no progress for 10 s", RK_STR_FMT(stream_key(s)));
         stream_end(a, s, RK_GRPC_UNKNOWN, AGAIN);
     }
-    if (++a->sweeps % REFRESH_EVERY == 0)
-        refresh(a);
+    a->sweeps++;
+    refresh(a, false);
+    let_in(a, now);
 }
 
 /* --- the end --- */
@@ -363,6 +460,15 @@ static void on_drain(struct rk_timer *t)
     }
 }
 
+static void on_scrape(void *arg)
+{
+    struct app *a = arg;
+
+    rk_metric_set(&signal_metrics[SIGNAL_QUEUED_BYTES], (int64_t)a->budget.bytes);
+    rk_metric_set(&signal_metrics[SIGNAL_CONNECTIONS],
+                  (int64_t)rk_grpc_server_connections(a->server));
+}
+
 static void on_stop(void *arg)
 {
     struct app *a = arg;
@@ -382,7 +488,11 @@ static int start(struct app *a, struct rk_err *err)
     static const struct router_ops router_ops = {
         on_registered, on_reply_done, on_superseded, deliver, on_router_up,
     };
-    struct rk_grpc_server_config cfg = { .methods = methods, .count = RK_COUNT(methods), .arg = a };
+    struct rk_grpc_server_config cfg = { .methods = methods,
+                                         .count = RK_COUNT(methods),
+                                         .arg = a,
+                                         .trusted_proxies = a->trusted,
+                                         .max_connections = (size_t)a->cfg->max_streams };
     struct rk_addr addr;
     int r;
 
@@ -393,7 +503,7 @@ static int start(struct app *a, struct rk_err *err)
     if (r == 0)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
     if (r == 0)
-        r = router_new(a->loop, a->cfg->redis, &router_ops, a, &a->router, err);
+        r = router_new(a->loop, a->cfg->redis, &a->budget, &router_ops, a, &a->router, err);
     if (r < 0)
         return r;
     cfg.tls = a->tls;
@@ -411,6 +521,10 @@ int signal_app_run(const struct signal_config *cfg)
     }
     a.loop = rk_loop_new();
     registry_init(&a.registry);
+    rk_list_init(&a.held);
+    a.budget.max_bytes = (size_t)cfg->queue_total_bytes;
+    a.contention = contention_new();
+    a.trusted = rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err);
     rk_metrics_register(signal_metrics, SIGNAL_METRICS);
     if (start(&a, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
@@ -420,6 +534,7 @@ int signal_app_run(const struct signal_config *cfg)
     rk_timer_start(&a.sweep, SWEEP_MS, SWEEP_MS);
     rk_timer_init(a.loop, &a.drain, on_drain);
     rk_loop_on_stop(a.loop, on_stop, &a);
+    rk_admin_on_scrape(a.admin, on_scrape, &a);
     rk_admin_ready(a.admin, "listening", true,
                    NULL); /* Redis away is no reason to turn agents away */
     rk_log_ready(rk_grpc_server_address(a.server), rk_admin_address(a.admin));
@@ -427,5 +542,7 @@ int signal_app_run(const struct signal_config *cfg)
     rk_tls_free(a.tls);
     rk_loop_free(a.loop);
     registry_done(&a.registry);
+    contention_free(a.contention);
+    rk_cidrs_free(a.trusted);
     return 0;
 }

@@ -10,6 +10,9 @@ struct signal_config {
     char *tls_cert_file;
     char *tls_key_file;
     char *redis;
+    char *trusted_proxies;
+    int64_t max_streams;
+    int64_t queue_total_bytes;
 };
 extern const struct rk_settings_table signal_settings;
 

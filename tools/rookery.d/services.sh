@@ -49,7 +49,7 @@ secret_key_file = $DIR/secrets/secret_key
 trusted_proxies = 127.0.0.0/8
 EOF
         ;;
-    signal) printf 'redis = %s\n' "$(redis_uri)" ;;
+    signal) printf 'redis = %s\ntrusted_proxies = 127.0.0.0/8\n' "$(redis_uri)" ;;
     esac
     case $service in
     management)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "libcommon/base/map.h"
 #include "libcommon/base/str.h"
@@ -19,16 +20,29 @@
 
 struct rk_grpc_call;
 
+/* Where a stream comes from, as far as it tells two agents apart: IPv4 address or IPv6 /64. All
+ * zero: not known. */
+#define SOURCE_LEN 9
+struct source {
+    uint8_t b[SOURCE_LEN];
+};
+struct source source_of(const struct sockaddr *sa);
+/* Both are known and they differ. */
+bool source_differs(const struct source *a, const struct source *b);
+
 struct stream {
     struct rk_grpc_call *call; /* NULL once the call is over */
-    struct rk_list pending;    /* waiting for its registration */
+    struct rk_list pending;    /* waiting for its turn, then for its registration */
     uint64_t epoch;
     uint64_t started_ms;
+    uint64_t turn_ms;        /* when it may register: later than started_ms under contention */
+    uint64_t registering_ms; /* since when the router has it */
     struct fifo fifo;
     unsigned
         replies; /* of the registry store that are still to come; the stream lives until the last */
     bool registered;
     bool ending; /* its last status is on the way: nothing more is delivered */
+    struct source source;
     uint8_t key_n;
     char key[SIGNAL_MAX_KEY];
 };

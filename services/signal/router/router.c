@@ -6,9 +6,10 @@
  * registration waits at most a second.
  *
  * Bus message: kind u8 ('M' frame, 'R' frame returned, 'E' superseded) | flags u8 | node length u8
- * | sender's node | key length u8 | key | rest: the frame, or the decimal epoch. An owner that does
- * not have the key returns the frame once; the sender forgets the owner, looks again, and marks the
- * second try so that it cannot come back.
+ * | sender's node | key length u8 | key | rest: the frame, or the decimal epoch, '|' and where the
+ * newer stream comes from. An owner that does not have the key returns the frame once, and one that
+ * is gone takes none: the sender forgets the owner, looks again, and marks the second try, which is
+ * the last.
  */
 
 #include <inttypes.h>
@@ -71,6 +72,7 @@ struct lookup {
 struct router {
     struct rk_loop *loop;
     struct rk_rds *rds;
+    struct fifo_budget *budget;
     struct router_ops ops;
     void *arg;
     struct rk_timer tick;
@@ -84,10 +86,15 @@ struct router {
     char node[NODE_LEN + 1];
 };
 
-/* A reply that concerns one stream, or one owner, or a batch of streams' keys. */
-struct waiting {
+struct registering {
     struct router *router;
     struct stream *stream;
+};
+
+struct publishing {
+    struct router *router;
+    struct rk_bytes *frame; /* counted in the budget */
+    uint8_t flags;
     struct owner owner;
 };
 
@@ -161,19 +168,27 @@ static void delete_entry(struct router *r, struct rk_str key, struct rk_str valu
                entry_name(key, name), value);
 }
 
+static void look_up(struct router *r, struct rk_str key, struct rk_bytes *frame, bool last_try);
+
 static void on_published(const struct rk_rds_reply *reply, void *arg)
 {
-    struct waiting *w = arg;
+    struct publishing *w = arg;
+    struct router *r = w->router;
     struct rk_str key = rk_strn(w->owner.key, w->owner.key_n);
 
+    r->budget->bytes -= w->frame->n;
     if (reply->code < 0) {
         signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_ERROR);
     } else if (reply->integer == 0) {
         /* Nobody listens there: that replica is gone, and so is what it had. */
-        signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_NOT_CONNECTED);
-        forget_owner(w->router, key);
-        delete_entry(w->router, key, rk_str(w->owner.value));
+        forget_owner(r, key);
+        delete_entry(r, key, rk_str(w->owner.value));
+        if (w->flags & FLAG_LAST_TRY)
+            signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_NOT_CONNECTED);
+        else
+            look_up(r, key, w->frame, true); /* its agents may be elsewhere already */
     }
+    rk_bytes_unref(w->frame);
     free(w);
 }
 
@@ -181,11 +196,19 @@ static void
 publish_frame(struct router *r, const struct owner *o, uint8_t flags, struct rk_bytes *f)
 {
     rk_auto(rk_buf_done) struct rk_buf out;
-    struct waiting *w = rk_new(struct waiting);
+    struct publishing *w;
     char channel[64];
 
+    if (f->n > r->budget->max_bytes - r->budget->bytes) {
+        signal_count_at(SIGNAL_FORWARD_FAILURES, SIGNAL_FAIL_OVERFLOW);
+        return;
+    }
+    w = rk_new(struct publishing);
     w->router = r;
     w->owner = *o;
+    w->flags = flags;
+    w->frame = rk_bytes_ref(f);
+    r->budget->bytes += f->n;
     head(r, &out, 'M', flags, rk_strn(o->key, o->key_n));
     rk_buf_put(&out, f->p, f->n);
     channel_of(node_of(rk_str(o->value)), channel);
@@ -193,13 +216,15 @@ publish_frame(struct router *r, const struct owner *o, uint8_t flags, struct rk_
     rk_rds_run(r->rds, on_published, w, RK_STR("PUBLISH"), rk_str(channel), rk_buf_str(&out));
 }
 
-static void tell_superseded(struct router *r, struct rk_str node, struct rk_str key, uint64_t epoch)
+static void
+tell_superseded(struct router *r, struct rk_str node, const struct stream *s, uint64_t epoch)
 {
     rk_auto(rk_buf_done) struct rk_buf out;
     char channel[64];
 
-    head(r, &out, 'E', 0, key);
-    rk_buf_printf(&out, "%" PRIu64, epoch);
+    head(r, &out, 'E', 0, stream_key(s));
+    rk_buf_printf(&out, "%" PRIu64 "|", epoch);
+    rk_buf_put(&out, s->source.b, SOURCE_LEN);
     channel_of(node, channel);
     rk_rds_publish(r->rds, channel, rk_buf_str(&out));
 }
@@ -230,6 +255,7 @@ static void on_found(const struct rk_rds_reply *reply, void *arg)
     struct rk_str key = rk_strn(q->key, q->key_n);
     struct rk_bytes *f;
     unsigned expired = 0;
+    uint64_t waited;
     bool elsewhere;
 
     (void)rk_map_del(r->lookups, key);
@@ -240,7 +266,7 @@ static void on_found(const struct rk_rds_reply *reply, void *arg)
                 !rk_str_eq(node_of(rk_str(o.value)), rk_str(r->node));
     if (elsewhere)
         remember_owner(r, &o);
-    while ((f = fifo_pop(&q->fifo, rk_mono_ms(), &expired))) {
+    while ((f = fifo_pop(&q->fifo, rk_mono_ms(), &expired, &waited))) {
         if (elsewhere)
             publish_frame(r, &o, q->last_try ? FLAG_LAST_TRY : 0, f);
         else if (!r->ops.on_frame(key, f, r->arg)) /* it may have come here meanwhile */
@@ -266,7 +292,7 @@ static void look_up(struct router *r, struct rk_str key, struct rk_bytes *frame,
         q->router = r;
         q->key_n = (uint8_t)key.n;
         memcpy(q->key, key.p, key.n);
-        fifo_init(&q->fifo);
+        fifo_init(&q->fifo, r->budget);
         (void)rk_map_put(r->lookups, rk_strn(q->key, q->key_n), q);
         rk_rds_run(r->rds, on_found, q, RK_STR("GET"), entry_name(key, name));
     }
@@ -303,6 +329,21 @@ return_frame(struct router *r, struct rk_str node, struct rk_str key, struct rk_
     rk_rds_publish(r->rds, channel, rk_buf_str(&out));
 }
 
+static void superseded(struct router *r, struct rk_str key, struct rk_str rest)
+{
+    struct source source = { { 0 } };
+    struct rk_str text;
+    uint64_t epoch;
+
+    if (!rk_str_next(&rest, '|', &text) || !rk_str_u64(text, &epoch))
+        return;
+    if (rest.n == SOURCE_LEN)
+        memcpy(source.b, rest.p, SOURCE_LEN);
+    see_epoch(r, epoch);
+    forget_owner(r, key);
+    r->ops.on_superseded(key, epoch, &source, r->arg);
+}
+
 static void on_bus(struct rk_rds *rds, struct rk_str channel, struct rk_str payload, void *arg)
 {
     struct rk_cursor c = rk_cursor(payload.p, payload.n);
@@ -312,18 +353,13 @@ static void on_bus(struct rk_rds *rds, struct rk_str channel, struct rk_str payl
     struct rk_str key = rk_cursor_take(&c, rk_cursor_u8(&c));
     struct rk_str rest = rk_strn(c.p, c.n);
     struct rk_bytes *frame;
-    uint64_t epoch;
 
     (void)rds;
     (void)channel;
     if (c.bad || node.n != NODE_LEN || key.n == 0 || key.n > SIGNAL_MAX_KEY)
         return;
     if (kind == 'E') {
-        if (rk_str_u64(rest, &epoch)) {
-            see_epoch(r, epoch);
-            forget_owner(r, key);
-            r->ops.on_superseded(key, epoch, r->arg);
-        }
+        superseded(r, key, rest);
         return;
     }
     if (rest.n < 5 || (kind != 'M' && kind != 'R'))
@@ -355,7 +391,7 @@ static void registered(struct router *r, struct stream *s, uint64_t epoch)
 
 static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
 {
-    struct waiting *w = arg;
+    struct registering *w = arg;
     struct router *r = w->router;
     struct stream *s = w->stream;
     uint64_t epoch;
@@ -366,7 +402,7 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
         see_epoch(r, epoch);
         forget_owner(r, stream_key(s));
         if (s->call && !s->ending && old.n == NODE_LEN && !rk_str_eq(old, rk_str(r->node)))
-            tell_superseded(r, old, stream_key(s), epoch);
+            tell_superseded(r, old, s, epoch);
         if (!s->call || s->ending) {
             router_unregister(r, stream_key(s), epoch); /* it left while we asked */
         } else if (!rk_list_empty(&s->pending)) {
@@ -384,14 +420,15 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
 void router_register(struct router *r, struct stream *s)
 {
     char name[SIGNAL_MAX_KEY + 16];
-    struct waiting *w;
+    struct registering *w;
 
+    s->registering_ms = rk_mono_ms();
     rk_list_append(&r->pending, &s->pending);
     if (!rk_rds_up(r->rds)) {
         registered(r, s, router_local_epoch(r));
         return;
     }
-    w = rk_new(struct waiting);
+    w = rk_new(struct registering);
     w->router = r;
     w->stream = s;
     s->replies++;
@@ -410,6 +447,7 @@ void router_unregister(struct router *r, struct rk_str key, uint64_t epoch)
 
 static void on_refreshed(const struct rk_rds_reply *reply, void *arg)
 {
+    static const struct source unknown;
     struct batch *b = arg;
     uint64_t index, epoch;
 
@@ -419,7 +457,7 @@ static void on_refreshed(const struct rk_rds_reply *reply, void *arg)
             continue;
         see_epoch(b->router, epoch);
         b->router->ops.on_superseded(rk_strn(b->keys[index - 1].key, b->keys[index - 1].key_n),
-                                     epoch, b->router->arg);
+                                     epoch, &unknown, b->router->arg);
     }
     free(b);
 }
@@ -465,7 +503,7 @@ static void on_tick(struct rk_timer *t)
     while (!rk_list_empty(&r->pending)) {
         struct stream *s = rk_list_entry(r->pending.next, struct stream, pending);
 
-        if (now - s->started_ms < REGISTER_WAIT_MS)
+        if (now - s->registering_ms < REGISTER_WAIT_MS)
             break;
         registered(r, s, router_local_epoch(r));
     }
@@ -489,6 +527,7 @@ static void on_down(struct rk_rds *rds, void *arg)
 
 int router_new(struct rk_loop *l,
                const char *redis,
+               struct fifo_budget *budget,
                const struct router_ops *ops,
                void *arg,
                struct router **out,
@@ -500,6 +539,7 @@ int router_new(struct rk_loop *l,
     int code;
 
     r->loop = l;
+    r->budget = budget;
     r->ops = *ops;
     r->arg = arg;
     rk_list_init(&r->pending);

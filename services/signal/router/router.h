@@ -17,22 +17,30 @@
 #include "libcommon/loop/loop.h"
 
 struct router;
+struct source;
 struct stream;
+struct fifo_budget;
 
 struct router_ops {
     /* The stream's registration holds cluster-wide, or (Redis away) here. Exactly once per
      * router_register. */
     void (*on_registered)(struct stream *s, uint64_t epoch, void *arg);
     void (*on_reply_done)(struct stream *s, void *arg); /* one of s->replies is spent */
-    /* The key is registered elsewhere with this epoch: end what is older here. */
-    void (*on_superseded)(struct rk_str key, uint64_t epoch, void *arg);
+    /* The key is registered elsewhere with this epoch, by an agent at `source` (all zero: not
+     * known): end what is older here. */
+    void (*on_superseded)(struct rk_str key,
+                          uint64_t epoch,
+                          const struct source *source,
+                          void *arg);
     /* A frame for a key that should be here; false when it is not. */
     bool (*on_frame)(struct rk_str key, struct rk_bytes *frame, void *arg);
     void (*on_up)(bool up, void *arg);
 };
 
+/* `budget` bounds the messages that wait for Redis, together with those that wait for agents. */
 int router_new(struct rk_loop *l,
                const char *redis,
+               struct fifo_budget *budget,
                const struct router_ops *ops,
                void *arg,
                struct router **out,

@@ -12,8 +12,9 @@ struct item {
     uint64_t at_ms;
 };
 
-void fifo_init(struct fifo *f)
+void fifo_init(struct fifo *f, struct fifo_budget *budget)
 {
+    f->budget = budget;
     rk_list_init(&f->items);
     f->count = f->bytes = 0;
 }
@@ -27,6 +28,7 @@ static struct rk_bytes *take(struct fifo *f, uint64_t *out_at_ms)
     rk_list_remove(&i->node);
     f->count--;
     f->bytes -= frame->n;
+    f->budget->bytes -= frame->n;
     free(i);
     return frame;
 }
@@ -43,7 +45,7 @@ bool fifo_push(struct fifo *f, struct rk_bytes *frame, uint64_t now_ms)
 {
     struct item *i;
 
-    if (f->count >= FIFO_MAX_MESSAGES ||
+    if (f->count >= FIFO_MAX_MESSAGES || frame->n > f->budget->max_bytes - f->budget->bytes ||
         (f->count > 0 && (frame->n > FIFO_MAX_BYTES || f->bytes > FIFO_MAX_BYTES - frame->n)))
         return false;
     i = rk_new(struct item);
@@ -52,17 +54,21 @@ bool fifo_push(struct fifo *f, struct rk_bytes *frame, uint64_t now_ms)
     rk_list_append(&f->items, &i->node);
     f->count++;
     f->bytes += frame->n;
+    f->budget->bytes += frame->n;
     return true;
 }
 
-struct rk_bytes *fifo_pop(struct fifo *f, uint64_t now_ms, unsigned *expired)
+struct rk_bytes *
+fifo_pop(struct fifo *f, uint64_t now_ms, unsigned *expired, uint64_t *out_waited_ms)
 {
     while (f->count > 0) {
         uint64_t at;
         struct rk_bytes *frame = take(f, &at);
 
-        if (now_ms - at <= FIFO_MAX_AGE_MS)
+        if (now_ms - at <= FIFO_MAX_AGE_MS) {
+            *out_waited_ms = now_ms - at;
             return frame;
+        }
         rk_bytes_unref(frame);
         (*expired)++;
     }
