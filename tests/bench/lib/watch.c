@@ -86,23 +86,34 @@ double watch_first_cpu_us(const struct watch *w)
     return w->count > 0 ? process_us(w->pid[0]) : 0;
 }
 
-double watch_private_bytes(const struct watch *w)
+static double private_bytes(pid_t pid)
 {
     char path[64], line[256];
     long sum = 0, v;
+    FILE *f;
 
-    for (unsigned i = 0; i < w->count; i++) {
-        FILE *f;
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", w->pid[i]);
-        f = fopen(path, "r");
-        if (!f)
-            bench_die("process %d has ended", w->pid[i]);
-        while (fgets(line, sizeof(line), f))
-            if (sscanf(line, "Private_Clean: %ld", &v) == 1 ||
-                sscanf(line, "Private_Dirty: %ld", &v) == 1)
-                sum += v;
-        (void)fclose(f);
-    }
+    (void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+    f = fopen(path, "r");
+    if (!f)
+        bench_die("process %d has ended", pid);
+    while (fgets(line, sizeof(line), f))
+        if (sscanf(line, "Private_Clean: %ld", &v) == 1 ||
+            sscanf(line, "Private_Dirty: %ld", &v) == 1)
+            sum += v;
+    (void)fclose(f);
     return (double)sum * 1024;
+}
+
+double watch_private_bytes(const struct watch *w)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < w->count; i++)
+        sum += private_bytes(w->pid[i]);
+    return sum;
+}
+
+double watch_first_private_bytes(const struct watch *w)
+{
+    return w->count > 0 ? private_bytes(w->pid[0]) : 0;
 }

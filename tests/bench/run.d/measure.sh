@@ -1,7 +1,7 @@
 # One measured round after the other, and what they ran on.
 
 # measure BENCHMARK CASE SUBJECT COMMAND...: runs a load generator; each "name value" it prints becomes a row of the
-# figures. A generator that fails ends everything: a figure from a run that went wrong is worse than none.
+# figures; where the name is CASE/NAME, the generator itself says which case it is. A generator that fails ends everything: a figure from a run that went wrong is worse than none.
 measure() {
     local benchmark=$1 case=$2 subject=$3 out
 
@@ -13,7 +13,13 @@ measure() {
         cat "$OUT/log/load.log" >&2
         die "$benchmark $case ($subject) failed: $*"
     }
-    awk -v head="$benchmark	$case	$subject" '{ print head "\t" $1 "\t" $2 }' <<<"$out" >>"$FIGURES"
+    awk -v benchmark="$benchmark" -v case="$case" -v subject="$subject" -v OFS='\t' '{
+        split($1, part, "/")
+        if (part[2] == "")
+            print benchmark, case, subject, $1, $2
+        else
+            print benchmark, part[1], subject, part[2], $2
+    }' <<<"$out" >>"$FIGURES"
 }
 
 cpu_model() {

@@ -3,13 +3,14 @@
 declare -A PID=()
 SERVER_CORE=0
 LOAD_CORE=1
+PIN=yes
 
-# on_core NUMBER COMMAND...: pinned, where there is more than one.
+# on_core NUMBER COMMAND...: pinned, where there is more than one core, unless the benchmark says PIN=no.
 on_core() {
     local core=$1
 
     shift
-    if [ "$(nproc --all)" -gt 1 ]; then
+    if [ "$PIN" = yes ] && [ "$(nproc --all)" -gt 1 ]; then
         exec taskset -c "$core" "$@"
     fi
     exec "$@"
@@ -66,12 +67,7 @@ stop_all() {
     instance_down
 }
 
-# Overridden by the benchmarks that run a whole instance.
-instance_down() {
-    :
-}
-
-# ours SERVICE PORT SETTING=VALUE...: one process of ours; its admin port is the next one.
+# start_ours SERVICE PORT SETTING=VALUE...: one process of ours; its admin port is the next one.
 start_ours() {
     local service=$1 port=$2
 

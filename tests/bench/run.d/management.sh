@@ -1,0 +1,95 @@
+# Management: agents of one account, where everyone may talk to everyone. Each round is a new account on new processes.
+# Ours is a replica of management and one of dashboard-api with their Postgres and Redis, and all of them count; stock
+# keeps its data in SQLite, inside the one process. Nothing is pinned: both use all cores, as they do in use.
+
+SIZES=100,500
+
+# What the instance's helpers of tools/rookery.d want: a directory, sockets, Postgres and Redis.
+instance_up() {
+    instance_open "$OUT/instance"
+    ! instance_exists || instance_down
+    REPLICAS=1
+    instance_make_dirs
+    instance_save
+    stores_start
+}
+
+instance_down() {
+    [ -f "$OUT/instance/instance" ] || return 0
+    instance_open "$OUT/instance"
+    instance_find_run
+    stores_stop
+    stores_wipe
+    [ "$RUN" = "$DIR/run" ] || rm -rf "${RUN:?}"
+    rm -rf "${DIR:?}"
+}
+
+# setup_token PORT: the owner's API token of a server that has no account yet.
+setup_token() {
+    ROOKERY_BENCH_TOKEN=$(curl --silent --fail --noproxy '*' --max-time 30 --header 'Content-Type: application/json' --data \
+        '{"email":"owner@rookery.test","password":"Bench-2468-bench","name":"Owner","create_pat":true,"pat_expire_in":365}' \
+        "http://127.0.0.1:$1/api/setup" | json_field personal_access_token)
+    [ -n "$ROOKERY_BENCH_TOKEN" ] || die "POST /api/setup gave no token" "see $OUT/log"
+    export ROOKERY_BENCH_TOKEN
+}
+
+round_ours() {
+    local stores secret
+
+    instance_up
+    secret=$(random_base64 32)
+    stores=("ROOKERY_POSTGRES=$(postgres_conninfo)" "ROOKERY_REDIS=$(redis_uri)" "ROOKERY_SECRET_KEY=$secret")
+    start_ours management 22070 ROOKERY_LISTEN=127.0.0.1:22070 "${stores[@]}" ROOKERY_SIGNAL_URL=http://127.0.0.1:22050 \
+        ROOKERY_RELAY_URLS=rel://127.0.0.1:22030 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
+        ROOKERY_STUN_URLS=stun:127.0.0.1:22000
+    start_ours dashboard-api 22080 ROOKERY_LISTEN=127.0.0.1:22080 "${stores[@]}" ROOKERY_SETUP_PAT_ENABLED=true \
+        ROOKERY_PUBLIC_URL=http://127.0.0.1:22080
+    setup_token 22080
+    measure management - ours "$BIN/bench-fleet" 22070 22080 $SIZES "${PID[management]}" "${PID[dashboard-api]}" \
+        "$(process_pid postgres)" "$(process_pid redis)"
+    stop management dashboard-api
+    instance_down
+}
+
+start_stock_management() {
+    local data=$OUT/stock-data url=http://127.0.0.1:22090
+
+    rm -rf "$data"
+    mkdir -p "$data"
+    cat >"$data/config.yaml" <<EOF
+server:
+  listenAddress: "127.0.0.1:22090"
+  exposedAddress: "$url"
+  stunPorts: [22093]
+  metricsPort: 22091
+  healthcheckAddress: "127.0.0.1:22092"
+  logLevel: warn
+  logFile: console
+  authSecret: $RELAY_SECRET
+  dataDir: $data
+  disableAnonymousMetrics: true
+  disableGeoliteUpdate: true
+  auth: {issuer: "$url/oauth2", dashboardRedirectURIs: ["$url/nb-auth"], cliRedirectURIs: ["http://localhost:53000/"]}
+  store: {engine: sqlite, dsn: "", encryptionKey: "$(random_base64 32)"}
+EOF
+    start stock_management "http_ok $url/api/instance" \
+        env NB_DISABLE_GEOLOCATION=true NB_SETUP_PAT_ENABLED=true "$OUT/stock/combined" --config "$data/config.yaml"
+}
+
+round_stock() {
+    start_stock_management
+    setup_token 22090
+    measure management - stock "$BIN/bench-fleet" 22090 22090 $SIZES "${PID[stock_management]}"
+    stop stock_management
+}
+
+bench_management() {
+    local round pinned=$PIN
+
+    PIN=no
+    for ((round = 0; round < ROUNDS; round++)); do
+        round_ours
+        [ "$STOCK" = no ] || round_stock
+    done
+    PIN=$pinned
+}
