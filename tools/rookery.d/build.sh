@@ -9,13 +9,23 @@ program() {
     printf '%s' "$ROOT/build/$PRESET/rookery-$1"
 }
 
+preset_names() {
+    sed -nE '/"configurePresets"/,$ s/^ *"name": "([a-z]+)".*/\1/p' "$ROOT/CMakePresets.json" | grep -vx base
+}
+
+check_preset() {
+    preset_names | grep -qx -- "$1" || die "there is no preset '$1'" "there are: $(preset_names | tr '\n' ' ')"
+}
+
 # build_preset PRESET [NINJA TARGET...]: one builder at a time, whoever else calls us.
 build_preset() {
     local dir="$ROOT/build/$1" preset=$1 quiet=--quiet
 
     shift
     [ -t 2 ] && quiet=
-    mkdir -p "$dir"
+    check_preset "$preset"
+    { mkdir -p "$dir" && : >>"$dir/.rookery-lock"; } 2>/dev/null || die "cannot write to $dir" \
+        "it belongs to $(stat -c %U "$ROOT"): build as that user, or clone the project elsewhere"
     (
         flock 8
         if [ ! -f "$dir/build.ninja" ]; then

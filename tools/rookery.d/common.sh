@@ -44,7 +44,24 @@ http_ok() {
 }
 
 port_taken() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || [ -n "$(ss -Hltn "sport = :$1" 2>/dev/null)" ]
+}
+
+# Who listens there, as far as we may know: "haproxy, pid 123".
+port_owner() {
+    ss -Hltnp "sport = :$1" 2>/dev/null | sed -nE 's/.*users:\(\("([^"]*)",pid=([0-9]+).*/\1, pid \2/p' | head -n 1
+}
+
+# need_space DIRECTORY MEGABYTES WHAT: the nearest directory that exists is asked.
+need_space() {
+    local dir=$1 free
+
+    until [ -d "$dir" ]; do
+        dir=$(dirname "$dir")
+    done
+    free=$(df -P -m -- "$dir" 2>/dev/null | awk 'NR == 2 { print $4 }') || return 0
+    [ -z "$free" ] || [ "$free" -ge "$2" ] ||
+        die "only $free MB are free in $dir, and $3 needs $2" "make room, or choose another place"
 }
 
 json_string() {

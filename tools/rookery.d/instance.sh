@@ -37,16 +37,28 @@ instance_save() {
     mv -f "$DIR/instance.new" "$DIR/instance"
 }
 
-# One command at a time changes an instance.
+# One command at a time changes an instance. The lock file also marks the directory as one.
 instance_lock() {
-    exec 9>"$DIR/.lock"
-    flock -w 120 9 || die "another rookery command is busy with $DIR" "wait for it, or end it"
+    { : >>"$DIR/.lock"; } 2>/dev/null || die "cannot write to $DIR" \
+        "it belongs to $(stat -c %U "$DIR"): do this as that user, or choose another directory:  --dir DIR"
+    exec 9>>"$DIR/.lock"
+    flock -n 9 && return
+    note "waiting for another rookery command that is busy with $DIR"
+    flock -w 600 9 || die "another rookery command is still busy with $DIR" "wait for it, or end it"
+}
+
+# A directory of somebody else's things must not become an instance: `down --wipe` would remove them.
+instance_claim() {
+    [[ $DIR != *[[:space:]\'\"\\]* ]] || die "$DIR: the name holds a space, a quote or a backslash" \
+        "choose another directory:  --dir DIR"
+    mkdir -p "$DIR" 2>/dev/null || die "cannot create $DIR" "choose another directory:  --dir DIR"
+    [ -e "$DIR/.lock" ] || instance_exists || [ -z "$(ls -A "$DIR" 2>/dev/null)" ] ||
+        die "$DIR is not empty, and no instance of ours" "name an empty or a new directory:  --dir DIR"
 }
 
 instance_make_dirs() {
     local place
 
-    mkdir -p "$DIR" || die "cannot create $DIR" "choose another directory:  --dir DIR"
     mkdir -p "$DIR/conf" "$DIR/pid" "$DIR/log"
     mkdir -p -m 700 "$DIR/secrets"
     place=$(run_place)

@@ -33,7 +33,9 @@ apt_quiet() {
     local log
 
     log=$(mktemp)
-    if ! as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; then
+    # Another apt at work is waited for.
+    if ! as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" \
+        >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         return 1
@@ -41,11 +43,29 @@ apt_quiet() {
     rm -f "$log"
 }
 
+# Where there are no Debian packages to look for: the programs that they hold. Libraries are CMake's to miss.
+need_programs() {
+    local what missing=() program programs=(gcc cmake ninja pkg-config protoc-c haproxy redis-server redis-cli
+        openssl curl flock setsid setpriv ip ps)
+
+    for what in "$@"; do
+        [ "$what" != test ] || programs+=(g++ clang clang-format-14 git)
+    done
+    for program in "${programs[@]}"; do
+        command -v "$program" >/dev/null || missing+=("$program")
+    done
+    [ ${#missing[@]} -eq 0 ] || die "these programs are missing: ${missing[*]}" \
+        "install them; what each comes from on Debian 12 is in $ROOT/tools/packages"
+}
+
 # need_packages WHAT...
 need_packages() {
     local missing
 
-    command -v dpkg-query >/dev/null || return 0 # not Debian: the build says what it lacks
+    if ! command -v dpkg-query >/dev/null; then
+        need_programs "$@"
+        return
+    fi
     # shellcheck disable=SC2046
     missing=$(packages_missing $(packages_for "$@") | tr '\n' ' ')
     [ -n "$missing" ] || return 0

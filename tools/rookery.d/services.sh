@@ -119,17 +119,29 @@ service_wait() {
 services_check_ports() {
     local name port
 
-    if ! process_runs haproxy && port_taken "$BASE_PORT"; then
-        die "port $BASE_PORT is taken by another process" "choose other ports:  --base-port P"
-    fi
+    process_runs haproxy || check_ports haproxy "$BASE_PORT" $((BASE_PORT + 1))
     while read -r name; do
         process_runs "$name" && continue
         port=$(port_of "${name%-*}" "${name##*-}")
-        [ "${name%-*}" = stun ] || ! port_taken "$port" || die "port $port ($name) is taken by another process" \
-            "choose other ports:  --base-port P"
-        ! port_taken $((port + 1)) || die "port $((port + 1)) ($name) is taken by another process" \
-            "choose other ports:  --base-port P"
+        if [ "${name%-*}" = stun ]; then
+            check_ports "$name" $((port + 1))
+        else
+            check_ports "$name" "$port" $((port + 1))
+        fi
     done < <(service_names)
+}
+
+# check_ports NAME PORT...
+check_ports() {
+    local name=$1 port owner
+
+    shift
+    for port in "$@"; do
+        port_taken "$port" || continue
+        owner=$(port_owner "$port")
+        die "port $port, for $name, is taken by another process${owner:+ ($owner)}" \
+            "choose other ports:  --base-port P   or stop that process"
+    done
 }
 
 # Starts the dead all at once; restarts one by one what runs with an old program or old settings, so that another

@@ -66,10 +66,13 @@ cmd_up() {
     need_packages up
     [ "$(listen_host)" != 0.0.0.0 ] ||
         note "$HOST is not an address of this machine: haproxy, relay and stun listen on all of its addresses"
-    instance_make_dirs
+    instance_claim
     instance_lock
-    build_services
     services_check_ports
+    need_space "$ROOT" 200 "a build"
+    build_services
+    need_space "$DIR" 200 "a database"
+    instance_make_dirs
     instance_save
     tls_prepare
     stores_start
@@ -113,7 +116,7 @@ EOF
 cmd_down() {
     parse_instance down "$@"
     [ -d "$DIR" ] || die "there is no instance in $DIR" "name another:  --dir DIR"
-    instance_exists || die "$DIR is not an instance's directory: it has no file 'instance'" "name another:  --dir DIR"
+    [ -e "$DIR/.lock" ] || instance_exists || die "$DIR is no instance's directory" "name another:  --dir DIR"
     instance_lock
     instance_find_run
     process_stop TERM 5 haproxy
@@ -175,7 +178,7 @@ status_json() {
 status_text() {
     local name pid listen admin state
 
-    printf '%-18s %-8s %-24s %-17s %s\n' NAME PID LISTEN ADMIN STATE
+    printf '%-16s %-8s %-16s %-17s %s\n' NAME PID STATE ADMIN LISTEN
     while IFS=$'\t' read -r name pid listen admin; do
         state=running
         case $name in
@@ -184,7 +187,7 @@ status_text() {
         *) service_ready "$name" || state='not ready' ;;
         esac
         [ "$pid" != 0 ] || state='not running'
-        printf '%-18s %-8s %-24s %-17s %s\n' "$name" "${pid/#0/-}" "$listen" "${admin:--}" "$state"
+        printf '%-16s %-8s %-16s %-17s %s\n' "$name" "${pid/#0/-}" "$state" "${admin:--}" "$listen"
     done < <(process_rows)
 }
 

@@ -2,21 +2,31 @@
 
 TESTS_PASSED=0
 TESTS_FAILED=0
+BUILT_S=0       # seconds of the current part that went into building
+PART_LINES=()   # for the summary: a line for each part
+FAILURES=()     # for the summary: each test that failed, with what it said
 REPORT=$ROOT/build/test
 UNDER=() # what ctest runs under
 
 # part NAME COMMAND...: runs one part; what it counted is added by the part itself, and a part that fails without
 # having counted a failure counts as one.
 part() {
-    local name=$1 failed_before=$TESTS_FAILED code=0
+    local name=$1 passed_before=$TESTS_PASSED failed_before=$TESTS_FAILED code=0 start=$SECONDS verdict=ok
 
     shift
+    BUILT_S=0
     printf '== %s\n' "$name"
     "$@" || code=$?
     if [ $code -ne 0 ] && [ "$TESTS_FAILED" -eq "$failed_before" ]; then
         TESTS_FAILED=$((TESTS_FAILED + 1))
+        failure "$name" "see its output above"
     fi
-    [ $code -eq 0 ] || printf '== %s FAILED\n' "$name"
+    [ $code -eq 0 ] || {
+        verdict=FAILED
+        printf '== %s FAILED\n' "$name"
+    }
+    PART_LINES+=("$(printf '%6d s  (building %d s)  %-6s  %d passed, %d failed: %s' $((SECONDS - start)) "$BUILT_S" \
+        "$verdict" $((TESTS_PASSED - passed_before)) $((TESTS_FAILED - failed_before)) "$name")")
 }
 
 count() {
@@ -24,14 +34,47 @@ count() {
     TESTS_FAILED=$((TESTS_FAILED + $2))
 }
 
-# build_or_fail PRESET: everything of a preset, tests included. A subshell, because a failed build ends the caller.
+# failure TEST TEXT: remembered for the end, where it is seen.
+failure() {
+    FAILURES+=("$1"$'\n'"$(sed 's/^[[:space:]]*/    /' <<<"$2" | cut -c1-300)")
+}
+
+summary() {
+    local item
+
+    printf '== time\n'
+    printf '%s\n' "${PART_LINES[@]}"
+    if [ ${#FAILURES[@]} -gt 0 ]; then
+        printf '== failed\n'
+        for item in "${FAILURES[@]}"; do
+            printf '%s\n' "$item"
+        done
+    fi
+    printf '%d passed, %d failed\n' "$TESTS_PASSED" "$TESTS_FAILED"
+}
+
+# build_or_fail PRESET [TARGET...]: everything of a preset, tests included. A subshell, because a failed build ends
+# the caller.
 build_or_fail() {
+    local start=$SECONDS code=0
+
     note "building preset $1"
-    (build_preset "$@")
+    (build_preset "$@") || code=$?
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    return $code
 }
 
 test_check() {
-    build_or_fail dev && "$ROOT/tools/check" "$ROOT/build/dev" || return 1
+    local log="$REPORT/check.log" code=0
+
+    build_or_fail dev || return 1
+    "$ROOT/tools/check" "$ROOT/build/dev" >"$log" || code=1
+    head -n 200 "$log"
+    if [ $code -ne 0 ]; then
+        count 0 1
+        failure "layout and style" "$(head -n 20 "$log")"
+        return 1
+    fi
     count 1 0
 }
 
@@ -40,8 +83,9 @@ with_stores() {
     (
         # shellcheck disable=SC2030
         instance_open "$REPORT/stores"
-        instance_make_dirs
+        instance_claim
         instance_lock
+        instance_make_dirs
         trap 'stores_stop; stores_wipe; [ "$RUN" = "$DIR/run" ] || rm -rf "${RUN:?}"; rm -rf "${DIR:?}"' EXIT
         stores_start
         export RK_TEST_POSTGRES RK_TEST_REDIS
@@ -53,112 +97,81 @@ with_stores() {
 
 # unit_tests PRESET: all of ctest, which holds the unit tests and the replay of the fuzz corpora.
 unit_tests() {
-    local preset=$1 log="$REPORT/ctest-$1.log" code=0 failed total
+    local preset=$1 log="$REPORT/ctest-$1.log" code=0 failed total name
 
     build_or_fail "$preset" || return 1
     with_stores "${UNDER[@]}" ctest --test-dir "$ROOT/build/$preset" --output-on-failure --parallel "$(nproc)" \
         --no-tests=error >"$log" 2>&1 || code=$?
-    grep -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )' "$log" || true
+    ctest_failures "$log" >"$log.failed"
+    while IFS= read -r name; do
+        printf -- '--- FAIL: %s\n' "$name"
+        ctest_output "$log" "$name" | tail -n 60
+        failure "$name" "$(ctest_output "$log" "$name" | ctest_reason)"
+    done <"$log.failed"
     read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$log") || true
     if [ -z "${total:-}" ]; then
+        tail -n 30 "$log"
         return 1
     fi
+    sed -n '/ tests passed, /p; /sec\*proc/p; /^Total Test time/p' "$log"
     count $((total - failed)) "$failed"
     return $code
 }
 
-# The newest tool chain the system tests can use: any go from 1.25 on, else the distribution's backport, which fetches
-# the version that go.mod names.
-find_go() {
-    local go version
-
-    for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
-        [ -n "$go" ] && [ -x "$go" ] || continue
-        version=$(cd / && GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null) || continue
-        if printf 'go1.25\n%s\n' "$version" | sort -CV; then
-            printf '%s' "$go"
-            return
-        fi
-    done
-    return 1
+# Names of the tests that failed, from ctest's log.
+ctest_failures() {
+    sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .*\*\*\*.*/\1/p' "$1"
 }
 
-# The host of the existing sources serves the backports too.
-add_backports() {
-    local codename site
+# ctest_output LOG TEST: what the failed test wrote, and ctest's verdict above it.
+ctest_output() {
+    awk -v name="$2" '
+        /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / { on = ($4 == name && index($0, "***")) }
+        /^ +Start +[0-9]+: / || /^[0-9]+% tests passed/ { on = 0 }
+        on' "$1"
+}
 
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
-    # shellcheck disable=SC2016
-    if apt-get indextargets --format '$(CODENAME)' | grep -qx "$codename-backports"; then
-        return
+# The lines that say what did not hold; without any, the end.
+ctest_reason() {
+    local all said
+
+    all=$(cat)
+    said=$(grep -E '\*\*\*|\[  ERROR   \]|\[   LINE   \]|: Assertion |^SUMMARY: |runtime error|Test failed' <<<"$all" |
+        grep -v ' FAILED TEST' | head -n 12) || true
+    if [ "$(grep -c . <<<"$said")" -gt 1 ]; then
+        printf '%s\n' "$said"
+    else
+        tail -n 8 <<<"$all"
     fi
-    # shellcheck disable=SC2016
-    site=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | awk -v c="$codename" '$1 == c { print $2; exit }')
-    [ -n "$site" ] || die "no apt source for $codename was found" "install Go 1.25 or later by hand"
-    note "adding the source $codename-backports"
-    printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: %s\n' "$site" "$codename" \
-        /usr/share/keyrings/debian-archive-keyring.gpg |
-        as_root tee "/etc/apt/sources.list.d/$codename-backports.sources" >/dev/null
-}
-
-need_go() {
-    local codename
-
-    GO=$(find_go) && return
-    can_be_root || die "the system tests need Go 1.25 or later" "install it, or run this as root once"
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
-    add_backports
-    note "installing Go from $codename-backports"
-    apt_quiet update && apt_quiet install --no-install-recommends -t "$codename-backports" golang-go ||
-        die "Go could not be installed" "install Go 1.25 or later by hand"
-    GO=$(command -v go) || die "golang-go gave no go program" "install Go 1.25 or later by hand"
-    # Older than wanted: it fetches the version that go.mod asks for.
-    export GOTOOLCHAIN=auto
 }
 
 # system_tests ARGS...: the instance they start uses the build of $PRESET. Their last line sums them up.
 system_tests() {
-    local log="$REPORT/system-$PRESET.log" code=0 passed failed
+    local log="$REPORT/system-$PRESET.log" code=0 passed failed start line name= said=
 
-    [ -x "$ROOT/tests/system/run" ] || {
-        printf 'tests/system/run is not there\n' >&2
-        return 1
-    }
     need_go
+    start=$SECONDS
     (build_services) || return 1
-    GO=$GO ROOKERY_PRESET=$PRESET "$ROOT/tests/system/run" "$@" 2>&1 | tee "$log" || code=$?
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    rm -rf "$REPORT/system-$PRESET"
+    GO=$GO ROOKERY_PRESET=$PRESET ROOKERY_TEST_LOGS=$REPORT/system-$PRESET "$ROOT/tests/system/run" "$@" 2>&1 |
+        tee "$log" || code=$?
     read -r passed failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | tail -n 1) || true
     if [ -z "${failed:-}" ]; then
         return 1
     fi
     count "$passed" "$failed"
-    return $code
-}
-
-# fuzz_all SECONDS: each target from its corpus; new inputs stay in the build directory.
-fuzz_all() {
-    local seconds=$1 target name out code=0
-
-    build_or_fail fuzz || return 1
-    for target in "$ROOT"/build/fuzz/fuzz_*; do
-        [ -f "$target" ] && [ -x "$target" ] || continue
-        name=${target##*/}
-        out="$ROOT/build/fuzz/found/$name"
-        mkdir -p "$out/corpus"
-        if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-            -artifact_prefix="$out/" "$out/corpus" "$ROOT/tests/fuzz/${name#fuzz_}/corpus" >"$out/log" 2>&1; then
-            printf '%s: %s runs in %s s, no finding\n' "$name" \
-                "$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/log")" "$seconds"
-            count 1 0
-        else
-            tail -n 40 "$out/log"
-            printf '%s: FINDING, input and log are in %s\n' "$name" "$out"
-            count 0 1
-            code=1
-        fi
-    done
+    # "FAILED Name" and, indented, what it said: the list at the end of the run.
+    while IFS= read -r line; do
+        case $line in
+        'FAILED '*)
+            [ -z "$name" ] || failure "$name" "$said"
+            name=${line#FAILED } said=
+            ;;
+        '    '*) said+=$line$'\n' ;;
+        esac
+    done < <(sed -n '/^FAILED /,$p' "$log")
+    [ -z "$name" ] || failure "$name" "$said"
     return $code
 }
 
@@ -177,10 +190,15 @@ asan_all() {
 }
 
 no_reports() {
-    if [ -n "$(ls -A "$1")" ]; then
-        head -n 60 "$1"/*
-        return 1
-    fi
+    local file
+
+    [ -n "$(ls -A "$1")" ] || return 0
+    for file in "$1"/*; do
+        printf -- '--- %s\n' "$file"
+        head -n 40 "$file"
+        failure "${file##*/}" "$(grep -E '^SUMMARY|runtime error|ERROR: ' "$file" | head -n 3)"
+    done
+    return 1
 }
 
 tsan_all() {
@@ -191,16 +209,15 @@ tsan_all() {
 }
 
 cmd_test() {
-    local what=${1:-all} seconds=${FUZZ_SECONDS:-10}
+    local what=${1:-all}
 
     [ $# -eq 0 ] || shift
-    if [ "$what" = fuzz ] && [ "${1:-}" = --seconds ]; then
-        seconds=${2:-}
-        [[ $seconds =~ ^[0-9]+$ ]] || die "--seconds needs a number"
-        shift 2
-    fi
     case $what in
-    all | check | unit | fuzz | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
+    all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
+    cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
+    fuzz) fuzz_options "$@" ;;
+    system | asan) ;;
+    *) die "there is no test '$what'" "there are: check unit system fuzz asan tsan cover" ;;
     esac
     need_packages up test
     mkdir -p "$REPORT"
@@ -213,12 +230,12 @@ cmd_test() {
     check) part "layout and style" test_check ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
-    fuzz) part "fuzzing" fuzz_all "$seconds" ;;
+    fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
     asan) asan_all "$@" ;;
     tsan) tsan_all ;;
-    *) die "there is no test '$what'" "there are: check unit system fuzz asan tsan" ;;
+    cover) cover_all "$@" ;;
     esac
-    printf '%d passed, %d failed\n' "$TESTS_PASSED" "$TESTS_FAILED"
+    summary
     [ "$TESTS_FAILED" -eq 0 ]
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,7 +80,7 @@ func Up(basePort int) (*Cluster, error) {
 	}
 	c := &Cluster{script: script, dir: dir, port: basePort}
 	if err := c.up(); err != nil {
-		err = fmt.Errorf("%w\n%s", err, c.Logs(200))
+		err = fmt.Errorf("%w\n%s", err, c.Logs(15))
 		c.Down()
 		return nil, err
 	}
@@ -248,34 +249,87 @@ func alive(pid int) bool {
 	return !ok || !strings.HasPrefix(after, "Z")
 }
 
+// logFiles are the log files below the cluster's directory.
+func (c *Cluster) logFiles() []string {
+	var files []string
+	_ = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".log") {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
+}
+
 // Logs returns the last lines of every log file below the cluster's directory.
 func (c *Cluster) Logs(lines int) string {
 	var out strings.Builder
-	_ = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".log") {
-			return nil
-		}
+	for _, path := range c.logFiles() {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil
+			continue
 		}
 		all := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 		if len(all) > lines {
 			all = all[len(all)-lines:]
 		}
 		fmt.Fprintf(&out, "==> %s\n%s\n", path, strings.Join(all, "\n"))
-		return nil
-	})
+	}
 	return out.String()
 }
 
-// DumpOnFailure prints the end of every log when the test has failed.
+// EnvLogs names the directory where the logs of a failed test are kept.
+const EnvLogs = "ROOKERY_TEST_LOGS"
+
+// DumpOnFailure keeps every log when the test has failed, and prints the warnings and errors among the last lines.
 func (c *Cluster) DumpOnFailure(t testing.TB) {
 	t.Cleanup(func() {
 		if t.Failed() && !c.attached {
-			t.Logf("the ends of the logs:\n%s", c.Logs(40))
+			t.Logf("the logs are in %s; the last warnings and errors:\n%s", c.keepLogs(t), strings.Join(c.complaints(20), "\n"))
 		}
 	})
+}
+
+func (c *Cluster) keepLogs(t testing.TB) string {
+	root := os.Getenv(EnvLogs)
+	if root == "" {
+		root = os.TempDir()
+	}
+	to := filepath.Join(root, strings.ReplaceAll(t.Name(), "/", "."))
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err.Error()
+	}
+	for _, path := range c.logFiles() {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, filepath.Base(path)), text, 0o644)
+		}
+		if err != nil {
+			return err.Error()
+		}
+	}
+	return to
+}
+
+// complaints are the services' last records of level warn or error, oldest first.
+func (c *Cluster) complaints(max int) []string {
+	var found []string
+	for _, path := range c.logFiles() {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			if strings.Contains(line, `"level":"warn"`) || strings.Contains(line, `"level":"error"`) {
+				found = append(found, line)
+			}
+		}
+	}
+	slices.Sort(found) // each begins with its time
+	if len(found) > max {
+		found = found[len(found)-max:]
+	}
+	return found
 }
 
 // Endpoint is host:port of a URL such as http://h:1, rel://h:1 or stun:h:1.
