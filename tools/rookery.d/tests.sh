@@ -36,7 +36,7 @@ count() {
 
 # failure TEST TEXT: remembered for the end, where it is seen.
 failure() {
-    FAILURES+=("$1"$'\n'"$(sed 's/^[[:space:]]*/    /' <<<"$2" | cut -c1-300)")
+    FAILURES+=("$1"$'\n'"$(sed '/^[[:space:]]*$/d; s/^[[:space:]]*/    /' <<<"$2" | cut -c1-300)")
 }
 
 summary() {

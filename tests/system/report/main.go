@@ -202,6 +202,10 @@ func (r *report) finish(full string) bool {
 			fmt.Print(f)
 		}
 	}
+	if r.passed+r.failed == 0 {
+		fmt.Println("no test ran")
+		r.failed++
+	}
 	fmt.Printf("%d passed, %d failed\n", r.passed, r.failed)
 	return r.failed > 0
 }
