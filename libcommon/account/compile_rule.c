@@ -102,8 +102,14 @@ expand(const struct rk_rule *r, unsigned direction, unsigned cls, struct compile
         else if (r->ranges[i].start == r->ranges[i].end)
             add_port(&x, r->ranges[i].start);
     }
-    if (r->ports_n == 0 && r->ranges_n == 0)
-        add_part(&x, "", (struct rk_port_range){ 0, 0 });
+    if (r->ports_n == 0 && r->ranges_n == 0) {
+        if (ssh) { /* SSH is what it allows, not every TCP port */
+            add_port(&x, SSH_PORT);
+            add_port(&x, NATIVE_SSH_PORT);
+        } else {
+            add_part(&x, "", (struct rk_port_range){ 0, 0 });
+        }
+    }
     if ((ssh || (r->protocol == RK_PROTO_TCP && (cls & COMPILE_CLASS_NATIVE_SSH))) &&
         covers(r, ranges_known, SSH_PORT) && !covers(r, ranges_known, NATIVE_SSH_PORT))
         add_port(&x, NATIVE_SSH_PORT);

@@ -188,7 +188,18 @@ static const char first_mesh[] =
     "  created_at timestamptz NOT NULL DEFAULT now()"
     ");";
 
+/*
+ * Who holds streams. `peer_status.replica` names a row here; one without a row counts as dead, so
+ * whoever ran before there was a registry gets an hour to be replaced.
+ */
+static const char replicas[] =
+    "CREATE TABLE replica (name text PRIMARY KEY, beat timestamptz NOT NULL);"
+    "CREATE INDEX peer_status_connected ON peer_status (replica) WHERE connected;"
+    "INSERT INTO replica (name, beat) SELECT DISTINCT replica, now() + interval '1 hour' "
+    "FROM peer_status WHERE connected;";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
+    { 2, "replicas", replicas },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

@@ -8,13 +8,15 @@
 
 int peer_event_meta(struct rk_pg *pg,
                     const char *peer_id,
+                    const char *default_domain,
                     const char *extra_key,
                     struct rk_str extra,
                     struct rk_buf *out,
                     struct rk_err *err)
 {
     static const struct rk_pg_stmt read = {
-        "peer_event_meta", "SELECT p.name, p.dns_label, coalesce(a.settings->>'dns_domain', ''), "
+        "peer_event_meta", "SELECT p.name, p.dns_label, "
+                           "coalesce(nullif(a.settings->>'dns_domain', ''), $2), "
                            "host(p.ip), host(p.ip6), "
                            "p.created_at, coalesce(s.connection_ip, '') FROM peer p JOIN account a "
                            "ON a.id = p.account_id "
@@ -26,7 +28,7 @@ int peer_event_meta(struct rk_pg *pg,
     struct rk_json j;
     int r;
 
-    r = rk_pg_run(pg, &read, &res, err, RK_P_C(peer_id));
+    r = rk_pg_run(pg, &read, &res, err, RK_P_C(peer_id), RK_P_C(default_domain));
     if (r < 0)
         return r;
     if (rk_pg_rows(res) == 0)
@@ -87,14 +89,15 @@ static int delete_policies(struct rk_change *ch,
 }
 
 int rk_peer_delete(struct rk_pg *pg,
-                   const char *account_id,
+                   const struct rk_actor *actor,
                    const char *peer_id,
-                   const char *initiator_id,
                    struct rk_bell *out_bell,
                    struct rk_err *err)
 {
     static const struct rk_pg_stmt lock = {
-        "peer_delete_lock", "SELECT 1 FROM peer WHERE account_id = $1 AND id = $2 FOR UPDATE"
+        "peer_delete_lock",
+        "SELECT coalesce(nullif(user_id, ''), 'sys') FROM peer WHERE account_id = $1 "
+        "AND id = $2 FOR UPDATE"
     };
     static const struct rk_pg_stmt drop = { "peer_delete",
                                             "DELETE FROM peer WHERE account_id = $1 AND id = $2" };
@@ -102,6 +105,7 @@ int rk_peer_delete(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *found = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta;
     struct rk_bell bell = { .serial = 0 };
+    const char *account_id = actor->account_id, *initiator_id;
     int r;
 
     rk_buf_init(&meta, 64 * 1024);
@@ -113,7 +117,8 @@ int rk_peer_delete(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(found) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer %s account %s not found", peer_id, account_id);
-    r = peer_event_meta(pg, peer_id, NULL, RK_STR(""), &meta, err);
+    initiator_id = actor->user_id ? actor->user_id : rk_pg_str(found, 0, 0).p;
+    r = peer_event_meta(pg, peer_id, actor->default_domain, NULL, RK_STR(""), &meta, err);
     if (r < 0)
         return r;
     r = delete_policies(ch, peer_id, initiator_id, err);

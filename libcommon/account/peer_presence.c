@@ -10,8 +10,8 @@
 /*
  * Of several rows of one peer the newest session counts, its end after its beginning. Rows are
  * locked in one order, so batches of two replicas cannot wait for each other in a circle. The end
- * of a session newer than the stored one is the newest that is known, though its beginning was
- * lost.
+ * of a session newer than the stored one counts: its beginning was never written, because both fell
+ * into one batch. A replica may repeat the beginning of a session that the others took for dead.
  */
 static const struct rk_pg_stmt store = {
     "presence",
@@ -28,7 +28,8 @@ static const struct rk_pg_stmt store = {
     "  replica = CASE WHEN l.connected THEN l.replica ELSE s.replica END, "
     "  connection_ip = CASE WHEN l.ip = '' THEN s.connection_ip ELSE l.ip END "
     "  FROM last l JOIN held h ON h.peer_id = l.peer_id WHERE s.peer_id = l.peer_id "
-    "  AND (CASE WHEN l.connected THEN h.session < l.session ELSE h.session <= l.session END)) "
+    "  AND (CASE WHEN l.connected AND s.replica <> l.replica THEN h.session < l.session ELSE "
+    "h.session <= l.session END)) "
     "SELECT g.n FROM given g JOIN held h ON h.peer_id = g.peer_id WHERE g.connected AND h.session "
     "> g.session"
 };

@@ -292,7 +292,8 @@ static int write_event(struct registering *g, struct rk_err *err)
     int r;
 
     rk_buf_init(&meta, 64 * 1024);
-    r = peer_event_meta(g->pg, g->peer_id, "setup_key_name", rk_pg_str(g->key, 0, 1), &meta, err);
+    r = peer_event_meta(g->pg, g->peer_id, g->reg->default_domain, "setup_key_name",
+                        rk_pg_str(g->key, 0, 1), &meta, err);
     if (r < 0)
         return r;
     return rk_change_event(g->ch, "peer.setupkey.add", rk_pg_str(g->key, 0, 0).p, g->peer_id,

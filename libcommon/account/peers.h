@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/account/actor.h"
 #include "libcommon/account/model.h"
 #include "libcommon/account/store.h"
 #include "libcommon/base/err.h"
@@ -50,7 +51,8 @@ struct rk_peer_registration {
     const char *ssh_key;
     const struct rk_str *dns_labels;
     size_t dns_labels_n;
-    const char *connection_ip; /* text, or "" */
+    const char *connection_ip;  /* text, or "" */
+    const char *default_domain; /* the server's dns_domain */
 };
 
 /*
@@ -81,25 +83,26 @@ int rk_peer_update_ssh_key(struct rk_pg *pg,
                            struct rk_bell *out_bell,
                            struct rk_err *err) RK_CHECKED;
 
-/* Deletes a peer: out of its groups, policies that name it as a resource go, events. `event` is
- * "user.peer.delete" for a person, "peer.…" for the agent's own Logout; RK_NOT_FOUND when there is
- * none. */
+/* Deletes a peer: out of its groups, policies that name it as a resource go, events. An actor
+ * without a user is the agent itself (Logout): its owner did it, or nobody ("sys"). RK_NOT_FOUND
+ * when there is none. */
 int rk_peer_delete(struct rk_pg *pg,
-                   const char *account_id,
+                   const struct rk_actor *actor,
                    const char *peer_id,
-                   const char *initiator_id,
                    struct rk_bell *out_bell,
                    struct rk_err *err) RK_CHECKED;
 
 /*
  * Connection state, written in batches. `session` is the start of the Sync stream in ns of the wall
- * clock; a connect only wins over an older session, a disconnect only over its own.
+ * clock. A connect wins over an older session (and over its own, when its replica repeats it); a
+ * disconnect over its own and over an older one, whose successor came and went within one batch.
  */
+#define RK_REPLICA_LEN 64
 struct rk_peer_presence {
     char peer_id[RK_XID_LEN + 1];
     bool connected;
     int64_t session;
-    char replica[64];
+    char replica[RK_REPLICA_LEN];
     char connection_ip[64]; /* "" = unknown */
 };
 /* One statement for all. *out_superseded[i] = a newer session of that peer exists elsewhere

@@ -7,6 +7,9 @@
 #include "libcommon/account/migrations.h"
 #include "libcommon/base/alloc.h"
 
+#define PRUNE_BATCH 5000 /* as in the statement */
+#define PRUNE_BATCHES 20
+
 int rk_store_migrate(struct rk_pg *pg, struct rk_err *err)
 {
     return rk_pg_migrate(pg, rk_migrations, rk_migrations_count, NULL, err);
@@ -68,23 +71,29 @@ int rk_store_serials(struct rk_pg *pg,
     return 0;
 }
 
-int rk_store_prune_changes(struct rk_pg *pg, int64_t older_than_s, struct rk_err *err)
+int rk_store_prune_changes(struct rk_pg *pg,
+                           int64_t older_than_s,
+                           int64_t *out_gone,
+                           struct rk_err *err)
 {
     static const struct rk_pg_stmt prune = {
         "prune_changes",
-        "DELETE FROM account_change WHERE ctid IN (SELECT ctid FROM account_change "
+        "DELETE FROM account_change WHERE ctid = ANY(ARRAY(SELECT ctid FROM account_change "
         "WHERE at < now() - make_interval(secs => $1::bigint) ORDER BY at LIMIT 5000 FOR UPDATE "
-        "SKIP LOCKED)"
+        "SKIP LOCKED))"
     };
-    long gone = 1;
+    int64_t gone = 0;
+    long batch = PRUNE_BATCH;
 
-    while (gone > 0) {
+    for (int i = 0; i < PRUNE_BATCHES && batch == PRUNE_BATCH; i++) {
         rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
         int r = rk_pg_run(pg, &prune, &res, err, RK_P_INT(older_than_s));
 
         if (r < 0)
             return r;
-        gone = rk_pg_affected(res);
+        batch = rk_pg_affected(res);
+        gone += batch;
     }
+    *out_gone = gone;
     return 0;
 }

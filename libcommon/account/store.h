@@ -53,8 +53,12 @@ int rk_store_secret(struct rk_pg *pg,
                     struct rk_buf *out,
                     struct rk_err *err) RK_CHECKED;
 
-/* Deletes account_change rows older than this many seconds, in bounded batches. */
-int rk_store_prune_changes(struct rk_pg *pg, int64_t older_than_s, struct rk_err *err) RK_CHECKED;
+/* Deletes account_change rows older than this many seconds, in batches; a call deletes a bounded
+ * number and says how many in *out_gone. Any number of replicas may do it at once. */
+int rk_store_prune_changes(struct rk_pg *pg,
+                           int64_t older_than_s,
+                           int64_t *out_gone,
+                           struct rk_err *err) RK_CHECKED;
 
 /*
  * One change of one account = one transaction. begin locks the account row (which serialises its

@@ -33,6 +33,7 @@ void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
 /* Base meta of every peer event, read from the row of the transaction under way. */
 int peer_event_meta(struct rk_pg *pg,
                     const char *peer_id,
+                    const char *default_domain,
                     const char *extra_key,
                     struct rk_str extra,
                     struct rk_buf *out,

@@ -6,6 +6,7 @@
 
 #include "services/management/app.h"
 
+#include "libcommon/account/replica.h"
 #include "libcommon/account/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -15,6 +16,7 @@
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
 #include "services/management/rpc/methods.h"
+#include "services/management/upkeep/upkeep.h"
 
 #define JOBS_MAX 20000
 #define BOOT_RETRY_MS 1000
@@ -67,12 +69,17 @@ static void boot_run(struct rk_job *j, void *worker)
     struct boot *b = rk_container_of(j, struct boot, job);
     struct worker *w = worker;
     rk_auto(rk_buf_done) struct rk_buf key;
+    bool lived;
 
     rk_buf_init(&key, 256);
     b->r = rk_store_migrate(w->pg, &b->err);
     if (b->r < 0)
         return;
     b->r = rk_store_secret(w->pg, &b->app->seal, SECRET_SERVER_KEY, make_key, &key, &b->err);
+    if (b->r < 0)
+        return;
+    /* Before the first stream: peers of a replica that has never beaten are taken for gone. */
+    b->r = rk_replica_beat(w->pg, b->app->replica, UPKEEP_LEASE_S, &lived, &b->err);
     if (b->r < 0)
         return;
     if (key.n != RK_KEY_LEN) {
@@ -311,7 +318,10 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     rk_rds_subscribe(a->rds, RK_DOORBELL);
     rk_rds_subscribe(a->rds, PRESENCE_CHANNEL);
     a->workers = rk_workers_new((unsigned)cfg->workers, JOBS_MAX, &worker_ops, a);
+    snprintf(a->replica, sizeof(a->replica), "%.44s/%llx", cfg->common.instance,
+             (unsigned long long)rk_wall_us());
     a->presence = presence_new(a);
+    a->upkeep = upkeep_new(a);
     rk_timer_init(loop, &a->tick, on_tick);
     rk_timer_start(&a->tick, 1000, 1000);
     rk_timer_init(loop, &a->sweep, on_sweep);
@@ -362,7 +372,7 @@ static void on_drain(struct rk_timer *t)
     }
     if (a->sessions == 0)
         end_jobs(a);
-    if ((a->sessions == 0 && rk_workers_queued(a->workers) == 0 &&
+    if ((a->sessions == 0 && presence_idle(a->presence) && rk_workers_queued(a->workers) == 0 &&
          (!a->server || rk_map_count(a->jobs_open) == 0)) ||
         now >= a->drain_until_ms)
         rk_loop_stop(a->loop);
@@ -401,6 +411,7 @@ void app_free(struct app *a)
         rk_timer_close(&a->drain, NULL);
     rk_workers_free(a->workers);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
+    upkeep_close(a->upkeep);
     presence_close(a->presence);
     hub_close_all(a);
     rk_rds_close(a->rds, NULL, NULL);

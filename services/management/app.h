@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/account/peers.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/bytes.h"
@@ -20,6 +21,7 @@
 #include "services/management/config.h"
 
 struct presence;
+struct upkeep;
 
 /* Agents of 0.77.1 take messages of 16 MiB. */
 #define SCRATCH_MAX (16u * 1024 * 1024)
@@ -45,6 +47,8 @@ struct app {
     struct rk_map *jobs_open; /* 32-byte key → Job stream */
     struct rk_list relay_refresh;
     struct presence *presence;
+    struct upkeep *upkeep;
+    char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     size_t sessions;
     struct rk_buf scratch; /* a map while it is made; keeps its memory */
 

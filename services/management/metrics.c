@@ -31,6 +31,12 @@ struct rk_metric metrics[METRIC_COUNT] = {
     [METRIC_JOBS_QUEUED] = ROW("jobs_queued", RK_GAUGE, "jobs waiting for a worker"),
     [METRIC_REDIS_UP] = ROW("redis_up", RK_GAUGE, "1 while the doorbell works"),
     [METRIC_CONNECTIONS] = ROW("connections", RK_GAUGE, "HTTP/2 connections"),
+    [METRIC_PRESENCE_SWEPT] =
+        ROW("presence_swept_total", RK_COUNTER, "peers found connected to replicas that are gone"),
+    [METRIC_CHANGES_PRUNED] =
+        ROW("changes_pruned_total", RK_COUNTER, "old rows deleted from the log of changes"),
+    [METRIC_UPKEEP_FAILED] =
+        ROW("upkeep_failed_total", RK_COUNTER, "rounds of upkeep that Postgres did not carry out"),
     [METRIC_PROPAGATION] = { .name = "rookery_management_propagation_seconds",
                              .type = RK_HISTOGRAM,
                              .help = "from COMMIT of a change to the last stream written",

@@ -19,6 +19,9 @@ enum metric {
     METRIC_JOBS_QUEUED,
     METRIC_REDIS_UP,
     METRIC_CONNECTIONS,
+    METRIC_PRESENCE_SWEPT,
+    METRIC_CHANGES_PRUNED,
+    METRIC_UPKEEP_FAILED,
     METRIC_PROPAGATION, /* COMMIT to the last stream written, s */
     METRIC_COMPILE,     /* compile and seal of one map, s */
     METRIC_COUNT,

@@ -329,7 +329,7 @@ int peer_update(struct call *c, struct rk_err *err)
 
 int peer_delete(struct call *c, struct rk_err *err)
 {
-    int r = rk_peer_delete(c->pg, c->actor.account_id, c->var[0], c->actor.user_id, &c->bell, err);
+    int r = rk_peer_delete(c->pg, &c->actor, c->var[0], &c->bell, err);
 
     if (r == RK_NOT_FOUND)
         return rk_fail(err, RK_NOT_FOUND, "peer %s account not found", c->var[0]);

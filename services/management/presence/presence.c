@@ -81,7 +81,7 @@ static void put(struct app *app, struct session *s, bool connected)
     }
     r->p.connected = connected;
     r->p.session = s->token;
-    snprintf(r->p.replica, sizeof(r->p.replica), "%s", app->cfg->common.instance);
+    snprintf(r->p.replica, sizeof(r->p.replica), "%s", app->replica);
     snprintf(r->p.connection_ip, sizeof(r->p.connection_ip), "%s", s->remote_ip);
     if (s->hub)
         memcpy(r->account_id, s->hub->id, sizeof(r->account_id));
@@ -94,13 +94,31 @@ void presence_connected(struct app *app, struct session *s)
 
     put(app, s, true);
     snprintf(msg, sizeof(msg), "%s %s %lld %s", s->key_b64, s->hub->id, (long long)s->token,
-             app->cfg->common.instance);
+             app->replica);
     rk_rds_publish(app->rds, PRESENCE_CHANNEL, rk_str(msg));
 }
 
 void presence_disconnected(struct app *app, struct session *s)
 {
     put(app, s, false);
+}
+
+void presence_repeat(struct app *app)
+{
+    void *value;
+    size_t it = 0;
+
+    while (rk_map_each(app->hubs, &it, &value)) {
+        struct hub *h = value;
+        struct rk_list *n, *tmp;
+
+        rk_list_each(&h->sessions, n, tmp) put(app, rk_list_entry(n, struct session, by_hub), true);
+    }
+}
+
+bool presence_idle(const struct presence *p)
+{
+    return !p->writing && rk_map_count(p->rows) == 0;
 }
 
 /* A newer stream of this peer exists elsewhere: ours ends. */
@@ -132,7 +150,7 @@ void presence_heard(struct app *app, struct rk_str payload)
     if (!rk_str_next(&payload, ' ', &key_b64) || !rk_str_next(&payload, ' ', &account) ||
         !rk_str_next(&payload, ' ', &token) || !rk_str_next(&payload, ' ', &instance))
         return;
-    if (rk_str_eq(instance, rk_str(app->cfg->common.instance)) || !rk_key_parse(key_b64, key) ||
+    if (rk_str_eq(instance, rk_str(app->replica)) || !rk_key_parse(key_b64, key) ||
         !rk_str_i64(token, &newer))
         return;
     supersede(app, account, key, newer);

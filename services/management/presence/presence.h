@@ -6,6 +6,8 @@
  * away the newest state of each peer is kept and written when it is back. Loop thread.
  */
 
+#include <stdbool.h>
+
 #include "libcommon/base/str.h"
 
 struct app;
@@ -13,11 +15,15 @@ struct session;
 struct presence;
 
 struct presence *presence_new(struct app *app);
-/* Writes what waits (best effort, once), then frees; on_closed on a later turn. */
+/* What waits is lost (drain until presence_idle first); frees on a later turn. */
 void presence_close(struct presence *p);
 
 void presence_connected(struct app *app, struct session *s);
 void presence_disconnected(struct app *app, struct session *s);
+/* Writes "connected" once more for every stream here. */
+void presence_repeat(struct app *app);
+/* Nothing waits and nothing is being written. */
+bool presence_idle(const struct presence *p);
 
 #define PRESENCE_CHANNEL "rk:peer"
 /* Another replica says that a peer connected there: "<key> <account id> <token> <instance>". */

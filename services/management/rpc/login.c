@@ -81,6 +81,7 @@ static void register_run(struct request *q, struct worker *w)
         .dns_labels = labels,
         .dns_labels_n = q->login->n_dnslabels,
         .connection_ip = q->remote_ip,
+        .default_domain = w->cfg->dns_domain,
     };
 
     memcpy(reg.key, q->env.key, RK_KEY_LEN);

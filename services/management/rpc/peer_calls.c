@@ -64,7 +64,10 @@ void rpc_sync_meta(struct rk_grpc_call *call, struct rk_str message, void *arg)
 
 static void logout_run(struct request *q, struct worker *w)
 {
-    q->r = rk_peer_delete(w->pg, q->account_id, q->peer_id, q->peer_id, &q->bell, &q->err);
+    const struct rk_actor actor = { .account_id = q->account_id,
+                                    .default_domain = w->cfg->dns_domain };
+
+    q->r = rk_peer_delete(w->pg, &actor, q->peer_id, &q->bell, &q->err);
 }
 
 static void logout_found(struct request *q, struct hub *h, size_t index)

@@ -303,28 +303,33 @@ static void peers_named_directly_meet_only_each_other_and_need_approval_too(void
 
 static void an_ssh_rule_turns_the_server_on_for_destinations_and_is_sent_as_tcp(void **state)
 {
-    struct rk_policy_row *p = rows_policy("pol");
-    struct rk_rule *r = rows_rule(p, RK_PROTO_NETBIRD_SSH, false);
-    rk_auto(rk_snapshot_unref) struct rk_snapshot *s = NULL;
-    Management__SyncResponse *m;
-
     (void)state;
-    (void)rk_str_copy(RK_STR("A"), r->source_peer, sizeof(r->source_peer));
-    (void)rk_str_copy(RK_STR("B"), r->destination_peer, sizeof(r->destination_peer));
-    rows_port(r, "22");
-    s = rows_apply(NULL, pair(rows_peer("A", 1), rows_peer("B", 2), p));
-    m = compile(s, "B");
-    assert_true(m->peerconfig->sshconfig->sshenabled);
-    assert_int_equal(m->networkmap->n_firewallrules, 2);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(m->networkmap->firewallrules[i]->protocol, MANAGEMENT__RULE_PROTOCOL__TCP);
-        assert_string_equal(m->networkmap->firewallrules[i]->port, i == 0 ? "22" : "22022");
+    for (int with_port = 0; with_port < 2; with_port++) { /* without one, SSH's own are meant */
+        struct rk_policy_row *p = rows_policy("pol");
+        struct rk_rule *r = rows_rule(p, RK_PROTO_NETBIRD_SSH, false);
+        rk_auto(rk_snapshot_unref) struct rk_snapshot *s = NULL;
+        Management__SyncResponse *m;
+
+        (void)rk_str_copy(RK_STR("A"), r->source_peer, sizeof(r->source_peer));
+        (void)rk_str_copy(RK_STR("B"), r->destination_peer, sizeof(r->destination_peer));
+        if (with_port)
+            rows_port(r, "22");
+        s = rows_apply(NULL, pair(rows_peer("A", 1), rows_peer("B", 2), p));
+        m = compile(s, "B");
+        assert_true(m->peerconfig->sshconfig->sshenabled);
+        assert_int_equal(m->networkmap->n_firewallrules, 2);
+        for (size_t i = 0; i < 2; i++) {
+            const Management__FirewallRule *f = m->networkmap->firewallrules[i];
+
+            assert_int_equal(f->protocol, MANAGEMENT__RULE_PROTOCOL__TCP);
+            assert_string_equal(f->port, i == 0 ? "22" : "22022");
+        }
+        done(m);
+        m = compile(s, "A");
+        assert_false(m->peerconfig->sshconfig->sshenabled);
+        assert_int_equal(m->networkmap->n_firewallrules, 2);
+        done(m);
     }
-    done(m);
-    m = compile(s, "A");
-    assert_false(m->peerconfig->sshconfig->sshenabled);
-    assert_int_equal(m->networkmap->n_firewallrules, 2);
-    done(m);
 }
 
 static void a_rule_that_opens_22022_itself_gains_no_copy_of_it(void **state)

@@ -103,7 +103,8 @@ static int register_peer(struct rk_pg *pg,
     struct rk_peer_registration reg = { .setup_key = key_text,
                                         .meta = &meta,
                                         .ssh_key = "ssh-ed25519 AAAA",
-                                        .connection_ip = "192.0.2.1" };
+                                        .connection_ip = "192.0.2.1",
+                                        .default_domain = "d.test" };
     struct rk_keypair pair;
 
     rk_keypair_new(&pair);
@@ -643,6 +644,9 @@ static void a_deleted_peer_takes_its_policies_along(void **state)
 {
     rk_auto(rk_pg_free) struct rk_pg *pg = connect_pg();
     rk_auto(rk_delta_free) struct rk_delta *d = NULL, *full = NULL;
+    const struct rk_actor actor = { .account_id = acc.account_id,
+                                    .user_id = acc.user_id,
+                                    .default_domain = "d.test" };
     struct rk_err err = { 0 };
     struct rk_bell bell;
     char id[RK_XID_LEN + 1], sql[1024];
@@ -661,7 +665,7 @@ static void a_deleted_peer_takes_its_policies_along(void **state)
              "'all', true, '%s', 'peer')",
              acc.account_id, id);
     must(pg, sql);
-    assert_int_equal(rk_peer_delete(pg, acc.account_id, id, acc.user_id, &bell, &err), 0);
+    assert_int_equal(rk_peer_delete(pg, &actor, id, &bell, &err), 0);
     assert_int_equal(bell.serial, 2);
     d = load(pg, 1);
     assert_false(d->full);
@@ -671,8 +675,36 @@ static void a_deleted_peer_takes_its_policies_along(void **state)
     assert_int_equal(
         ask(pg, "SELECT count(*) FROM event WHERE code IN ('user.peer.delete', 'policy.delete')"),
         2);
-    assert_int_equal(rk_peer_delete(pg, acc.account_id, id, acc.user_id, &bell, &err),
-                     RK_NOT_FOUND);
+    assert_int_equal(ask(pg, "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                             "meta->>'fqdn' = 'gone.d.test'"),
+                     1);
+    assert_int_equal(rk_peer_delete(pg, &actor, id, &bell, &err), RK_NOT_FOUND);
+}
+
+static void an_agent_that_logs_out_is_its_owners_doing_or_nobodys(void **state)
+{
+    rk_auto(rk_pg_free) struct rk_pg *pg = connect_pg();
+    const struct rk_actor itself = { .account_id = acc.account_id, .default_domain = "d.test" };
+    struct rk_err err = { 0 };
+    struct rk_bell bell;
+
+    (void)state;
+    for (int owned = 0; owned < 2; owned++) {
+        rk_auto(rk_delta_free) struct rk_delta *full = NULL;
+
+        fresh(pg, 0);
+        assert_int_equal(register_peer(pg, "gone", NULL, &bell, &err), 0);
+        if (owned)
+            must(pg, "UPDATE peer SET user_id = 'alice'");
+        full = load(pg, 0);
+        assert_int_equal(rk_peer_delete(pg, &itself, item(full, RK_OBJ_PEER)->id, &bell, &err), 0);
+        assert_int_equal(
+            ask(pg, owned ? "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                            "initiator_id = 'alice'"
+                          : "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                            "initiator_id = 'sys'"),
+            1);
+    }
 }
 
 /* === Loading === */
@@ -685,6 +717,7 @@ static void what_changed_is_named_and_a_gap_means_everything(void **state)
     struct rk_bell bell;
     char ids[2][RK_XID_LEN + 1] = { "", "absent" };
     uint64_t serials[2] = { 9, 9 };
+    int64_t pruned = 0;
     int i;
 
     (void)state;
@@ -713,8 +746,10 @@ static void what_changed_is_named_and_a_gap_means_everything(void **state)
     assert_int_equal(serials[0], 3);
     assert_int_equal(serials[1], 0);
     must(pg, "UPDATE account_change SET at = now() - interval '1 hour'");
-    assert_int_equal(rk_store_prune_changes(pg, 60, &err), 0);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM account_change"), 0);
+    must(pg, "UPDATE account_change SET at = now() WHERE serial = 3");
+    assert_int_equal(rk_store_prune_changes(pg, 60, &pruned, &err), 0);
+    assert_int_equal(pruned, 2);
+    assert_int_equal(ask(pg, "SELECT count(*) FROM account_change WHERE serial <> 3"), 0);
     must(pg, "DELETE FROM account");
     gone = load(pg, 3);
     assert_true(gone->account_gone);
@@ -791,6 +826,7 @@ int main(void)
         cmocka_unit_test(metadata_changes_once_and_an_empty_ui_version_keeps_the_old),
         cmocka_unit_test(the_newer_session_wins),
         cmocka_unit_test(a_deleted_peer_takes_its_policies_along),
+        cmocka_unit_test(an_agent_that_logs_out_is_its_owners_doing_or_nobodys),
         cmocka_unit_test(what_changed_is_named_and_a_gap_means_everything),
         cmocka_unit_test(all_replicas_get_one_secret),
     };

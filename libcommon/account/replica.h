@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * The replicas that hold agents' streams. Each beats in Postgres; what one that has stopped beating
+ * left behind (peers shown as connected) is put right by those that live. Worker threads only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/base/err.h"
+#include "libcommon/pg/pg.h"
+
+/* `name` belongs to one life of one process. *out_lived: it had beaten within the last `lease_s`,
+ * so nobody has put anything right behind its back; false at its first beat. */
+int rk_replica_beat(struct rk_pg *pg,
+                    const char *name,
+                    int64_t lease_s,
+                    bool *out_lived,
+                    struct rk_err *err) RK_CHECKED;
+
+/*
+ * Peers whose stream is on a replica without a beat for `lease_s` are no longer connected; they
+ * were last seen at its last beat. Any number of replicas may do it at once. A call does a bounded
+ * part of the work and says how much in *out_peers.
+ */
+int rk_replica_sweep(struct rk_pg *pg, int64_t lease_s, int64_t *out_peers, struct rk_err *err)
+    RK_CHECKED;

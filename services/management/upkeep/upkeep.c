@@ -1,0 +1,121 @@
+/* One job at a time, on a timer. */
+
+#include "services/management/upkeep/upkeep.h"
+
+#include "libcommon/account/replica.h"
+#include "libcommon/account/store.h"
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/log.h"
+#include "services/management/app.h"
+#include "services/management/metrics.h"
+#include "services/management/presence/presence.h"
+
+struct upkeep {
+    struct app *app;
+    struct rk_timer timer;
+    bool working;
+    bool lived; /* what the last beat said */
+    uint64_t sweep_after_ms;
+    uint64_t prune_at_ms;
+};
+
+struct round_of_upkeep {
+    struct rk_job job;
+    struct upkeep *owner;
+    char name[RK_REPLICA_LEN];
+    uint64_t now_ms;
+    uint64_t sweep_after_ms;
+    bool prune;
+    bool lived;
+    int64_t swept, pruned;
+    int r;
+    struct rk_err err;
+};
+
+bool upkeep_may_sweep(bool lived, uint64_t now_ms, uint64_t *sweep_after_ms)
+{
+    if (!lived)
+        *sweep_after_ms = now_ms + UPKEEP_LEASE_S * 1000;
+    return now_ms >= *sweep_after_ms;
+}
+
+static void work(struct rk_job *j, void *worker)
+{
+    struct round_of_upkeep *k = rk_container_of(j, struct round_of_upkeep, job);
+    struct rk_pg *pg = ((struct worker *)worker)->pg;
+
+    k->r = rk_replica_beat(pg, k->name, UPKEEP_LEASE_S, &k->lived, &k->err);
+    if (k->r == 0 && upkeep_may_sweep(k->lived, k->now_ms, &k->sweep_after_ms))
+        k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, &k->swept, &k->err);
+    if (k->r == 0 && k->prune)
+        k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
+}
+
+static void worked(struct rk_job *j)
+{
+    struct round_of_upkeep *k = rk_container_of(j, struct round_of_upkeep, job);
+    struct upkeep *u = k->owner;
+
+    u->working = false;
+    if (!k->job.refused && k->r < 0) {
+        metric_add(METRIC_UPKEEP_FAILED, 1);
+    } else if (!k->job.refused) {
+        u->sweep_after_ms = k->sweep_after_ms;
+        if (k->prune)
+            u->prune_at_ms = k->now_ms + UPKEEP_PRUNE_MS;
+        if (k->swept > 0)
+            rk_info(NULL, "%lld peers were connected to replicas that are gone",
+                    (long long)k->swept);
+        metric_add(METRIC_PRESENCE_SWEPT, k->swept);
+        metric_add(METRIC_CHANGES_PRUNED, k->pruned);
+        /* Others may have taken us for dead: our peers are connected all the same. */
+        if (!k->lived)
+            presence_repeat(u->app);
+    }
+    rk_free(k);
+}
+
+static void on_timer(struct rk_timer *t)
+{
+    struct upkeep *u = rk_container_of(t, struct upkeep, timer);
+    struct round_of_upkeep *k;
+
+    if (u->working)
+        return;
+    if (!u->app->have_key) { /* no schema, and no beat of ours, before that */
+        (void)upkeep_may_sweep(false, rk_mono_ms(), &u->sweep_after_ms);
+        return;
+    }
+    k = rk_new(struct round_of_upkeep);
+    k->job.run = work;
+    k->job.done = worked;
+    k->owner = u;
+    k->now_ms = rk_mono_ms();
+    k->sweep_after_ms = u->sweep_after_ms;
+    k->prune = k->now_ms >= u->prune_at_ms;
+    memcpy(k->name, u->app->replica, sizeof(k->name));
+    u->working = rk_workers_submit(u->app->workers, u->app->loop, &k->job);
+    if (!u->working)
+        rk_free(k);
+}
+
+struct upkeep *upkeep_new(struct app *app)
+{
+    struct upkeep *u = rk_new(struct upkeep);
+
+    u->app = app;
+    rk_timer_init(app->loop, &u->timer, on_timer);
+    rk_timer_start(&u->timer, 0, UPKEEP_BEAT_MS);
+    return u;
+}
+
+static void closed(struct rk_timer *t)
+{
+    rk_free(rk_container_of(t, struct upkeep, timer));
+}
+
+void upkeep_close(struct upkeep *u)
+{
+    rk_timer_close(&u->timer, closed);
+}

@@ -1,0 +1,190 @@
+/* Replicas that live, that die, and that were only away, against a real server. */
+
+#include "tests/support/test.h"
+
+#include "libcommon/account/peers.h"
+#include "libcommon/account/replica.h"
+#include "tests/support/pg_fixture.h"
+
+static struct fixture fx;
+static struct rk_pg *pg;
+
+static void must(const char *sql)
+{
+    struct rk_err err = { 0 };
+
+    if (rk_pg_script(pg, sql, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static int64_t ask(const char *sql)
+{
+    const struct rk_pg_stmt st = { "ask", sql };
+    rk_auto(rk_pg_free) struct rk_pg *own = rk_pg_new(fx.conninfo, "ask");
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    struct rk_err err = { 0 };
+
+    if (rk_pg_exec(own, &st, NULL, 0, &res, &err) < 0)
+        fail_msg("%s: %s", sql, err.msg);
+    return rk_pg_int(res, 0, 0);
+}
+
+static int start(void **state)
+{
+    struct rk_err err = { 0 };
+
+    (void)state;
+    rk_crypto_init();
+    if (!fixture_postgres(&fx))
+        return -1;
+    pg = rk_pg_new(fx.conninfo, "test");
+    return rk_store_migrate(pg, &err);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rk_pg_free(pg);
+    fixture_done(&fx);
+    return 0;
+}
+
+#define PEERS 6000
+
+/* Peers p1, p2, ... that nobody is connected with. */
+static int fresh(void **state)
+{
+    (void)state;
+    must("DELETE FROM account; DELETE FROM replica;"
+         "INSERT INTO account (id, created_by, network_id, net4, settings, onboarding) VALUES "
+         "('acc', 'o', 'n', '100.64.0.0/10', '{}', '{}');"
+         "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'p' || n, 'acc', "
+         "'k' || n, inet '100.64.0.0' + n, 'p' || n, 'p' || n FROM generate_series(1, 6000) n;"
+         "INSERT INTO peer_status (peer_id, last_seen) SELECT id, '2020-01-01' FROM peer");
+    return 0;
+}
+
+static void connect_as(const char *replica, const char *peer, int64_t session, bool connected)
+{
+    struct rk_peer_presence row = { .connected = connected, .session = session };
+    struct rk_err err = { 0 };
+
+    snprintf(row.peer_id, sizeof(row.peer_id), "%s", peer);
+    snprintf(row.replica, sizeof(row.replica), "%s", replica);
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, NULL, &err), 0);
+}
+
+static bool beat(const char *name)
+{
+    struct rk_err err = { 0 };
+    bool lived = false;
+
+    assert_int_equal(rk_replica_beat(pg, name, 20, &lived, &err), 0);
+    return lived;
+}
+
+static int64_t sweep(void)
+{
+    struct rk_err err = { 0 };
+    int64_t n = -1;
+
+    assert_int_equal(rk_replica_sweep(pg, 20, &n, &err), 0);
+    return n;
+}
+
+#define AGE(name, seconds)                                                                         \
+    must("UPDATE replica SET beat = now() - interval '" #seconds " s' WHERE name = '" name "'")
+
+static void a_beat_says_whether_the_last_one_was_in_time(void **state)
+{
+    (void)state;
+    assert_false(beat("a"));
+    assert_true(beat("a"));
+    AGE("a", 19);
+    assert_true(beat("a"));
+    AGE("a", 21);
+    assert_false(beat("a"));
+    assert_true(beat("a"));
+}
+
+static void peers_of_a_dead_replica_are_no_longer_connected(void **state)
+{
+    (void)state;
+    beat("alive");
+    beat("dead");
+    connect_as("alive", "p1", 1, true);
+    connect_as("dead", "p2", 1, true);
+    connect_as("dead", "p3", 1, true);
+    connect_as("alive", "p3", 2, true); /* it went elsewhere in time */
+    connect_as("unheard of", "p4", 1, true);
+    must("UPDATE peer_status SET last_seen = '2020-01-01'");
+    AGE("dead", 19);
+    assert_int_equal(sweep(), 1); /* p4 */
+    AGE("dead", 21);
+    assert_int_equal(sweep(), 1); /* p2 */
+    assert_int_equal(sweep(), 0);
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND peer_id IN "
+                         "('p1', 'p3')"),
+                     2);
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected"), 2);
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE peer_id = 'p2' AND last_seen > "
+                         "now() - interval '1 minute' AND last_seen < now() - interval '20 s'"),
+                     1);
+    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'dead'"), 1);
+    AGE("dead", 41);
+    assert_int_equal(sweep(), 0);
+    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'dead'"), 0);
+    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'alive'"), 1);
+}
+
+static void a_replica_that_was_only_away_says_it_again(void **state)
+{
+    (void)state;
+    beat("slow");
+    connect_as("slow", "p1", 7, true);
+    connect_as("slow", "p2", 7, true);
+    AGE("slow", 30);
+    assert_int_equal(sweep(), 2);
+    connect_as("other", "p2", 8, true);
+    assert_false(beat("slow"));
+    connect_as("slow", "p1", 7, true);
+    connect_as("slow", "p2", 7, true); /* has a newer stream by now */
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND replica = 'slow'"),
+                     1);
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND replica = 'other'"),
+                     1);
+    /* The end of the session that was said twice is its end. */
+    connect_as("slow", "p1", 7, false);
+    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected"), 1);
+}
+
+static void many_peers_are_swept_in_batches_and_past_locked_rows(void **state)
+{
+    rk_auto(rk_pg_free) struct rk_pg *other = rk_pg_new(fx.conninfo, "other");
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+    const struct rk_pg_stmt lock = { "lock", "SELECT 1 FROM peer_status WHERE peer_id IN ('p1', "
+                                             "'p2') FOR UPDATE" };
+    struct rk_err err = { 0 };
+
+    (void)state;
+    must("UPDATE peer_status SET connected = true, replica = 'dead'");
+    assert_int_equal(rk_pg_begin(other, RK_PG_READ_COMMITTED, &tx, &err), 0);
+    assert_int_equal(rk_pg_run0(other, &lock, NULL, &err), 0);
+    assert_int_equal(sweep(), 5000);
+    assert_int_equal(sweep(), PEERS - 5000 - 2);
+    assert_int_equal(sweep(), 0);
+    rk_pg_rollback(rk_steal(tx));
+    assert_int_equal(sweep(), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_beat_says_whether_the_last_one_was_in_time, fresh),
+        cmocka_unit_test_setup(peers_of_a_dead_replica_are_no_longer_connected, fresh),
+        cmocka_unit_test_setup(a_replica_that_was_only_away_says_it_again, fresh),
+        cmocka_unit_test_setup(many_peers_are_swept_in_batches_and_past_locked_rows, fresh),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
