@@ -81,7 +81,8 @@ static const struct rk_setting rows[] = {
       .def = "200000",
       .min = 1,
       .max = 10000000,
-      .help = "agents connected at one time, and connections; more are refused" },
+      .help = "agents connected at one time; more are refused, and so are connections past five "
+              "quarters of it" },
     { .key = "queue_total_bytes",
       .type = RK_SET_INT,
       .offset = offsetof(struct signal_config, queue_total_bytes),
@@ -492,7 +493,8 @@ static int start(struct app *a, struct rk_err *err)
                                          .count = RK_COUNT(methods),
                                          .arg = a,
                                          .trusted_proxies = a->trusted,
-                                         .max_connections = (size_t)a->cfg->max_streams };
+                                         .max_connections =
+                                             (size_t)a->cfg->max_streams * 5 / 4 + 64 };
     struct rk_addr addr;
     int r;
 

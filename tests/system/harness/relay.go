@@ -2,8 +2,11 @@ package harness
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,12 +31,26 @@ func RelayToken(t testing.TB, config *proto.RelayConfig) []byte {
 	return append(append([]byte{1}, signature...), config.GetTokenPayload()...)
 }
 
+// SecretToken is the binary token that a relay with that secret accepts until then.
+func SecretToken(secret string, until time.Time) []byte {
+	payload := strconv.FormatInt(until.Unix(), 10)
+	key := sha256.Sum256([]byte(secret))
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(payload))
+	return append(append([]byte{1}, mac.Sum(nil)...), payload...)
+}
+
 // TryRelay connects and authenticates as the peer of that name.
 func TryRelay(hostport, name string, token []byte) (*Relay, error) {
 	ws, err := DialWS(hostport)
 	if err != nil {
 		return nil, err
 	}
+	return RelayOver(ws, name, token)
+}
+
+// RelayOver authenticates on a connection.
+func RelayOver(ws *WS, name string, token []byte) (*Relay, error) {
 	r := &Relay{WS: ws, ID: messages.HashID(name)}
 	auth, err := messages.MarshalAuthMsg(r.ID, token)
 	if err != nil {

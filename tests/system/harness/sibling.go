@@ -117,6 +117,21 @@ func (s *Sibling) Log() string {
 	return strings.Join(s.log, "\n")
 }
 
+// RSS is the process's resident memory in bytes.
+func (s *Sibling) RSS(t testing.TB) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text))
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
 // Terminate asks the process to drain; Exited tells when it has.
 func (s *Sibling) Terminate(t testing.TB) {
 	t.Helper()
@@ -154,4 +169,14 @@ func (s *Sibling) Kill(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.Exited(t, 5*time.Second)
+}
+
+// Sanitized tells whether the program was built with a sanitizer, whose memory says nothing about the program's own.
+func (s *Sibling) Sanitized(t testing.TB) bool {
+	t.Helper()
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", s.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(program, "/asan/") || strings.Contains(program, "/tsan/")
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -36,7 +37,29 @@ func DialWS(hostport string) (*WS, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws, err := upgrade(conn, hostport)
+	return upgradeOrClose(conn, hostport, nil)
+}
+
+// DialWSWith is DialWS with more request headers.
+func DialWSWith(hostport string, headers map[string]string) (*WS, error) {
+	conn, err := net.DialTimeout("tcp", hostport, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return upgradeOrClose(conn, hostport, headers)
+}
+
+// DialTLSWS is DialWS over TLS.
+func DialTLSWS(hostport string, config *tls.Config) (*WS, error) {
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", hostport, config)
+	if err != nil {
+		return nil, err
+	}
+	return upgradeOrClose(conn, hostport, nil)
+}
+
+func upgradeOrClose(conn net.Conn, host string, headers map[string]string) (*WS, error) {
+	ws, err := upgrade(conn, host, headers)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -44,13 +67,17 @@ func DialWS(hostport string) (*WS, error) {
 	return ws, nil
 }
 
-func upgrade(conn net.Conn, host string) (*WS, error) {
+func upgrade(conn net.Conn, host string, headers map[string]string) (*WS, error) {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:])
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	more := ""
+	for name, value := range headers {
+		more += name + ": " + value + "\r\n"
+	}
 	_, err := fmt.Fprintf(conn, "GET /relay HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"User-Agent: Go-http-client/1.1\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", host, key)
+		"User-Agent: Go-http-client/1.1\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n", host, key, more)
 	if err != nil {
 		return nil, err
 	}
