@@ -13,11 +13,11 @@
 #include "libcommon/grpc/call_int.h"
 #include "libcommon/net/conn.h"
 
-#define PREFACE_LIMIT_MS 10000
+#define PREFACE_MS 10000
 #define KEEPALIVE_MS 30000
-#define KEEPALIVE_ANSWER_MS 15000
-#define IDLE_MS (5 * 60 * 1000) /* without a stream */
-#define FLUSH_LIMIT_MS 5000
+#define ANSWER_MS 15000
+#define IDLE_MS (5 * 60 * 1000)
+#define FLUSH_MS 5000
 #define MAX_CONNECTIONS 65536
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,8 +25,9 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum alive {
     ALIVE_PREFACE, /* waiting for the client's preface */
-    ALIVE_QUIET,   /* next look after KEEPALIVE_MS */
+    ALIVE_QUIET,   /* next look after keepalive_ms */
     ALIVE_PINGED,  /* any frame counts as the answer */
+    ALIVE_DOUBTED, /* none came; the socket is looked at once more */
 };
 
 struct server_conn {
@@ -51,7 +52,7 @@ struct rk_grpc_server {
     struct rk_grpc_core core;
     struct rk_list conns;
     size_t count;
-    size_t max;
+    struct rk_grpc_server_config cfg; /* with the defaults filled in */
     bool draining;
     bool closing;
     struct rk_task closed_task;
@@ -120,7 +121,7 @@ static void end_conn(struct server_conn *sc, const char *why)
     sc->broken = true;
     if (sc->link.h2 && sc->alive != ALIVE_PREFACE)
         (void)rk_h2_flush(sc->link.h2, &err);
-    rk_conn_close_flush(sc->conn, why, FLUSH_LIMIT_MS);
+    rk_conn_close_flush(sc->conn, why, sc->server->cfg.flush_ms);
 }
 
 /* --- output --- */
@@ -186,6 +187,7 @@ static void conn_drain(struct rk_conn *c, void *arg)
 static void on_timer(struct rk_timer *t)
 {
     struct server_conn *sc = rk_container_of(t, struct server_conn, timer);
+    const struct rk_grpc_server_config *cfg = &sc->server->cfg;
     uint64_t frames, now = rk_mono_ms();
 
     if (sc->broken)
@@ -197,7 +199,7 @@ static void on_timer(struct rk_timer *t)
     frames = rk_h2_frames_in(sc->link.h2);
     if (!rk_list_empty(&sc->link.calls))
         sc->busy_ms = now;
-    if (now - sc->busy_ms >= IDLE_MS) {
+    if (now - sc->busy_ms >= cfg->idle_ms) {
         rk_h2_terminate(sc->link.h2, NGHTTP2_NO_ERROR);
         end_conn(sc, "idle");
         return;
@@ -205,11 +207,15 @@ static void on_timer(struct rk_timer *t)
     if (frames != sc->frames_seen) {
         sc->frames_seen = frames;
         sc->alive = ALIVE_QUIET;
-        rk_timer_start(t, KEEPALIVE_MS, 0);
+        rk_timer_start(t, cfg->keepalive_ms, 0);
     } else if (sc->alive == ALIVE_QUIET) {
         sc->alive = ALIVE_PINGED;
         rk_h2_ping(sc->link.h2);
-        rk_timer_start(t, KEEPALIVE_ANSWER_MS, 0);
+        rk_timer_start(t, cfg->answer_ms, 0);
+    } else if (sc->alive == ALIVE_PINGED) {
+        /* Timers come before sockets: when it was us who stood still, the answer waits there. */
+        sc->alive = ALIVE_DOUBTED;
+        rk_timer_start(t, 1, 0); /* 0 would be now */
     } else {
         rk_conn_close(sc->conn, "PING not answered");
     }
@@ -237,7 +243,7 @@ static void refuse_http1(struct server_conn *sc, const uint8_t *p, size_t n)
         rk_conn_close(sc->conn, "not HTTP/2");
         return;
     }
-    rk_conn_close_flush(sc->conn, "not HTTP/2", FLUSH_LIMIT_MS);
+    rk_conn_close_flush(sc->conn, "not HTTP/2", sc->server->cfg.flush_ms);
 }
 
 /* False: refused. The session sees the preface too, so the bytes are only looked at here. */
@@ -252,7 +258,7 @@ static bool check_preface(struct server_conn *sc, const uint8_t *p, size_t n)
     if (sc->preface_n == PREFACE_LEN) {
         sc->alive = ALIVE_QUIET;
         sc->busy_ms = rk_mono_ms();
-        rk_timer_start(&sc->timer, KEEPALIVE_MS, 0);
+        rk_timer_start(&sc->timer, sc->server->cfg.keepalive_ms, 0);
         io_want_flush(sc);
         return true;
     }
@@ -285,7 +291,6 @@ static void conn_open(struct rk_conn *c, void *arg)
     sc->link.want_flush = io_want_flush;
     sc->link.io = sc;
     rk_grpc_link_init(&sc->link, &sc->server->core);
-    rk_timer_start(&sc->timer, PREFACE_LIMIT_MS, 0);
     if (sc->server->draining)
         rk_h2_goaway(sc->link.h2);
 }
@@ -310,14 +315,34 @@ static void on_accept(struct rk_conn *c, void *arg)
     rk_timer_init(s->loop, &sc->timer, on_timer);
     rk_list_append(&s->conns, &sc->node);
     s->count++;
+    rk_timer_start(&sc->timer, s->cfg.preface_ms, 0);
     rk_conn_start(c, &conn_ops, sc);
-    if (s->count > s->max) {
+    if (s->count > s->cfg.max_connections) {
         sc->broken = true;
         rk_conn_close(c, "too many connections");
     }
 }
 
 /* --- server --- */
+
+static struct rk_grpc_server_config with_defaults(const struct rk_grpc_server_config *given)
+{
+    struct rk_grpc_server_config cfg = *given;
+
+    if (cfg.max_connections == 0)
+        cfg.max_connections = MAX_CONNECTIONS;
+    if (cfg.preface_ms == 0)
+        cfg.preface_ms = PREFACE_MS;
+    if (cfg.keepalive_ms == 0)
+        cfg.keepalive_ms = KEEPALIVE_MS;
+    if (cfg.answer_ms == 0)
+        cfg.answer_ms = ANSWER_MS;
+    if (cfg.idle_ms == 0)
+        cfg.idle_ms = IDLE_MS;
+    if (cfg.flush_ms == 0)
+        cfg.flush_ms = FLUSH_MS;
+    return cfg;
+}
 
 int rk_grpc_server_new(struct rk_loop *l,
                        const struct rk_addr *listen,
@@ -329,7 +354,7 @@ int rk_grpc_server_new(struct rk_loop *l,
     int r;
 
     s->loop = l;
-    s->max = cfg->max_connections ? cfg->max_connections : MAX_CONNECTIONS;
+    s->cfg = with_defaults(cfg);
     s->closed_task.run = server_closed;
     rk_list_init(&s->closed_task.node);
     rk_list_init(&s->conns);

@@ -8,11 +8,11 @@
  * It holds, for everyone: HTTP/2 over TLS and h2c with prior knowledge, anything else told so in
  * HTTP/1.1 (405, 505); POST with content-type application/grpc*, else 405/415; unknown path =
  * UNIMPLEMENTED; compressed flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED
- * before it is buffered; grpc-timeout; PINGs answered at once and never punished under 5 s apart...
- * ; own PING every 30 s, connection closed when unanswered for 15 s; at most 1000 streams a
- * connection; header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came
- * before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop
- * thread only.
+ * before it is buffered; grpc-timeout; PINGs answered at once and punished only as a flood; own
+ * PING after 30 s of silence, connection closed when that is unanswered for 15 s; at most 1000
+ * streams a connection; header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s
+ * that came before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow
+ * peer. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -60,6 +60,12 @@ struct rk_grpc_server_config {
     struct rk_tls *tls;                     /* NULL: cleartext */
     const struct rk_cidrs *trusted_proxies; /* whose x-forwarded-for is believed; may be NULL */
     size_t max_connections;                 /* 0 = 65536; further ones are closed at once */
+    /* Milliseconds; 0 stands for what is in brackets. */
+    uint64_t preface_ms;   /* from accepting to the whole preface, TLS handshake included (10000) */
+    uint64_t keepalive_ms; /* silence before our PING (30000) */
+    uint64_t answer_ms;    /* for any frame after it, else the peer is dead (15000) */
+    uint64_t idle_ms;      /* without a stream, looked at every keepalive_ms (300000) */
+    uint64_t flush_ms;     /* for what is queued at an orderly end (5000) */
 };
 
 /* One server, one address; several servers may share methods. */

@@ -21,6 +21,11 @@
 #define FLOOD_FRAMES                                                                               \
     2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */
 
+/* Frames that wait in the session for room below: answers to streams, acknowledgements, resets. A
+ * decent peer has a few for each of its streams; one that reads nothing could make us keep more for
+ * ever. */
+#define MAX_WAITING_FRAMES 5000
+
 /* Counts events in windows that follow each other; no history. */
 struct rate {
     uint64_t since_ms;
@@ -73,7 +78,8 @@ void rk_h2_terminate(struct rk_h2 *h, uint32_t h2_error)
 
 static void calm(struct rk_h2 *h, const char *why)
 {
-    h->why = why;
+    if (!h->why)
+        h->why = why;
     rk_h2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -364,6 +370,12 @@ int rk_h2_feed(struct rk_h2 *h, const uint8_t *p, size_t n, struct rk_err *err)
 {
     ssize_t r = nghttp2_session_mem_recv(h->ng, p, n);
 
+    if (r == NGHTTP2_ERR_FLOODED) { /* of acknowledgements */
+        calm(h, "too many control frames");
+        r = 0;
+    }
+    if (nghttp2_session_get_outbound_queue_size(h->ng) > MAX_WAITING_FRAMES)
+        calm(h, "too many frames wait for a peer that does not read");
     if (nghttp2_session_want_write(h->ng))
         h->ops->want_flush(h->arg);
     if (r < 0)

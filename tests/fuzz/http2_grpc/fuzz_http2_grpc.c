@@ -42,7 +42,8 @@ struct sent {
 };
 
 struct wire {
-    struct rk_buf out;  /* not yet read by the peer */
+    struct rk_buf out; /* from out_at on not yet read by the peer */
+    size_t out_at;
     struct rk_buf seen; /* read by it, up to the frame that is not whole */
     struct sent sent[TRACKED];
     size_t skip; /* the client's preface */
@@ -106,15 +107,27 @@ static void check_frame(struct wire *w, const uint8_t *f, size_t n)
     }
 }
 
+static size_t wire_queued(void *arg)
+{
+    struct wire *w = arg;
+
+    return w->out.n - w->out_at;
+}
+
 /* The peer reads at most `max` bytes. */
 static void deliver(struct wire *w, size_t max)
 {
     size_t at = 0;
 
-    if (max > w->out.n)
-        max = w->out.n;
-    rk_buf_put(&w->seen, w->out.p, max);
-    rk_buf_consume(&w->out, max);
+    if (max > wire_queued(w))
+        max = wire_queued(w);
+    if (max > 0)
+        rk_buf_put(&w->seen, w->out.p + w->out_at, max);
+    w->out_at += max;
+    if (w->out_at == w->out.n) {
+        rk_buf_clear(&w->out);
+        w->out_at = 0;
+    }
     if (w->seen.n < w->skip)
         return;
     at = w->skip;
@@ -136,13 +149,6 @@ static void wire_write(void *arg, const void *p, size_t n)
     struct wire *w = arg;
 
     rk_buf_put(&w->out, p, n);
-}
-
-static size_t wire_queued(void *arg)
-{
-    struct wire *w = arg;
-
-    return w->out.n;
 }
 
 static void wire_want_flush(void *arg)
@@ -175,7 +181,7 @@ static bool flush(struct wire *w, struct rk_h2 *h)
         w->want_flush = false;
         r = rk_h2_flush(h, &err);
         /* Frames that hold no message data may pass the mark, by one at most. */
-        assert(w->out.n <= RK_H2_OUT_HIGH + 2 * (16384 + 9));
+        assert(wire_queued(w) <= RK_H2_OUT_HIGH + 2 * (16384 + 9));
     }
     return r == 0;
 }
@@ -197,14 +203,10 @@ static void feed(struct wire *w, struct rk_h2 *h, unsigned mode, const uint8_t *
             good = false;
     }
     /* The peer reads what is left; a session that went wrong has its last words. */
-    for (int turn = 0; turn < 1000 && (w->out.n > 0 || w->want_flush); turn++) {
+    do {
         deliver(w, SIZE_MAX);
         w->want_flush = true;
-        if (!flush(w, h))
-            break;
-        if (w->out.n == 0)
-            break;
-    }
+    } while (flush(w, h) && wire_queued(w) > 0);
 }
 
 /* --- server --- */

@@ -225,17 +225,25 @@ static void fixture_server_closed(void *arg)
     f->server_closed = true;
 }
 
-static RK_UNUSED void
-fixture_init(struct fixture *f, struct rk_tls *tls, const struct rk_cidrs *trusted)
+/* The methods are those above, whatever `cfg` says. */
+static RK_UNUSED void fixture_serve(struct fixture *f, struct rk_grpc_server_config cfg)
 {
-    struct rk_grpc_server_config cfg = { methods, RK_COUNT(methods), f, tls, trusted, 0 };
     struct rk_addr any;
     struct rk_err err = { 0 };
 
+    cfg.methods = methods;
+    cfg.count = RK_COUNT(methods);
+    cfg.arg = f;
     assert_int_equal(rk_addr_parse(RK_STR("127.0.0.1:0"), &any, &err), 0);
     if (rk_grpc_server_new(f->loop, &any, &cfg, &f->server, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(rk_addr_parse(rk_str(rk_grpc_server_address(f->server)), &f->addr, &err), 0);
+}
+
+static RK_UNUSED void
+fixture_init(struct fixture *f, struct rk_tls *tls, const struct rk_cidrs *trusted)
+{
+    fixture_serve(f, (struct rk_grpc_server_config){ .tls = tls, .trusted_proxies = trusted });
 }
 
 static RK_UNUSED int fixture_setup(void **state)
