@@ -3,7 +3,9 @@ package system
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,5 +85,105 @@ func TestSignal33StunUnknownAttribute(t *testing.T) {
 	s.Send(t, append(m, "trailing bytes"...))
 	if got, want := s.Receive(t, 2*time.Second), harness.BindingAnswer(transaction, s.Local); !bytes.Equal(got, want) {
 		t.Errorf("%x instead of %x", got, want)
+	}
+}
+
+// Vectors through a socket of both families: an IPv4 agent is told its IPv4 address, and every answer comes from where the
+// request went, whichever of the machine's addresses that is.
+func TestStunEveryAddressOfTheMachine(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	want := harness.Hex(t, "010100142112a442000102030405060708090a0b002000080001f523e112a6438028000492a3d96b")
+	for _, listen := range []string{"[::]:42991", "0.0.0.0:42992", "0.0.0.0:42993,[::]:42993"} {
+		c.Sibling(t, "stun-1", map[string]string{"listen": listen})
+		port := listen[strings.LastIndexByte(listen, ':')+1:]
+		for _, host := range []string{"127.0.0.1", "127.0.0.5", harness.Host, "192.0.2.1"} {
+			s := harness.NewStun(t, "192.0.2.1:54321", net.JoinHostPort(host, port))
+			s.Send(t, harness.Binding(transaction))
+			if got := s.Receive(t, 2*time.Second); !bytes.Equal(got, want) {
+				t.Errorf("%s, to %s: %x instead of %x", listen, host, got, want)
+			}
+			s.Close()
+		}
+	}
+}
+
+func TestStunLongDatagrams(t *testing.T) {
+	c := cluster(t)
+	s := harness.NewStun(t, harness.Host+":0", harness.Endpoint(t, c.StunURLs[0]))
+	for _, n := range []int{21, 1499, 1500, 1501, 9000} {
+		s.Send(t, append(harness.Binding(transaction), make([]byte, n-20)...)) // bytes after the message mean nothing
+		if got, want := s.Receive(t, 2*time.Second), harness.BindingAnswer(transaction, s.Local); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: %x instead of %x", n, got, want)
+		}
+	}
+	overrun := append(harness.Binding(transaction), 0x80, 0x22, 0x06, 0x00)
+	binary.BigEndian.PutUint16(overrun[2:], 4+0x600)
+	s.Send(t, append(overrun, make([]byte, 0x600)...)) // well-formed, but longer than what is read
+	if got := s.Receive(t, 300*time.Millisecond); got != nil {
+		t.Errorf("answered with %x", got)
+	}
+}
+
+// Every request of a burst is answered once, from many sockets at the same time.
+func TestStunBurst(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	m := c.Sibling(t, "stun-1", map[string]string{"loops": "4"})
+	_, port, _ := net.SplitHostPort(m.Listen)
+	const agents, each = 20, 20
+	var all []*harness.Stun
+	for range agents {
+		all = append(all, harness.NewStun(t, harness.Host+":0", net.JoinHostPort(harness.Host, port)))
+	}
+	for i := range each {
+		for _, s := range all {
+			s.Send(t, harness.Binding(fmt.Sprintf("request %4d", i)))
+		}
+	}
+	for _, s := range all {
+		seen := map[string]bool{}
+		for range each {
+			got := s.Receive(t, 2*time.Second)
+			if len(got) < 20 || !bytes.Equal(got, harness.BindingAnswer(string(got[8:20]), s.Local)) || seen[string(got[8:20])] {
+				t.Fatalf("answer %x after %d", got, len(seen))
+			}
+			seen[string(got[8:20])] = true
+		}
+	}
+	if n := harness.Metric(t, m.Admin, "rookery_stun_answers_total"); n != agents*each {
+		t.Errorf("%v answers counted", n)
+	}
+	m.Terminate(t)
+	if code := m.Exited(t, 5*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestStunRate(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	m := c.Sibling(t, "stun-1", map[string]string{"loops": "1", "prefix_rate": "10", "listen": "[::]:42994"})
+	_, port, _ := net.SplitHostPort(m.Listen)
+	flood := harness.NewStun(t, harness.Host+":0", net.JoinHostPort(harness.Host, port))
+	start := time.Now()
+	for range 500 {
+		flood.Send(t, harness.Binding(transaction))
+	}
+	seconds := 2 + int(time.Since(start)/time.Second) // the burst may lie across the end of one
+	other := harness.NewStun(t, "127.0.0.9:0", net.JoinHostPort("127.0.0.1", port))
+	other.Send(t, harness.Binding(transaction))
+	if got, want := other.Receive(t, 2*time.Second), harness.BindingAnswer(transaction, other.Local); !bytes.Equal(got, want) {
+		t.Errorf("another address: %x instead of %x", got, want)
+	}
+	answers := 0
+	for flood.Receive(t, 200*time.Millisecond) != nil {
+		answers++
+	}
+	if answers < 10 || answers > 10*seconds {
+		t.Errorf("%d answers", answers)
+	}
+	if n := counted(t, m.Admin, `rookery_stun_dropped_total{reason="rate"}`); int(n) != 500-answers {
+		t.Errorf("%v drops counted, %d answers", n, answers)
 	}
 }

@@ -1,0 +1,210 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"rookery.test/system/harness"
+)
+
+// A signal replica by itself: contention for a key, limits, slow receivers, drain. Each test starts one of its own.
+
+func soloSignal(t *testing.T, settings map[string]string) *harness.Sibling {
+	t.Helper()
+	c := cluster(t)
+	needsProcesses(t, c)
+	return c.Sibling(t, "signal-1", settings)
+}
+
+// from is a call that a trusted proxy passed on for an agent at that address.
+func from(t *testing.T, address string) context.Context {
+	return metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", address)
+}
+
+// Two living agents with one key slow down; one agent that reconnects as often does not.
+func TestSignalContention(t *testing.T) {
+	t.Parallel()
+	m := soloSignal(t, map[string]string{"trusted_proxies": "0.0.0.0/0,::/0"})
+	clones := harness.NewSignal(t, m.Listen)
+	steady := harness.NewSignal(t, m.Listen)
+	connect := func(s *harness.Signal, address string) *harness.SignalStream {
+		t.Helper()
+		stream, err := s.TryConnect(from(t, address), s.ID(), 20*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	var held *harness.SignalStream
+	for i := range 12 { // eleven evictions
+		held = connect(clones, fmt.Sprintf("192.0.2.%d", 1+i%2))
+		connect(steady, "192.0.2.9")
+	}
+	if n := counted(t, m.Admin, "rookery_signal_registrations_held_total"); n != 0 {
+		t.Errorf("%v registrations were held", n)
+	}
+
+	waiting := make(chan *harness.SignalStream, 1)
+	start := time.Now()
+	go func() {
+		stream, err := clones.TryConnect(from(t, "192.0.2.1"), clones.ID(), 20*time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		waiting <- stream
+	}()
+	counts(t, m.Admin, "rookery_signal_registrations_held_total", 1, soon)
+	// Whoever has the key keeps it meanwhile, and other keys do not wait.
+	message := steady.Message(clones.ID(), []byte("to the one who is there"))
+	steady.Send(t, message)
+	held.Want(t, message, soon)
+	before := time.Now()
+	connect(steady, "192.0.2.10")
+	if took := time.Since(before); took > time.Second {
+		t.Errorf("another key waited %v", took)
+	}
+	held.Empty(t)
+	if fresh := <-waiting; fresh != nil {
+		if took := time.Since(start); took < 2*time.Second || took > 15*time.Second {
+			t.Errorf("held for %v", took)
+		}
+		harness.WantStatus(t, held.End(t, soon), codes.Unknown, "peer registered again")
+		steady.Send(t, message)
+		fresh.Want(t, message, soon)
+	}
+}
+
+func TestSignalMaxStreams(t *testing.T) {
+	m := soloSignal(t, map[string]string{"max_streams": "2"})
+	s := harness.NewSignal(t, m.Listen)
+	first := s.Connect(t)
+	other, err := s.TryConnect(t.Context(), harness.NewKey(t).PublicKey().String(), soon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := harness.NewKey(t).PublicKey().String()
+	_, err = s.TryConnect(t.Context(), third, soon)
+	harness.WantStatus(t, err, codes.ResourceExhausted, "")
+	if n := counted(t, m.Admin, `rookery_signal_registration_failures_total{error="limit"}`); n != 1 {
+		t.Errorf("%v refusals counted", n)
+	}
+	other.Cut()
+	harness.Eventually(t, soon, "a place is free again", func() error {
+		_, err := s.TryConnect(t.Context(), third, soon)
+		return err
+	})
+	message := s.Message(s.ID(), []byte("still served"))
+	s.Send(t, message)
+	first.Want(t, message, soon)
+}
+
+// A destination that reads nothing is evicted after ten seconds; until then it holds no more than its queue, and nobody
+// else is the slower for it.
+func TestSignalSlowReceiverIsBoundedAndEvicted(t *testing.T) {
+	t.Parallel()
+	m := soloSignal(t, nil)
+	sender := harness.NewSignal(t, m.Listen)
+	good := harness.NewSignal(t, m.Listen)
+	stream := good.Connect(t)
+	dead := harness.NewSignal(t, m.Listen)
+	stalled(t, m.Listen, dead.ID())
+	before := m.RSS(t)
+	message := sender.Message(dead.ID(), make([]byte, 20_000))
+	probe := sender.Message(good.ID(), []byte("to one who reads"))
+	late := 0
+	for i := range 3000 { // 60 MB
+		sender.Send(t, message)
+		if i%30 == 0 {
+			start := time.Now()
+			sender.Send(t, probe)
+			stream.Want(t, probe, soon)
+			if time.Since(start) > 100*time.Millisecond {
+				late++
+			}
+		}
+	}
+	if late > 10 {
+		t.Errorf("%d of 100 messages to one who reads took more than 100 ms", late)
+	}
+	if queued := counted(t, m.Admin, "rookery_signal_queued_bytes"); queued > 2<<20 {
+		t.Errorf("%v bytes queued", queued)
+	}
+	if counted(t, m.Admin, `rookery_signal_message_forward_failures_total{type="overflow"}`) == 0 {
+		t.Error("no drop was counted")
+	}
+	if grown := m.RSS(t) - before; grown > 24<<20 && !m.Sanitized(t) {
+		t.Errorf("memory grew by %d bytes", grown)
+	}
+	counts(t, m.Admin, "rookery_signal_active_peers", 1, 15*time.Second)
+	counts(t, m.Admin, "rookery_signal_queued_bytes", 0, soon)
+	sender.Send(t, message) // absent now
+	sender.Send(t, probe)
+	stream.Want(t, probe, soon)
+}
+
+// All queues together stay within queue_total_bytes, however many destinations stall.
+func TestSignalQueuesTogetherAreBounded(t *testing.T) {
+	m := soloSignal(t, map[string]string{"queue_total_bytes": "8388608"})
+	sender := harness.NewSignal(t, m.Listen)
+	var senders sync.WaitGroup
+	for range 12 {
+		dead := harness.NewSignal(t, m.Listen)
+		stalled(t, m.Listen, dead.ID())
+		message := sender.Message(dead.ID(), make([]byte, 100_000))
+		senders.Add(1)
+		go func() {
+			defer senders.Done()
+			for range 60 {
+				if _, err := sender.TrySend(context.Background(), message); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	senders.Wait()
+	if queued := counted(t, m.Admin, "rookery_signal_queued_bytes"); queued > 8<<20 || queued < 4<<20 {
+		t.Errorf("%v bytes queued", queued)
+	}
+	if counted(t, m.Admin, `rookery_signal_message_forward_failures_total{type="overflow"}`) == 0 {
+		t.Error("no drop was counted")
+	}
+}
+
+func TestSignalDrain(t *testing.T) {
+	m := soloSignal(t, map[string]string{"drain_ms": "2000"})
+	const agents = 40
+	ends := make(chan time.Time, agents)
+	for range agents {
+		stream := harness.NewSignal(t, m.Listen).Connect(t)
+		go func() {
+			if err := stream.End(t, 10*time.Second); err == nil {
+				t.Error("the stream ended well")
+			}
+			ends <- time.Now()
+		}()
+	}
+	m.Terminate(t)
+	harness.Eventually(t, soon, "not ready", func() error {
+		if code, err := harness.Ready(m.Admin); err == nil && code == 200 {
+			return fmt.Errorf("ready")
+		}
+		return nil
+	})
+	first := <-ends
+	last := first
+	for range agents - 1 {
+		last = <-ends
+	}
+	if spread := last.Sub(first); spread < 500*time.Millisecond {
+		t.Errorf("all streams ended within %v", spread)
+	}
+	if code := m.Exited(t, 10*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
