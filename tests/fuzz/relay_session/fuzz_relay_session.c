@@ -164,11 +164,11 @@ static void transport(struct world *w, struct agent *a)
 {
     uint8_t m[RELAY_MAX_MESSAGE] = { RELAY_VERSION, RELAY_TRANSPORT };
     struct relay_id to = fake_id(next(w) % (IDS + 1));
-    unsigned kind = next(w), times = kind >= 0xf0 ? 300 : 1; /* enough to fill the ring */
+    unsigned kind = next(w), flood = kind == 0xff; /* enough to fill the ring */
 
     memcpy(m + 2, to.b, RELAY_ID_LEN);
-    for (unsigned i = 0; i < times && !a->fake->closing; i++)
-        say(w, a, m, RELAY_HEAD_LEN + (size_t)(kind & 0x7f) * 69);
+    for (unsigned i = 0; i < (flood ? 280 : 1) && !a->fake->closing; i++)
+        say(w, a, m, RELAY_HEAD_LEN + (flood ? 8000 : (size_t)kind));
 }
 
 static void pass_time(struct world *w)
