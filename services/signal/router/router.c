@@ -329,8 +329,10 @@ return_frame(struct router *r, struct rk_str node, struct rk_str key, struct rk_
     rk_rds_publish(r->rds, channel, rk_buf_str(&out));
 }
 
-static void superseded(struct router *r, struct rk_str key, struct rk_str rest)
+/* `node` has the key now. Remembered: our own, older registration may still be on its way. */
+static void superseded(struct router *r, struct rk_str node, struct rk_str key, struct rk_str rest)
 {
+    struct owner o = { .until_ms = rk_mono_ms() + CACHE_MS, .key_n = (uint8_t)key.n };
     struct source source = { { 0 } };
     struct rk_str text;
     uint64_t epoch;
@@ -340,7 +342,9 @@ static void superseded(struct router *r, struct rk_str key, struct rk_str rest)
     if (rest.n == SOURCE_LEN)
         memcpy(source.b, rest.p, SOURCE_LEN);
     see_epoch(r, epoch);
-    forget_owner(r, key);
+    memcpy(o.key, key.p, key.n);
+    (void)snprintf(o.value, sizeof(o.value), "%" PRIu64 "|%.*s", epoch, RK_STR_FMT(node));
+    remember_owner(r, &o);
     r->ops.on_superseded(key, epoch, &source, r->arg);
 }
 
@@ -359,7 +363,7 @@ static void on_bus(struct rk_rds *rds, struct rk_str channel, struct rk_str payl
     if (c.bad || node.n != NODE_LEN || key.n == 0 || key.n > SIGNAL_MAX_KEY)
         return;
     if (kind == 'E') {
-        superseded(r, key, rest);
+        superseded(r, node, key, rest);
         return;
     }
     if (rest.n < 5 || (kind != 'M' && kind != 'R'))
@@ -389,6 +393,19 @@ static void registered(struct router *r, struct stream *s, uint64_t epoch)
     r->ops.on_registered(s, epoch, r->arg);
 }
 
+/* The epoch of a registration elsewhere that was announced while ours was on its way; 0: none. */
+static uint64_t announced_epoch(struct router *r, struct rk_str key)
+{
+    const struct owner *o = rk_map_get(r->owners, key);
+    struct rk_str value, text;
+    uint64_t epoch;
+
+    if (!o || o->until_ms + 2 * REGISTER_WAIT_MS < rk_mono_ms() + CACHE_MS)
+        return 0;
+    value = rk_str(o->value);
+    return rk_str_next(&value, '|', &text) && rk_str_u64(text, &epoch) ? epoch : 0;
+}
+
 static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
 {
     struct registering *w = arg;
@@ -398,15 +415,19 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
 
     if (reply->code == 0 && reply->n == 2 && rk_str_u64(reply->element[0].str, &epoch)) {
         struct rk_str old = node_of(reply->element[1].str);
+        uint64_t newer = announced_epoch(r, stream_key(s));
 
         see_epoch(r, epoch);
-        forget_owner(r, stream_key(s));
+        if (newer < epoch)
+            forget_owner(r, stream_key(s));
         if (s->call && !s->ending && old.n == NODE_LEN && !rk_str_eq(old, rk_str(r->node)))
             tell_superseded(r, old, s, epoch);
         if (!s->call || s->ending) {
             router_unregister(r, stream_key(s), epoch); /* it left while we asked */
         } else if (!rk_list_empty(&s->pending)) {
             registered(r, s, epoch);
+            if (newer > epoch)
+                r->ops.on_superseded(stream_key(s), newer, &(struct source){ { 0 } }, r->arg);
         } else if (s->registered && epoch > s->epoch) {
             s->epoch = epoch; /* late answer: the stream went local after its wait */
         }

@@ -10,7 +10,7 @@
 
 #define KEYS 300
 
-static char keys[KEYS][8];
+static char keys[KEYS][16];
 
 static void make_keys(void)
 {

@@ -2,6 +2,7 @@
 
 #include "tests/support/test.h"
 
+#include "libcommon/rds/rds.h"
 #include "services/signal/registry/registry.h"
 #include "services/signal/router/router.h"
 #include "tests/support/pg_fixture.h"
@@ -297,6 +298,86 @@ static void without_redis_agents_are_served_here_and_after_it_everywhere(void **
     until(&b.frames, 1);
 }
 
+static void on_channels(const struct rk_rds_reply *reply, void *arg)
+{
+    char(*names)[64] = arg;
+
+    assert_int_equal(reply->n, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(rk_str_copy(reply->element[i].str, names[i], sizeof(names[i])));
+}
+
+static void tell_all(struct rk_rds *rds, char names[2][64], struct rk_str mail)
+{
+    for (size_t i = 0; i < 2; i++)
+        rk_rds_publish(rds, names[i], mail);
+}
+
+static void bus_up(struct rk_rds *rds, void *arg)
+{
+    (void)rds;
+    (*(unsigned *)arg)++;
+}
+
+static void bus_down(struct rk_rds *rds, void *arg)
+{
+    (void)rds;
+    (void)arg;
+}
+
+static void bus_message(struct rk_rds *rds, struct rk_str channel, struct rk_str text, void *arg)
+{
+    (void)rds;
+    (void)channel;
+    (void)text;
+    (void)arg;
+}
+
+static void bus_closed(void *arg)
+{
+    (*(unsigned *)arg)++;
+}
+
+/* A third replica, of which only the mail is seen: junk, and news that overtakes an answer. */
+static void mail_of_any_kind_is_borne(void **state)
+{
+    static const struct rk_rds_ops bus_ops = { bus_up, bus_down, bus_message };
+    static const char node[] = "01234567890123456789", late[] = "99999999999999999";
+    struct stream probe, s;
+    struct rk_rds *rds;
+    unsigned up = 0, closed = 0;
+    char names[2][64] = { "", "" }, mail[128];
+    size_t n;
+
+    (void)state;
+    assert_int_equal(rk_rds_new(loop, fx.redis, &bus_ops, &up, &rds, NULL), 0);
+    until(&up, 1);
+    enter(&a, &probe, "probe", 1);
+    rk_rds_run(rds, on_channels, names, RK_STR("PUBSUB"), RK_STR("CHANNELS"),
+               RK_STR("rk:sig:node:*"));
+    while (!names[1][0])
+        uv_run(rk_loop_uv(loop), UV_RUN_ONCE);
+    for (n = 0; n < 40; n++) { /* cut anywhere, of any kind */
+        memset(mail, "MREx\xff"[n % 5], sizeof(mail));
+        mail[2] = (char)(sizeof(node) - 1);
+        mail[23] = 1;
+        tell_all(rds, names, rk_strn(mail, n));
+    }
+    /* 'E' for "k" with an epoch yet to come, from a replica that registered after us but was
+     * quicker; then a frame that shows it has been read. */
+    n = (size_t)snprintf(mail, sizeof(mail), "E%c%c%s%ck%s|", 0, (int)sizeof(node) - 1, node, 1,
+                         late);
+    tell_all(rds, names, rk_strn(mail, n));
+    forward(&b, "probe");
+    until(&a.frames, 1);
+    assert_int_equal(a.superseded, 0);
+    enter(&a, &s, "k", 1);
+    assert_int_equal(a.superseded, 1);
+    assert_true(s.ending);
+    rk_rds_close(rds, bus_closed, &closed);
+    until(&closed, 1);
+}
+
 static void a_frozen_redis_holds_up_a_registration_for_a_second_only(void **state)
 {
     struct stream s;
@@ -332,6 +413,7 @@ int main(void)
         T(a_key_that_moved_is_found_again_although_it_was_remembered),
         T(what_waits_for_redis_is_bounded),
         T(without_redis_agents_are_served_here_and_after_it_everywhere),
+        T(mail_of_any_kind_is_borne),
         T(a_frozen_redis_holds_up_a_registration_for_a_second_only),
     };
 
