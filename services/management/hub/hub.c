@@ -222,6 +222,16 @@ static void swap_in(struct hub *h, struct load *ld)
     }
 }
 
+bool hub_read_again(uint64_t have, uint64_t *heard, uint64_t heard_before, bool awaited)
+{
+    if (have >= *heard)
+        return awaited;
+    if (*heard != heard_before || awaited)
+        return true;
+    *heard = have;
+    return false;
+}
+
 static void load_done(struct rk_job *j)
 {
     struct load *ld = rk_container_of(j, struct load, job);
@@ -244,10 +254,8 @@ static void load_done(struct rk_job *j)
     } else {
         swap_in(h, ld);
         wake(h, 0, NULL);
-        if (rk_snapshot_serial(h->snap) < h->heard && h->heard == ld->heard &&
-            rk_list_empty(&h->waiters))
-            h->heard = rk_snapshot_serial(h->snap); /* a number that nobody committed */
-        else if (rk_snapshot_serial(h->snap) < h->heard || !rk_list_empty(&h->waiters))
+        if (hub_read_again(rk_snapshot_serial(h->snap), &h->heard, ld->heard,
+                           !rk_list_empty(&h->waiters)))
             load_start(h);
     }
     rk_snapshot_unref(ld->was);

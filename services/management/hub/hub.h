@@ -65,6 +65,14 @@ void hub_detach(struct hub *h, struct session *s);
 /* Owes a map, because of a change that was committed then (RK_TIME_UNSET: not known). */
 void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us);
 
+/*
+ * After a read that brought the account to serial `have`: is another one due? `*heard` is the
+ * highest serial anybody named by now, `heard_before` what it was when the read was asked for. A
+ * number that was named before the read and is still not there was committed by nobody: it is
+ * forgotten, or it would be asked for for ever. Pure.
+ */
+bool hub_read_again(uint64_t have, uint64_t *heard, uint64_t heard_before, bool awaited);
+
 /* Every few seconds: compares the serials of all hubs with Postgres; lets go of accounts nobody
  * uses. */
 void hub_sweep(struct app *app);
