@@ -786,7 +786,6 @@ static void *race_secret(void *arg)
 
 static void all_replicas_get_one_secret(void **state)
 {
-    rk_auto(rk_pg_free) struct rk_pg *pg = connect_pg();
     struct secret_racer racer[4];
     pthread_t t[4];
     int i;

@@ -200,7 +200,6 @@ static void a_dead_server_costs_nothing_but_the_error_and_comes_back(void **stat
 static void a_frozen_server_is_given_up(void **state)
 {
     rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "victim");
-    rk_auto(rk_pg_free) struct rk_pg *other = rk_pg_new(fx.conninfo, "other");
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     static const struct rk_pg_stmt pid = { "pid", "SELECT pg_backend_pid()" };
     struct rk_err err = { 0 };
