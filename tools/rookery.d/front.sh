@@ -22,6 +22,9 @@ backend $service
     mode http
     balance leastconn
     # A call that met a dying replica is repeated on another where repeating is harmless; else the agent decides.
+    # An agent's streams get a connection of their own: among streams that share one, haproxy lets the agent that does not
+    # read hold up all the others.
+    http-reuse never
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { path $retry_paths }
     # With no replica at all haproxy answers 503, which gRPC reads as UNAVAILABLE: the agent comes back.
