@@ -29,17 +29,21 @@ can_be_root() {
     [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
 }
 
+# Another apt at work, as at the start of a machine, is waited for.
 apt_quiet() {
-    local log
+    local log tries=150
 
     log=$(mktemp)
-    # Another apt at work is waited for.
-    if ! as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" \
-        >"$log" 2>&1; then
+    until as_root DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; do
+        if grep -q 'Could not get lock' "$log" && [ $((tries -= 1)) -gt 0 ]; then
+            [ "$tries" -ne 149 ] || note "waiting for another apt-get"
+            sleep 2
+            continue
+        fi
         tail -n 20 "$log" >&2
         rm -f "$log"
         return 1
-    fi
+    done
     rm -f "$log"
 }
 
