@@ -67,12 +67,15 @@ static void begin_line(struct rk_json *j,
         rk_json_cstr(j, "remote", ctx->remote);
 }
 
-static void end_line(struct rk_json *j, struct rk_buf *line)
+/* False, and nothing written, when the line did not fit. */
+static bool end_line(struct rk_json *j, struct rk_buf *line)
 {
     rk_json_object_end(j);
     rk_buf_put_u8(line, '\n');
-    if (!line->overflow)
-        (void)!write(STDERR_FILENO, line->p, line->n);
+    if (line->overflow)
+        return false;
+    (void)!write(STDERR_FILENO, line->p, line->n);
+    return true;
 }
 
 void rk_log(enum rk_log_level level, const struct rk_logctx *ctx, const char *fmt, ...)
@@ -82,15 +85,21 @@ void rk_log(enum rk_log_level level, const struct rk_logctx *ctx, const char *fm
     struct rk_json j;
     va_list ap;
 
+    rk_buf_init(&line, MAX_LINE);
     if (!rk_log_on(level))
         return;
     va_start(ap, fmt);
     (void)vsnprintf(msg, sizeof(msg), fmt, ap);
     va_end(ap);
-    rk_buf_init(&line, MAX_LINE);
     begin_line(&j, &line, level, ctx);
     rk_json_cstr(&j, "msg", msg);
-    end_line(&j, &line);
+    if (end_line(&j, &line))
+        return;
+    /* An absurd context; the message alone always fits. */
+    rk_buf_clear(&line);
+    begin_line(&j, &line, level, NULL);
+    rk_json_cstr(&j, "msg", msg);
+    (void)end_line(&j, &line);
 }
 
 void rk_log_ready(const char *listen, const char *admin)
@@ -103,5 +112,5 @@ void rk_log_ready(const char *listen, const char *admin)
     rk_json_cstr(&j, "msg", "ready");
     rk_json_cstr(&j, "listen", listen);
     rk_json_cstr(&j, "admin", admin);
-    end_line(&j, &line);
+    (void)end_line(&j, &line);
 }

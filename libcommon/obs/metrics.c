@@ -32,9 +32,22 @@ static size_t bucket_count(const struct rk_metric *m)
     return n;
 }
 
+/* A name stands in one run of rows only, or its HELP and TYPE would be printed twice. */
+static bool name_is_taken(const char *name)
+{
+    for (size_t t = 0; t < table_count; t++)
+        for (size_t i = 0; i < tables[t].count; i++)
+            if (strcmp(tables[t].rows[i].name, name) == 0)
+                return true;
+    return false;
+}
+
 void rk_metrics_register(struct rk_metric *rows, size_t count)
 {
     assert(table_count < MAX_TABLES);
+    for (size_t t = 0; t < table_count; t++)
+        if (tables[t].rows == rows)
+            return;
     if (start_s <= 0)
         start_s = (double)rk_wall_us() / 1e6;
     for (size_t i = 0; i < count; i++) {
@@ -43,6 +56,7 @@ void rk_metrics_register(struct rk_metric *rows, size_t count)
         while (rows[i].label && rows[i].values[values])
             values++;
         assert(values <= RK_METRIC_MAX_VALUES);
+        assert(!name_is_taken(rows[i].name));
         /* A histogram has room for one series. */
         assert(rows[i].type != RK_HISTOGRAM || (rows[i].buckets && values <= 1));
     }
@@ -61,26 +75,69 @@ void rk_metric_observe(struct rk_metric *m, double v)
         atomic_fetch_add_explicit(&m->sum_micro, (uint64_t)(v * 1e6), memory_order_relaxed);
 }
 
+/* Text as the format wants it inside a label's quotes, or, without `quotes`, after HELP. */
+static void put_escaped(struct rk_buf *out, const char *s, bool quotes)
+{
+    for (; *s; s++) {
+        if (*s == '\n') {
+            rk_buf_put_c(out, "\\n");
+            continue;
+        }
+        if (*s == '\\' || (*s == '"' && quotes))
+            rk_buf_put_u8(out, '\\');
+        rk_buf_put_u8(out, (uint8_t)*s);
+    }
+}
+
+static void put_label(struct rk_buf *out, const struct rk_metric *m, size_t value)
+{
+    rk_buf_printf(out, "%s=\"", m->label);
+    put_escaped(out, m->values[value], true);
+    rk_buf_put_u8(out, '"');
+}
+
+static void put_head(struct rk_buf *out, const char *name, const char *type, const char *help)
+{
+    rk_buf_printf(out, "# HELP %s ", name);
+    put_escaped(out, help, false);
+    rk_buf_printf(out, "\n# TYPE %s %s\n", name, type);
+}
+
+/* One sample of a histogram, whose only label value, if any, goes with each. */
+static void
+put_sample(struct rk_buf *out, const struct rk_metric *m, const char *suffix, const char *le)
+{
+    bool labelled = m->label && m->values[0];
+
+    rk_buf_printf(out, "%s%s", m->name, suffix);
+    if (labelled || le)
+        rk_buf_put_u8(out, '{');
+    if (labelled)
+        put_label(out, m, 0);
+    if (le)
+        rk_buf_printf(out, "%sle=\"%s\"", labelled ? "," : "", le);
+    if (labelled || le)
+        rk_buf_put_u8(out, '}');
+}
+
 static void print_histogram(struct rk_buf *out, const struct rk_metric *m)
 {
     size_t n = bucket_count(m);
     uint64_t total = 0;
-    char label[128] = "", braced[130] = "";
+    char bound[32];
 
-    if (m->label && m->values[0]) {
-        (void)snprintf(label, sizeof(label), "%s=\"%s\",", m->label, m->values[0]);
-        (void)snprintf(braced, sizeof(braced), "{%.*s}", (int)strlen(label) - 1, label);
-    }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i <= n; i++) {
         total += atomic_load_explicit(&m->count[i], memory_order_relaxed);
-        rk_buf_printf(out, "%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", m->name, label, m->buckets[i],
-                      total);
+        if (i < n)
+            (void)snprintf(bound, sizeof(bound), "%g", m->buckets[i]);
+        put_sample(out, m, "_bucket", i < n ? bound : "+Inf");
+        rk_buf_printf(out, " %" PRIu64 "\n", total);
     }
-    total += atomic_load_explicit(&m->count[n], memory_order_relaxed);
-    rk_buf_printf(out, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", m->name, label, total);
-    rk_buf_printf(out, "%s_sum%s %.6f\n", m->name, braced,
+    put_sample(out, m, "_sum", NULL);
+    rk_buf_printf(out, " %.6f\n",
                   (double)atomic_load_explicit(&m->sum_micro, memory_order_relaxed) / 1e6);
-    rk_buf_printf(out, "%s_count%s %" PRIu64 "\n", m->name, braced, total);
+    put_sample(out, m, "_count", NULL);
+    rk_buf_printf(out, " %" PRIu64 "\n", total);
 }
 
 static void print_row(struct rk_buf *out, const struct rk_metric *m)
@@ -91,9 +148,12 @@ static void print_row(struct rk_buf *out, const struct rk_metric *m)
         rk_buf_printf(out, "%s %" PRId64 "\n", m->name,
                       atomic_load_explicit(&m->v[0], memory_order_relaxed));
     } else {
-        for (size_t i = 0; i < RK_METRIC_MAX_VALUES && m->values[i]; i++)
-            rk_buf_printf(out, "%s{%s=\"%s\"} %" PRId64 "\n", m->name, m->label, m->values[i],
+        for (size_t i = 0; i < RK_METRIC_MAX_VALUES && m->values[i]; i++) {
+            rk_buf_printf(out, "%s{", m->name);
+            put_label(out, m, i);
+            rk_buf_printf(out, "} %" PRId64 "\n",
                           atomic_load_explicit(&m->v[i], memory_order_relaxed));
+        }
     }
 }
 
@@ -126,7 +186,8 @@ static double resident_bytes(void)
 static void
 gauge(struct rk_buf *out, const char *name, const char *type, const char *help, double v)
 {
-    rk_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, type, name, v);
+    put_head(out, name, type, help);
+    rk_buf_printf(out, "%s %.17g\n", name, v);
 }
 
 static void print_process(struct rk_buf *out)
@@ -154,8 +215,7 @@ void rk_metrics_print(struct rk_buf *out)
             const struct rk_metric *m = &tables[t].rows[i];
 
             if (strcmp(last, m->name) != 0)
-                rk_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
-                              types[m->type]);
+                put_head(out, m->name, types[m->type], m->help);
             last = m->name;
             print_row(out, m);
         }

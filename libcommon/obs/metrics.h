@@ -34,7 +34,8 @@ struct rk_metric {
     _Atomic uint64_t sum_micro; /* sum of observations times 1e6 */
 };
 
-/* Registers rows (static storage). Start-up only. */
+/* Registers rows (static storage); once for the same rows. A name belongs to one table, its rows
+ * beside each other. Start-up only. */
 void rk_metrics_register(struct rk_metric *rows, size_t count);
 void rk_metrics_print(
     struct rk_buf *out); /* also process_* : cpu seconds, resident bytes, open fds, start time */

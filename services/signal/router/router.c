@@ -195,7 +195,7 @@ static void on_published(const struct rk_rds_reply *reply, void *arg)
 static void
 publish_frame(struct router *r, const struct owner *o, uint8_t flags, struct rk_bytes *f)
 {
-    rk_auto(rk_buf_done) struct rk_buf out;
+    rk_auto(rk_buf_done) struct rk_buf out = { 0 }; /* not all ways out have set it up */
     struct publishing *w;
     char channel[64];
 
