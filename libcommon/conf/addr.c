@@ -58,7 +58,7 @@ int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err)
                        "[::1]:8082 or :8082",
                        RK_STR_FMT(s));
     memset(out, 0, sizeof(*out));
-    if (host.n == 0) {
+    if (host.n == 0 && s.p[0] == ':') {
         v6.sin6_port = htons(port);
         v6.sin6_addr = in6addr_any;
     } else if (rk_str_eq(host, RK_STR("localhost"))) {
@@ -271,6 +271,8 @@ int rk_url_parse(struct rk_str url,
     }
     if (host.n == 0)
         return rk_fail(err, RK_INVALID, "'%.*s' lacks a host", RK_STR_FMT(url));
+    if (memchr(host.p, '[', host.n) || memchr(host.p, ']', host.n))
+        return rk_fail(err, RK_INVALID, "'%.*s' has a bad host", RK_STR_FMT(url));
     *out_scheme = scheme;
     *out_host = host;
     *out_port = port;

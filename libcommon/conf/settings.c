@@ -223,6 +223,22 @@ static int apply_text(const struct rk_settings_table *t,
     return 0;
 }
 
+/* A secret's file named by the environment wins over the secret that the settings file holds. */
+static void forget_what_the_environment_names(const struct rk_settings_table *t, void *config)
+{
+    char name[MAX_KEY + 16];
+    const char *v;
+
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->rows[i].type != RK_SET_SECRET_FILE)
+            continue;
+        env_name(t->rows[i].key, name);
+        v = getenv(name);
+        if (v && *v)
+            replace_string(string_at(config, t->rows[i].secret_offset), RK_STR(""));
+    }
+}
+
 static int apply_environment(const struct rk_settings_table *t, void *config, struct rk_err *err)
 {
     struct row_iter it = { t, 0 };
@@ -231,6 +247,7 @@ static int apply_environment(const struct rk_settings_table *t, void *config, st
     const char *v;
     int r;
 
+    forget_what_the_environment_names(t, config);
     while ((row = next_row(&it))) {
         env_name(row->key, name);
         v = getenv(name);
