@@ -59,7 +59,7 @@ static void a_walk_meets_every_entry_once_and_may_delete_it(void **state)
     for (int i = 0; i < KEYS; i++)
         assert_null(rk_map_put(m, rk_str(keys[i]), keys[i]));
     while (rk_map_each(m, &it, &value)) {
-        size_t i = (size_t)((char(*)[8])value - keys);
+        size_t i = (size_t)((char(*)[16])value - keys);
 
         met[i]++;
         if (i % 2 == 0)
@@ -70,7 +70,7 @@ static void a_walk_meets_every_entry_once_and_may_delete_it(void **state)
     assert_int_equal(rk_map_count(m), KEYS / 2);
     it = 0;
     while (rk_map_each(m, &it, &value))
-        assert_int_equal((size_t)((char(*)[8])value - keys) % 2, 1);
+        assert_int_equal((size_t)((char(*)[16])value - keys) % 2, 1);
 }
 
 static void keys_are_bytes_and_borrowed(void **state)
