@@ -81,10 +81,12 @@ void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out)
 {
     static char ssh[] =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2x1y3m4n5o6p7q8r9s0t1u2v3w4x5y6z7a8b9c0d1e";
-    Management__LoginRequest q = MANAGEMENT__LOGIN_REQUEST__INIT;
-    Management__PeerKeys keys = MANAGEMENT__PEER_KEYS__INIT;
+    Management__LoginRequest q;
+    Management__PeerKeys keys;
     struct meta t;
 
+    management__login_request__init(&q);
+    management__peer_keys__init(&keys);
     meta_init(&t, number);
     keys.sshpubkey = (ProtobufCBinaryData){ sizeof(ssh) - 1, (uint8_t *)ssh };
     q.meta = &t.m;
@@ -96,9 +98,10 @@ void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out)
 
 void mapwire_sync(uint32_t number, struct rk_buf *out)
 {
-    Management__SyncRequest q = MANAGEMENT__SYNC_REQUEST__INIT;
+    Management__SyncRequest q;
     struct meta t;
 
+    management__sync_request__init(&q);
     meta_init(&t, number);
     q.meta = &t.m;
     pack(&q.base, out);
