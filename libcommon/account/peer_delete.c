@@ -6,51 +6,67 @@
 #include "libcommon/account/store_int.h"
 #include "libcommon/base/json.h"
 
-int peer_event_meta(struct rk_pg *pg,
-                    const char *peer_id,
-                    const char *default_domain,
-                    const char *extra_key,
-                    struct rk_str extra,
-                    struct rk_buf *out,
-                    struct rk_err *err)
+void peer_facts_json(const struct peer_facts *f,
+                     const char *extra_key,
+                     struct rk_str extra,
+                     struct rk_buf *out)
+{
+    char fqdn[512];
+    struct rk_json j;
+
+    snprintf(fqdn, sizeof(fqdn), "%.*s%s%.*s", RK_STR_FMT(f->label), f->domain.n ? "." : "",
+             RK_STR_FMT(f->domain));
+    rk_json_init(&j, out);
+    rk_json_object(&j, NULL);
+    rk_json_str(&j, "name", f->name);
+    rk_json_cstr(&j, "fqdn", fqdn);
+    rk_json_str(&j, "ip", f->ip);
+    if (f->ip6.n)
+        rk_json_str(&j, "ipv6", f->ip6);
+    rk_json_time(&j, "created_at", f->created_at_us);
+    rk_json_cstr(&j, "location_city_name", "");
+    rk_json_cstr(&j, "location_country_code", "");
+    rk_json_int(&j, "location_geo_name_id", 0);
+    rk_json_str(&j, "location_connection_ip", f->connection_ip);
+    if (extra_key)
+        rk_json_str(&j, extra_key, extra);
+    rk_json_object_end(&j);
+}
+
+/* The row of the transaction under way. */
+static int event_meta(struct rk_change *ch,
+                      const char *peer_id,
+                      const char *default_domain,
+                      struct rk_buf *out,
+                      struct rk_err *err)
 {
     static const struct rk_pg_stmt read = {
         "peer_event_meta", "SELECT p.name, p.dns_label, "
                            "coalesce(nullif(a.settings->>'dns_domain', ''), $2), "
                            "host(p.ip), host(p.ip6), "
-                           "p.created_at, coalesce(s.connection_ip, '') FROM peer p JOIN account a "
+                           "coalesce(s.connection_ip, ''), p.created_at FROM peer p JOIN account a "
                            "ON a.id = p.account_id "
                            "LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.id = $1"
     };
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    char fqdn[512];
-    struct rk_str domain;
-    struct rk_json j;
+    struct peer_facts facts;
     int r;
 
-    r = rk_pg_run(pg, &read, &res, err, RK_P_C(peer_id), RK_P_C(default_domain));
+    r = rk_pg_run(rk_change_pg(ch), &read, &res, err, RK_P_C(peer_id), RK_P_C(default_domain));
     if (r < 0)
         return r;
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", peer_id);
-    domain = rk_pg_str(res, 0, 2);
-    snprintf(fqdn, sizeof(fqdn), "%s%s%.*s", rk_pg_str(res, 0, 1).p, domain.n ? "." : "",
-             RK_STR_FMT(domain));
-    rk_json_init(&j, out);
-    rk_json_object(&j, NULL);
-    rk_json_str(&j, "name", rk_pg_str(res, 0, 0));
-    rk_json_cstr(&j, "fqdn", fqdn);
-    rk_json_str(&j, "ip", rk_pg_str(res, 0, 3));
-    if (!rk_pg_null(res, 0, 4))
-        rk_json_str(&j, "ipv6", rk_pg_str(res, 0, 4));
-    rk_json_time(&j, "created_at", rk_pg_time(res, 0, 5));
-    rk_json_cstr(&j, "location_city_name", "");
-    rk_json_cstr(&j, "location_country_code", "");
-    rk_json_int(&j, "location_geo_name_id", 0);
-    rk_json_str(&j, "location_connection_ip", rk_pg_str(res, 0, 6));
-    if (extra_key)
-        rk_json_str(&j, extra_key, extra);
-    rk_json_object_end(&j);
+    facts = (struct peer_facts){
+        .name = rk_pg_str(res, 0, 0),
+        .label = rk_pg_str(res, 0, 1),
+        .domain = rk_pg_str(res, 0, 2),
+        .ip = rk_pg_str(res, 0, 3),
+        .ip6 = rk_pg_str(res, 0, 4),
+        .connection_ip = rk_pg_str(res, 0, 5),
+        .created_at_us = rk_pg_time(res, 0, 6),
+    };
+    peer_facts_json(&facts, NULL, RK_STR(""), out);
     return 0;
 }
 
@@ -118,7 +134,7 @@ int rk_peer_delete(struct rk_pg *pg,
     if (rk_pg_rows(found) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer %s account %s not found", peer_id, account_id);
     initiator_id = actor->user_id ? actor->user_id : rk_pg_str(found, 0, 0).p;
-    r = peer_event_meta(pg, peer_id, actor->default_domain, NULL, RK_STR(""), &meta, err);
+    r = event_meta(ch, peer_id, actor->default_domain, &meta, err);
     if (r < 0)
         return r;
     r = delete_policies(ch, peer_id, initiator_id, err);

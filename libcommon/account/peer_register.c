@@ -26,29 +26,44 @@ static const char key_invalid[] = "couldn't add peer: setup key is invalid";
 static const struct rk_pg_stmt find_key = {
     "register_find_key", "SELECT account_id FROM setup_key WHERE hash = $1 AND" KEY_VALID
 };
+/* With all that the account says about the newcomer: its groups, whether they have IPv6, networks,
+ * domain. */
 static const struct rk_pg_stmt spend_key = {
-    "register_spend_key", "UPDATE setup_key SET used_times = used_times + 1, last_used = now() "
-                          "WHERE hash = $1 AND account_id = $2 AND" KEY_VALID
-                          " RETURNING id, name, ephemeral, allow_extra_dns_labels, auto_groups"
+    "register_spend_key",
+    "WITH k AS (UPDATE setup_key SET used_times = used_times + 1, last_used = now() "
+    "WHERE hash = $1 AND account_id = $2 AND" KEY_VALID
+    " RETURNING id, name, ephemeral, allow_extra_dns_labels, auto_groups) "
+    "SELECT k.id, k.name, k.ephemeral, k.allow_extra_dns_labels, g.ids, "
+    "coalesce(a.settings->'ipv6_enabled_groups' ?| g.ids, false), "
+    "host(network(a.net4)), masklen(a.net4), host(network(a.net6)), "
+    "coalesce(nullif(a.settings->>'dns_domain', ''), $3) "
+    "FROM k JOIN account a ON a.id = $2 CROSS JOIN LATERAL ("
+    "SELECT coalesce(array_agg(id ORDER BY id), '{}') AS ids FROM account_group "
+    "WHERE account_id = $2 AND (id = ANY(k.auto_groups) OR name = 'All')) g"
 };
-static const struct rk_pg_stmt read_groups = {
-    "register_groups",
-    "SELECT g.id, coalesce(a.settings->'ipv6_enabled_groups' ? g.id, false) "
-    "FROM account_group g JOIN account a ON a.id = g.account_id "
-    "WHERE g.account_id = $1 AND (g.id = ANY($2::text[]) OR g.name = 'All') ORDER BY g.id"
-};
-static const struct rk_pg_stmt read_net = {
-    "register_net", "SELECT host(network(net4)), masklen(net4), host(network(net6)) "
-                    "FROM account WHERE id = $1"
+enum {
+    KEY_ID,
+    KEY_NAME,
+    KEY_EPHEMERAL,
+    KEY_EXTRA_LABELS,
+    KEY_GROUPS,
+    KEY_GROUPS_IP6,
+    KEY_NET4,
+    KEY_NET4_BITS,
+    KEY_NET6,
+    KEY_DOMAIN,
 };
 /* DO NOTHING instead of an error keeps the transaction alive for the next attempt. */
 static const struct rk_pg_stmt add_peer = {
-    "register_add_peer", "INSERT INTO peer (id, account_id, key, ip, ip6, dns_label, "
-                         "extra_dns_labels, name, ssh_key, ephemeral, "
-                         "allow_extra_dns_labels, last_login, meta, meta_hash) "
-                         "VALUES ($1, $2, $3, $4::inet, $5::inet, $6, $7, $8, $9, $10, $11, now(), "
-                         "$12::jsonb || $13::jsonb, $14) "
-                         "ON CONFLICT DO NOTHING RETURNING id"
+    "register_add_peer",
+    "WITH p AS (INSERT INTO peer (id, account_id, key, ip, ip6, dns_label, extra_dns_labels, name, "
+    "ssh_key, ephemeral, allow_extra_dns_labels, last_login, meta, meta_hash) "
+    "VALUES ($1, $2, $3, $4::inet, $5::inet, $6, $7, $8, $9, $10, $11, now(), "
+    "$12::jsonb || $13::jsonb, $14) ON CONFLICT DO NOTHING RETURNING id, created_at), "
+    "s AS (INSERT INTO peer_status (peer_id, connection_ip) SELECT id, $15 FROM p), "
+    "m AS (INSERT INTO group_peer (group_id, peer_id) SELECT g, p.id FROM p, unnest($16::text[]) "
+    "g) "
+    "SELECT created_at FROM p"
 };
 static const struct rk_pg_stmt key_taken = { "register_key_taken",
                                              "SELECT 1 FROM peer WHERE key = $1" };
@@ -59,14 +74,6 @@ static const struct rk_pg_stmt free_ip = {
     "AND NOT EXISTS (SELECT 1 FROM peer p WHERE p.account_id = $1 "
     "AND p.ip = host(network(a.net4))::inet + o) LIMIT 1"
 };
-static const struct rk_pg_stmt add_member = {
-    "register_add_member", "INSERT INTO group_peer (group_id, peer_id) SELECT g, $1 FROM "
-                           "unnest($2::text[]) g"
-};
-static const struct rk_pg_stmt add_status = {
-    "register_add_status", "INSERT INTO peer_status (peer_id, connection_ip) VALUES ($1, $2)"
-};
-
 struct registering {
     struct rk_pg *pg;
     const struct rk_peer_registration *reg;
@@ -79,22 +86,21 @@ struct registering {
     char labels_text[MAX_EXTRA_LABELS][PEER_EXTRA_LABEL_MAX];
     struct rk_str labels[MAX_EXTRA_LABELS];
     struct rk_pg_result *key; /* row of spend_key */
-    struct rk_pg_result *groups;
     struct rk_str *group_ids;
     size_t groups_n;
     bool ephemeral;
-    bool wants_ip6;
     uint8_t net4[4], net6[16];
     unsigned net4_bits;
-    bool has_net6;
+    bool has_net6; /* for this peer */
     struct rk_buf meta;
+    int64_t created_at_us;
+    char ip[INET_ADDRSTRLEN], ip6[INET6_ADDRSTRLEN], own_label[RK_LABEL_MAX];
 };
 
 static void registering_done(struct registering *g)
 {
     rk_change_abort(g->ch);
     rk_pg_result_free(g->key);
-    rk_pg_result_free(g->groups);
     free(g->group_ids);
     rk_buf_done(&g->meta);
 }
@@ -130,6 +136,24 @@ static int check_request(struct registering *g, struct rk_err *err)
     return 0;
 }
 
+/* What the row of spend_key says, in our own terms. */
+static int read_key(struct registering *g, struct rk_err *err)
+{
+    const struct rk_pg_result *k = g->key;
+
+    g->ephemeral = rk_pg_bool(k, 0, KEY_EPHEMERAL);
+    if (g->reg->dns_labels_n > 0 && !rk_pg_bool(k, 0, KEY_EXTRA_LABELS))
+        return rk_fail(err, RK_PRECONDITION,
+                       "couldn't add peer: setup key doesn't allow extra DNS labels");
+    rk_pg_array(k, 0, KEY_GROUPS, &g->group_ids, &g->groups_n);
+    if (inet_pton(AF_INET, rk_pg_str(k, 0, KEY_NET4).p, g->net4) != 1)
+        return rk_fail(err, RK_INTERNAL, "account %s has no network", g->account_id);
+    g->net4_bits = (unsigned)rk_pg_int(k, 0, KEY_NET4_BITS);
+    g->has_net6 = rk_pg_bool(k, 0, KEY_GROUPS_IP6) && !rk_pg_null(k, 0, KEY_NET6) &&
+                  inet_pton(AF_INET6, rk_pg_str(k, 0, KEY_NET6).p, g->net6) == 1;
+    return 0;
+}
+
 static int take_key(struct registering *g, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *found = NULL;
@@ -146,74 +170,43 @@ static int take_key(struct registering *g, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "%s", key_invalid);
     if (r < 0)
         return r;
-    r = rk_pg_run(g->pg, &spend_key, &g->key, err, RK_P_C(g->hash), RK_P_C(g->account_id));
+    r = rk_pg_run(g->pg, &spend_key, &g->key, err, RK_P_C(g->hash), RK_P_C(g->account_id),
+                  RK_P_C(g->reg->default_domain));
     if (r < 0)
         return r;
     if (rk_pg_rows(g->key) == 0)
         return rk_fail(err, RK_INVALID, "%s", key_invalid);
-    g->ephemeral = rk_pg_bool(g->key, 0, 2);
-    if (g->reg->dns_labels_n > 0 && !rk_pg_bool(g->key, 0, 3))
-        return rk_fail(err, RK_PRECONDITION,
-                       "couldn't add peer: setup key doesn't allow extra DNS labels");
-    return 0;
+    return read_key(g, err);
 }
 
-static int find_groups(struct registering *g, struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *net = NULL;
-    struct rk_str *autos = NULL;
-    size_t autos_n = 0;
-    int i, r;
-
-    rk_pg_array(g->key, 0, 4, &autos, &autos_n);
-    r = rk_pg_run(g->pg, &read_groups, &g->groups, err, RK_P_C(g->account_id),
-                  RK_P_ARRAY(autos, autos_n));
-    free(autos);
-    if (r < 0)
-        return r;
-    g->groups_n = (size_t)rk_pg_rows(g->groups);
-    g->group_ids = rk_new_array(struct rk_str, g->groups_n + 1);
-    for (i = 0; i < rk_pg_rows(g->groups); i++) {
-        g->group_ids[i] = rk_pg_str(g->groups, i, 0);
-        g->wants_ip6 |= rk_pg_bool(g->groups, i, 1);
-    }
-    r = rk_pg_run(g->pg, &read_net, &net, err, RK_P_C(g->account_id));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(net) == 0 || inet_pton(AF_INET, rk_pg_str(net, 0, 0).p, g->net4) != 1)
-        return rk_fail(err, RK_INTERNAL, "account %s has no network", g->account_id);
-    g->net4_bits = (unsigned)rk_pg_int(net, 0, 1);
-    g->has_net6 =
-        !rk_pg_null(net, 0, 2) && inet_pton(AF_INET6, rk_pg_str(net, 0, 2).p, g->net6) == 1;
-    return 0;
-}
-
-/* One attempt. Stores whether the peer stands. */
+/* One attempt, with status and memberships. Stores whether the peer stands. */
 static int try_insert(
     struct registering *g, const uint8_t ip4[4], bool suffixed, bool *out_added, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     const struct rk_peer_registration *reg = g->reg;
-    char ip_text[INET_ADDRSTRLEN], ip6_text[INET6_ADDRSTRLEN] = "", label[RK_LABEL_MAX];
     uint8_t ip6[16], hash[16];
     int r;
 
-    inet_ntop(AF_INET, ip4, ip_text, sizeof(ip_text));
-    if (g->wants_ip6 && g->has_net6) {
+    inet_ntop(AF_INET, ip4, g->ip, sizeof(g->ip));
+    if (g->has_net6) {
         peer_random_ip6(g->net6, ip6);
-        inet_ntop(AF_INET6, ip6, ip6_text, sizeof(ip6_text));
+        inet_ntop(AF_INET6, ip6, g->ip6, sizeof(g->ip6));
     }
-    peer_label_for(g->label, suffixed, ip4, label);
+    peer_label_for(g->label, suffixed, ip4, g->own_label);
     rk_meta_hash(reg->meta, hash);
     r = rk_pg_run(g->pg, &add_peer, &res, err, RK_P_C(g->peer_id), RK_P_C(g->account_id),
-                  RK_P_C(g->key_b64), RK_P_C(ip_text), RK_P_C(ip6_text[0] ? ip6_text : NULL),
-                  RK_P_C(label), RK_P_ARRAY(g->labels, reg->dns_labels_n),
+                  RK_P_C(g->key_b64), RK_P_C(g->ip), RK_P_C(g->ip6[0] ? g->ip6 : NULL),
+                  RK_P_C(g->own_label), RK_P_ARRAY(g->labels, reg->dns_labels_n),
                   RK_P_C(reg->meta->hostname), RK_P_C(reg->ssh_key), RK_P_BOOL(g->ephemeral),
-                  RK_P_STR(rk_pg_str(g->key, 0, 3)), RK_P_C("{\"uiVersion\":\"\"}"),
-                  RK_P_STR(rk_buf_str(&g->meta)), RK_P_BYTEA(rk_strn(hash, sizeof(hash))));
+                  RK_P_STR(rk_pg_str(g->key, 0, KEY_EXTRA_LABELS)), RK_P_C("{\"uiVersion\":\"\"}"),
+                  RK_P_STR(rk_buf_str(&g->meta)), RK_P_BYTEA(rk_strn(hash, sizeof(hash))),
+                  RK_P_C(reg->connection_ip), RK_P_ARRAY(g->group_ids, g->groups_n));
     if (r < 0)
         return r;
     *out_added = rk_pg_rows(res) > 0;
+    if (*out_added)
+        g->created_at_us = rk_pg_time(res, 0, 0);
     return 0;
 }
 
@@ -268,35 +261,28 @@ static int insert_peer(struct registering *g, struct rk_err *err)
     return rk_fail(err, RK_INTERNAL, "account %s: no free name for the peer", g->account_id);
 }
 
-static int join_groups(struct registering *g, struct rk_err *err)
+static int tell(struct registering *g, struct rk_err *err)
 {
-    size_t i;
-    int r;
-
-    r = rk_pg_run(g->pg, &add_member, NULL, err, RK_P_C(g->peer_id),
-                  RK_P_ARRAY(g->group_ids, g->groups_n));
-    if (r < 0)
-        return r;
-    r = rk_pg_run(g->pg, &add_status, NULL, err, RK_P_C(g->peer_id), RK_P_C(g->reg->connection_ip));
-    if (r < 0)
-        return r;
-    r = rk_change_touch(g->ch, RK_OBJ_PEER, g->peer_id, err);
-    for (i = 0; r == 0 && i < g->groups_n; i++)
-        r = rk_change_touch_member(g->ch, g->group_ids[i].p, g->peer_id, err);
-    return r;
-}
-
-static int write_event(struct registering *g, struct rk_err *err)
-{
+    const struct peer_facts facts = {
+        .name = rk_str(g->reg->meta->hostname),
+        .label = rk_str(g->own_label),
+        .domain = rk_pg_str(g->key, 0, KEY_DOMAIN),
+        .ip = rk_str(g->ip),
+        .ip6 = rk_str(g->ip6),
+        .created_at_us = g->created_at_us,
+        .connection_ip = rk_str(g->reg->connection_ip),
+    };
     rk_auto(rk_buf_done) struct rk_buf meta;
     int r;
 
-    rk_buf_init(&meta, 64 * 1024);
-    r = peer_event_meta(g->pg, g->peer_id, g->reg->default_domain, "setup_key_name",
-                        rk_pg_str(g->key, 0, 1), &meta, err);
+    r = rk_change_touch(g->ch, RK_OBJ_PEER, g->peer_id, err);
+    for (size_t i = 0; r == 0 && i < g->groups_n; i++)
+        r = rk_change_touch_member(g->ch, g->group_ids[i].p, g->peer_id, err);
     if (r < 0)
         return r;
-    return rk_change_event(g->ch, "peer.setupkey.add", rk_pg_str(g->key, 0, 0).p, g->peer_id,
+    rk_buf_init(&meta, 64 * 1024);
+    peer_facts_json(&facts, "setup_key_name", rk_pg_str(g->key, 0, KEY_NAME), &meta);
+    return rk_change_event(g->ch, "peer.setupkey.add", rk_pg_str(g->key, 0, KEY_ID).p, g->peer_id,
                            rk_buf_str(&meta), err);
 }
 
@@ -316,16 +302,10 @@ int rk_peer_register(struct rk_pg *pg,
     r = take_key(&g, err);
     if (r < 0)
         return r;
-    r = find_groups(&g, err);
-    if (r < 0)
-        return r;
     r = insert_peer(&g, err);
     if (r < 0)
         return r;
-    r = join_groups(&g, err);
-    if (r < 0)
-        return r;
-    r = write_event(&g, err);
+    r = tell(&g, err);
     if (r < 0)
         return r;
     memcpy(bell.account_id, g.account_id, sizeof(bell.account_id));

@@ -29,13 +29,12 @@ struct rk_change {
 static const struct rk_pg_stmt lock_account = {
     "change_lock", "SELECT serial FROM account WHERE id = $1 FOR NO KEY UPDATE"
 };
-static const struct rk_pg_stmt bump = {
-    "change_bump", "UPDATE account SET serial = serial + 1 WHERE id = $1 RETURNING serial"
-};
 static const struct rk_pg_stmt log_change = {
-    "change_log", "INSERT INTO account_change (account_id, serial, kind, object_id) "
-                  "SELECT $1, $2::bigint, k, o FROM unnest($3::text[], $4::text[]) AS t(k, o) "
-                  "ON CONFLICT DO NOTHING"
+    "change_log",
+    "WITH a AS (UPDATE account SET serial = serial + 1 WHERE id = $1 RETURNING serial), "
+    "l AS (INSERT INTO account_change (account_id, serial, kind, object_id) "
+    "SELECT $1, a.serial, k, o FROM a, unnest($2::text[], $3::text[]) AS t(k, o) "
+    "ON CONFLICT DO NOTHING) SELECT serial FROM a"
 };
 static const struct rk_pg_stmt add_event = {
     "event_add", "INSERT INTO event (account_id, code, initiator_id, target_id, meta) "
@@ -145,40 +144,33 @@ int rk_change_event(struct rk_change *ch,
                     struct rk_str meta,
                     struct rk_err *err)
 {
-    return rk_pg_run(ch->pg, &add_event, NULL, err, RK_P_C(ch->account_id), RK_P_C(code),
-                     RK_P_C(initiator_id), RK_P_C(target_id),
-                     RK_P_STR(meta.n ? meta : RK_STR("{}")));
+    return rk_pg_later(ch->pg, &add_event, NULL, err, RK_P_C(ch->account_id), RK_P_C(code),
+                       RK_P_C(initiator_id), RK_P_C(target_id),
+                       RK_P_STR(meta.n ? meta : RK_STR("{}")));
 }
 
-/* Raises the serial and writes account_change. */
-static int write_changes(struct rk_change *ch, uint64_t *out_serial, struct rk_err *err)
+/* Raises the serial and writes account_change, on the way to COMMIT. */
+static int write_changes(struct rk_change *ch, struct rk_pg_result **out, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_cfree) char *block = rk_alloc(2 * ch->n * sizeof(struct rk_str));
     struct rk_str *kinds = (struct rk_str *)(void *)block, *ids = kinds + ch->n;
     size_t i;
-    int r;
 
-    r = rk_pg_run(ch->pg, &bump, &res, err, RK_P_C(ch->account_id));
-    if (r < 0)
-        return r;
     for (i = 0; i < ch->n; i++) {
         kinds[i] = rk_str(store_kind_name(ch->touched[i].kind));
         ids[i] = rk_str(ch->touched[i].id);
     }
-    *out_serial = rk_pg_rows(res) ? (uint64_t)rk_pg_int(res, 0, 0) : 0;
-    return rk_pg_run(ch->pg, &log_change, NULL, err, RK_P_C(ch->account_id),
-                     RK_P_INT((int64_t)*out_serial), RK_P_ARRAY(kinds, ch->n),
-                     RK_P_ARRAY(ids, ch->n));
+    return rk_pg_later(ch->pg, &log_change, out, err, RK_P_C(ch->account_id),
+                       RK_P_ARRAY(kinds, ch->n), RK_P_ARRAY(ids, ch->n));
 }
 
 int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err *err)
 {
-    uint64_t serial = 0;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     if ((*ch)->n > 0) {
-        r = write_changes(*ch, &serial, err);
+        r = write_changes(*ch, &res, err);
         if (r < 0)
             return r;
     }
@@ -188,7 +180,7 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
     rk_change_abort(*ch);
     *ch = NULL;
     if (out_serial)
-        *out_serial = serial;
+        *out_serial = res && rk_pg_rows(res) ? (uint64_t)rk_pg_int(res, 0, 0) : 0;
     return 0;
 }
 

@@ -30,11 +30,13 @@ bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4]);
 /* Random lower half under a /64, neither all zero nor all one. */
 void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
 
-/* Base meta of every peer event, read from the row of the transaction under way. */
-int peer_event_meta(struct rk_pg *pg,
-                    const char *peer_id,
-                    const char *default_domain,
-                    const char *extra_key,
-                    struct rk_str extra,
-                    struct rk_buf *out,
-                    struct rk_err *err) RK_CHECKED;
+/* What every event of a peer says of it; ip6 may be "". */
+struct peer_facts {
+    struct rk_str name, label, domain, ip, ip6, connection_ip;
+    int64_t created_at_us;
+};
+/* Appends the event's meta; extra_key NULL: nothing more. */
+void peer_facts_json(const struct peer_facts *f,
+                     const char *extra_key,
+                     struct rk_str extra,
+                     struct rk_buf *out);

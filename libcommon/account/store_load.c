@@ -16,6 +16,7 @@
 
 /* More named objects than this: reading the whole account is cheaper than asking for each. */
 #define MAX_NAMED 5000
+#define MAX_NAMED_TEXT "5000"
 
 static const struct rk_pg_stmt serial_of = { "load_serial",
                                              "SELECT serial FROM account WHERE id = $1" };
@@ -25,7 +26,8 @@ static const struct rk_pg_stmt count_changes = {
 };
 static const struct rk_pg_stmt list_changes = {
     "load_changes", "SELECT DISTINCT kind, object_id FROM account_change "
-                    "WHERE account_id = $1 AND serial > $2 ORDER BY kind, object_id"
+                    "WHERE account_id = $1 AND serial > $2 ORDER BY kind, object_id "
+                    "LIMIT " MAX_NAMED_TEXT
 };
 static const struct rk_pg_stmt read_account = { "load_account", "SELECT " ACCOUNT_COLUMNS
                                                                 " FROM account a WHERE a.id = $1" };
@@ -290,18 +292,14 @@ static void sort_change(struct loading *l,
     }
 }
 
-static int name_changes(struct loading *l, uint64_t since, struct rk_err *err)
+static void name_changes(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *whole_groups = rk_map_new();
     struct names *const lists[] = { &l->peer, &l->group, &l->policy, &l->member_groups,
                                     &l->member_peers };
     size_t i;
-    int k, r;
+    int k;
 
-    r = rk_pg_run(l->pg, &list_changes, &l->changes, err, RK_P_C(l->account_id),
-                  RK_P_INT((int64_t)since));
-    if (r < 0)
-        return r;
     for (i = 0; i < RK_COUNT(lists); i++)
         lists[i]->v = rk_new_array(struct rk_str, (size_t)rk_pg_rows(l->changes) + 1);
     for (k = 0; k < rk_pg_rows(l->changes); k++) {
@@ -310,14 +308,14 @@ static int name_changes(struct loading *l, uint64_t since, struct rk_err *err)
     }
     for (k = 0; k < rk_pg_rows(l->changes); k++)
         sort_change(l, rk_pg_str(l->changes, k, 0), rk_pg_str(l->changes, k, 1), whole_groups);
-    return 0;
 }
 
-static int load_named(struct loading *l, uint64_t since, struct rk_err *err)
+static int load_named(struct loading *l, struct rk_err *err)
 {
-    int r = name_changes(l, since, err);
+    int r = 0;
 
-    if (r == 0 && l->account)
+    name_changes(l);
+    if (l->account)
         r = load_account(l, err);
     if (r == 0 && l->peer.n)
         r = load_peers(l, &l->peer, err);
@@ -330,24 +328,34 @@ static int load_named(struct loading *l, uint64_t since, struct rk_err *err)
     return r;
 }
 
-/* The whole account, or only what changed? */
-static int choose(struct loading *l, uint64_t since, bool *out_full, struct rk_err *err)
+/* Where the account is, and what has happened since: one round trip. */
+static int look(struct loading *l, uint64_t since, bool *out_full, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *serial = NULL, *counts = NULL;
     int r;
 
-    *out_full = true;
-    if (since == 0 || since > l->d->serial)
-        return 0;
-    r = rk_pg_run(l->pg, &count_changes, &res, err, RK_P_C(l->account_id),
-                  RK_P_INT((int64_t)since));
+    if (since == 0) {
+        r = rk_pg_run(l->pg, &serial_of, &serial, err, RK_P_C(l->account_id));
+    } else {
+        r = rk_pg_later(l->pg, &serial_of, &serial, err, RK_P_C(l->account_id));
+        if (r == 0)
+            r = rk_pg_later(l->pg, &count_changes, &counts, err, RK_P_C(l->account_id),
+                            RK_P_INT((int64_t)since));
+        if (r == 0)
+            r = rk_pg_run(l->pg, &list_changes, &l->changes, err, RK_P_C(l->account_id),
+                          RK_P_INT((int64_t)since));
+    }
     if (r < 0)
         return r;
+    l->d = rk_delta_new(l->account_id, rk_pg_rows(serial) ? (uint64_t)rk_pg_int(serial, 0, 0) : 0);
+    l->d->account_gone = rk_pg_rows(serial) == 0;
     /* Every serial past ours must still be there; a missing one was pruned, and with it what it
      * named. */
-    *out_full =
-        (uint64_t)rk_pg_int(res, 0, 0) != l->d->serial - since || rk_pg_int(res, 0, 1) > MAX_NAMED;
-    l->d->committed_at_us = rk_pg_time(res, 0, 2);
+    *out_full = !counts || since > l->d->serial ||
+                (uint64_t)rk_pg_int(counts, 0, 0) != l->d->serial - since ||
+                rk_pg_int(counts, 0, 1) > MAX_NAMED;
+    if (!*out_full)
+        l->d->committed_at_us = rk_pg_time(counts, 0, 2);
     return 0;
 }
 
@@ -359,7 +367,6 @@ int rk_store_load(struct rk_pg *pg,
                   struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(loading_done) struct loading l = { .pg = pg,
                                                .account_id = account_id,
                                                .default_domain = default_domain };
@@ -369,18 +376,11 @@ int rk_store_load(struct rk_pg *pg,
     r = rk_pg_begin(pg, RK_PG_REPEATABLE_READ_ONLY, &tx, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &serial_of, &res, err, RK_P_C(account_id));
+    r = look(&l, since, &full, err);
+    if (r == 0 && !l.d->account_gone)
+        r = full ? load_all(&l, err) : load_named(&l, err);
     if (r < 0)
         return r;
-    l.d = rk_delta_new(account_id, rk_pg_rows(res) ? (uint64_t)rk_pg_int(res, 0, 0) : 0);
-    l.d->account_gone = rk_pg_rows(res) == 0;
-    if (!l.d->account_gone) {
-        r = choose(&l, since, &full, err);
-        if (r == 0)
-            r = full ? load_all(&l, err) : load_named(&l, since, err);
-        if (r < 0)
-            return r;
-    }
     r = rk_pg_commit(&tx, err);
     if (r < 0)
         return r;

@@ -1,5 +1,9 @@
 /*
- * One Postgres connection. libpq is driven without blocking and every wait has a deadline, so that
+ * One Postgres connection. BEGIN travels with the first statement of its transaction, and queued
+ * statements with the next one whose answer is needed (libpq's pipeline mode): a change costs a few
+ * round trips, not one a statement.
+ *
+ * libpq is driven without blocking and every wait has a deadline, so that
  * a server that stops answering (a frozen host, a stopped process) costs a worker seconds, not its
  * life. After a missed deadline the connection is given up: what is still in flight could not be
  * told from the next answer.
@@ -7,6 +11,7 @@
 
 #include "libcommon/pg/pg.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -32,6 +37,13 @@ struct rk_pg_tx {
     bool lost; /* the connection this transaction lived on is gone */
 };
 
+/* A statement that has been handed to libpq and whose answer has not been read. */
+struct queued {
+    const char *name;
+    struct rk_pg_result **out; /* may be NULL */
+};
+#define QUEUE_MAX 32
+
 struct prepared {
     const struct rk_pg_stmt *stmt;
     char name[16];
@@ -45,6 +57,9 @@ struct rk_pg {
     unsigned prepared_n;
     struct rk_pg_tx tx; /* at most one at a time */
     bool in_tx;
+    const char *begin; /* waits for the first statement; NULL: sent */
+    struct queued queue[QUEUE_MAX];
+    unsigned queued_n;
     unsigned timeout_ms;
     unsigned backoff_ms;
     uint64_t retry_at_ms;
@@ -74,6 +89,7 @@ static void drop(struct rk_pg *c)
         PQfinish(c->conn);
     c->conn = NULL;
     c->tx.lost = true;
+    c->queued_n = 0;
     forget_prepared(c);
 }
 
@@ -386,18 +402,12 @@ static int ready(struct rk_pg *c, const char *what, struct rk_err *err)
 
 /* === Statements === */
 
-static int
-prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, struct rk_err *err)
+static int prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct rk_err *err)
 {
-    struct prepared *p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
+    struct prepared *p = rk_new(struct prepared);
     PGresult *res = NULL;
     int r;
 
-    if (p) {
-        *out = p;
-        return 0;
-    }
-    p = rk_new(struct prepared);
     p->stmt = st;
     snprintf(p->name, sizeof(p->name), "rk%u", c->prepared_n++);
     if (!PQsendPrepare(c->conn, p->name, st->sql, 0, NULL)) {
@@ -414,20 +424,76 @@ prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, str
         return r;
     }
     rk_map_put(c->prepared, rk_strn(&p->stmt, sizeof(p->stmt)), p);
-    *out = p;
     return 0;
 }
 
-int rk_pg_exec(struct rk_pg *c,
-               const struct rk_pg_stmt *st,
-               const struct rk_pg_param *params,
-               size_t n,
-               struct rk_pg_result **out,
-               struct rk_err *err)
+/* Reads the answers of everything queued. The first error counts: what came after it was not done.
+ */
+static int settle(struct rk_pg *c, struct rk_err *err)
+{
+    struct queued queue[QUEUE_MAX];
+    unsigned n = c->queued_n;
+    PGresult *res = NULL;
+    int first = 0;
+
+    memcpy(queue, c->queue, n * sizeof(*queue));
+    c->queued_n = 0;
+    if (!PQpipelineSync(c->conn))
+        return lost(c, "pipeline", err);
+    for (unsigned i = 0; i < n; i++) {
+        int r = receive(c, &res, first < 0 ? NULL : err);
+
+        if (r < 0)
+            return first < 0 ? first : r;
+        if (first == 0)
+            first = judge(c, queue[i].name, res, err);
+        if (first == 0 && queue[i].out)
+            *queue[i].out = pg_result_new(res);
+        else
+            PQclear(res);
+        if (!c->conn)
+            return first; /* judged to be the end of the session */
+    }
+    if (receive(c, &res, first < 0 ? NULL : err) < 0)
+        return first < 0 ? first : RK_UNAVAILABLE;
+    PQclear(res);
+    if (!PQexitPipelineMode(c->conn))
+        return lost(c, "pipeline", err);
+    return first;
+}
+
+/* Hands one more statement to libpq; st NULL: `sql` as it stands. */
+static int push(struct rk_pg *c,
+                const struct prepared *p,
+                const char *sql,
+                struct pg_values *values,
+                struct rk_pg_result **out,
+                struct rk_err *err)
+{
+    const char *name = p ? p->stmt->name : sql;
+    int sent;
+
+    if (c->queued_n == 0 && !PQenterPipelineMode(c->conn))
+        return lost(c, name, err);
+    sent = p ? PQsendQueryPrepared(c->conn, p->name, (int)values->n, pg_values_text(values), NULL,
+                                   NULL, 0)
+             : PQsendQueryParams(c->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
+    if (!sent)
+        return lost(c, name, err);
+    c->queue[c->queued_n++] = (struct queued){ name, out };
+    return 0;
+}
+
+/* Checks, prepares and queues; the caller settles when it needs the answer. */
+static int enqueue(struct rk_pg *c,
+                   const struct rk_pg_stmt *st,
+                   const struct rk_pg_param *params,
+                   size_t n,
+                   struct rk_pg_result **out,
+                   struct rk_err *err)
 {
     rk_auto(pg_values_done) struct pg_values values;
-    struct prepared *p = NULL;
-    PGresult *res = NULL;
+    const char *begin = c->begin;
     int r;
 
     pg_values_init(&values);
@@ -437,27 +503,63 @@ int rk_pg_exec(struct rk_pg *c,
     r = ready(c, st->name, err);
     if (r < 0)
         return r;
-    r = prepare(c, st, &p, err);
-    if (r < 0)
-        return r;
-    if (!PQsendQueryPrepared(c->conn, p->name, (int)n, pg_values_text(&values), NULL, NULL, 0))
-        return lost(c, st->name, err);
-    r = receive(c, &res, err);
-    if (r < 0)
-        return r;
-    r = judge(c, st->name, res, err);
-    if (r < 0 || !out) {
-        PQclear(res);
-        return r;
+    if (!rk_map_get(c->prepared, rk_strn(&st, sizeof(st)))) {
+        r = c->queued_n ? settle(c, err) : 0;
+        if (r == 0)
+            r = prepare(c, st, err);
+        if (r < 0)
+            return r;
     }
-    *out = pg_result_new(res);
-    return 0;
+    if (begin) {
+        c->begin = NULL;
+        r = push(c, NULL, begin, NULL, NULL, err);
+        if (r < 0)
+            return r;
+    }
+    return push(c, rk_map_get(c->prepared, rk_strn(&st, sizeof(st))), NULL, &values, out, err);
+}
+
+int rk_pg_exec(struct rk_pg *c,
+               const struct rk_pg_stmt *st,
+               const struct rk_pg_param *params,
+               size_t n,
+               struct rk_pg_result **out,
+               struct rk_err *err)
+{
+    int r = enqueue(c, st, params, n, out, err);
+
+    if (r < 0)
+        return r;
+    return settle(c, err);
+}
+
+int rk_pg_queue(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                const struct rk_pg_param *params,
+                size_t n,
+                struct rk_pg_result **out,
+                struct rk_err *err)
+{
+    int r;
+
+    assert(c->in_tx);
+    r = enqueue(c, st, params, n, out, err);
+    /* Room for one more statement and COMMIT. */
+    if (r < 0 || c->queued_n < QUEUE_MAX - 2)
+        return r;
+    return settle(c, err);
 }
 
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err)
 {
     int r = ready(c, "script", err);
 
+    if (r == 0 && c->queued_n > 0)
+        r = settle(c, err);
+    if (r == 0 && c->begin) {
+        r = simple(c, c->begin, "begin", err);
+        c->begin = NULL;
+    }
     if (r < 0)
         return r;
     return simple(c, sql, "script", err);
@@ -498,9 +600,7 @@ int rk_pg_begin(struct rk_pg *c,
     r = ready(c, "begin", err);
     if (r < 0)
         return r;
-    r = simple(c, sql, "begin", err);
-    if (r < 0)
-        return r;
+    c->begin = sql;
     c->in_tx = true;
     c->tx = (struct rk_pg_tx){ .c = c };
     *out = &c->tx;
@@ -515,14 +615,18 @@ int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
     if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
         /* COMMIT would answer "ROLLBACK" without an error. */
         r = rk_fail(err, RK_INTERNAL, "postgres: commit of a failed transaction");
-    if (r == 0)
-        r = simple(c, "COMMIT", "commit", err);
+    if (r == 0 && !c->begin) {
+        r = push(c, NULL, "COMMIT", NULL, NULL, err);
+        if (r == 0)
+            r = settle(c, err);
+    }
     if (r < 0) {
         rk_pg_rollback(*tx);
         *tx = NULL;
         return r;
     }
     c->in_tx = false;
+    c->begin = NULL;
     *tx = NULL;
     return 0;
 }
@@ -535,6 +639,9 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
         return;
     c = tx->c;
     c->in_tx = false;
+    c->begin = NULL;
+    if (c->conn && c->queued_n > 0)
+        (void)settle(c, NULL);
     if (!c->conn || tx->lost || PQtransactionStatus(c->conn) == PQTRANS_IDLE)
         return;
     if (simple(c, "ROLLBACK", "rollback", NULL) < 0)

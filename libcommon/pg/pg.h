@@ -78,6 +78,21 @@ int rk_pg_exec(struct rk_pg *c,
                sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param),   \
                (out), (err))
 #define rk_pg_run0(c, st, out, err) rk_pg_exec((c), (st), NULL, 0, (out), (err))
+/*
+ * The same without waiting for the answer: it is read with that of the next rk_pg_exec or
+ * rk_pg_commit, which fails when this one did; *out (may be NULL) is filled then and must stay
+ * until then. Inside a transaction only.
+ */
+int rk_pg_queue(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                const struct rk_pg_param *params,
+                size_t n,
+                struct rk_pg_result **out,
+                struct rk_err *err) RK_CHECKED;
+#define rk_pg_later(c, st, out, err, ...)                                                          \
+    rk_pg_queue((c), (st), (const struct rk_pg_param[]){ __VA_ARGS__ },                            \
+                sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param),  \
+                (out), (err))
 /* Unprepared, possibly several statements: migrations only. */
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err) RK_CHECKED;
 
@@ -99,8 +114,8 @@ void rk_pg_bytea(const struct rk_pg_result *r, int row, int col, uint8_t **out, 
 void rk_pg_array(
     const struct rk_pg_result *r, int row, int col, struct rk_str **out, size_t *out_n);
 
-/* Transactions. rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL; begin; work on the connection;
- * commit leaves NULL. */
+/* Transactions. rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL; begin (which reaches the server
+ * with the first statement); work on the connection; commit leaves NULL. */
 struct rk_pg_tx;
 enum rk_pg_isolation {
     RK_PG_READ_COMMITTED,

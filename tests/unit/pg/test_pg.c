@@ -129,6 +129,55 @@ static void an_unfinished_transaction_leaves_nothing(void **state)
     assert_int_equal(rk_pg_int(res, 0, 0), 0);
 }
 
+static void what_is_queued_travels_with_the_next_answer(void **state)
+{
+    static const struct rk_pg_stmt add = { "queue_add", "INSERT INTO queued VALUES ($1::int)" };
+    static const struct rk_pg_stmt more = { "queue_more",
+                                            "INSERT INTO queued VALUES ($1::int) RETURNING id" };
+    static const struct rk_pg_stmt count = { "queue_count", "SELECT count(*) FROM queued" };
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL, *seen = NULL, *left = NULL;
+    struct rk_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(rk_pg_script(c, "CREATE TABLE queued (id int PRIMARY KEY)", &err), 0);
+    for (int round = 0; round < 2; round++) { /* the second with everything prepared */
+        rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        for (int i = 0; i < 100; i++) /* more than one queue holds */
+            assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(1000 * round + i)), 0);
+        rk_pg_result_free(rk_steal(res));
+        rk_pg_result_free(rk_steal(seen));
+        assert_int_equal(rk_pg_later(c, &more, &res, &err, RK_P_INT(1000 * round + 500)), 0);
+        assert_int_equal(rk_pg_run0(c, &count, &seen, &err), 0);
+        assert_int_equal(rk_pg_int(res, 0, 0), 1000 * round + 500);
+        assert_int_equal(rk_pg_int(seen, 0, 0), 101 + 102 * round);
+        assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(1000 * round + 501)), 0);
+        assert_int_equal(rk_pg_commit(&tx, &err), 0);
+    }
+    /* What a queued statement broke is told by the next one, or by commit; nothing stays. */
+    for (int at_commit = 0; at_commit < 2; at_commit++) {
+        rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(7000)), 0);
+        assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(500)), 0);
+        assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(7001)), 0);
+        assert_int_equal(at_commit ? rk_pg_commit(&tx, &err) : rk_pg_run0(c, &count, NULL, &err),
+                         RK_EXISTS);
+        assert_string_equal(err.msg, "queued_pkey");
+    }
+    {
+        rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(7002)), 0);
+    }
+    assert_int_equal(rk_pg_run0(c, &count, &left, &err), 0);
+    assert_int_equal(rk_pg_int(left, 0, 0), 2 * 102);
+}
+
 static void terminate_all(struct rk_pg *by)
 {
     static const struct rk_pg_stmt kill_all = {
@@ -295,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_nul_in_text_is_refused_before_the_server),
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(an_unfinished_transaction_leaves_nothing),
+        cmocka_unit_test(what_is_queued_travels_with_the_next_answer),
         cmocka_unit_test(a_killed_connection_is_unavailable_inside_a_transaction_and_recovers),
         cmocka_unit_test(a_dead_server_costs_nothing_but_the_error_and_comes_back),
         cmocka_unit_test(a_frozen_server_is_given_up),
