@@ -2,8 +2,8 @@
  * Agents of one account at management: `fleet MANAGEMENT_PORT REST_PORT N,N,... PID...`
  *
  * For each N in turn, on an account that has fewer agents: the missing ones log in with a setup key
- * (GetServerKey and Login, 16 at a time); all N connect anew and get their first map (GetServerKey
- * and Sync, 16 at a time), each of which is opened, authenticated and must hold the N - 1 others;
+ * (GetServerKey and Login, 100 at a time); all N connect anew and get their first map (GetServerKey
+ * and Sync, 100 at a time), each of which is opened, authenticated and must hold the N - 1 others;
  * nothing happens for a while, and memory is read; then a policy is changed over REST and every
  * agent gets a map with a newer serial. CPU is that of the watched processes, the first of which is
  * the management server, until everything has been quiet; memory is that of the first alone, over
@@ -29,7 +29,7 @@
 #include "tests/bench/lib/rest.h"
 #include "tests/bench/lib/watch.h"
 
-#define AT_ONCE 16
+#define AT_ONCE 100
 #define QUIET_MS 1000 /* without a message: it is over */
 #define SETTLE_MS 2000
 #define LIMIT_MS 120000
@@ -59,7 +59,7 @@ struct fleet {
     struct agent *agent;
     unsigned registered, wanted;   /* agents the account has; that sync now */
     unsigned next, end, under_way; /* of the step */
-    unsigned open, updated, maps;  /* connections; in the change; messages in it */
+    unsigned open, updated, maps;  /* connections; in the change; maps that came in this step */
     uint64_t serial_before, moved_ms, last_ns, map_bytes;
     _Atomic uint64_t answered_ns;
     const char *policy_path;
@@ -123,6 +123,7 @@ static void on_map(struct rk_grpc_client_call *call, struct rk_str message, void
                       f->wanted - 1);
         a->serial = map.serial;
         f->map_bytes += message.n;
+        f->maps++;
         step_done(a);
         return;
     }
@@ -334,13 +335,14 @@ static void sync_all(struct fleet *f, unsigned n)
     uint64_t end;
 
     f->wanted = n;
-    f->map_bytes = 0;
+    f->map_bytes = f->maps = 0;
     step(f, 0, n);
     end = rk_mono_ns();
     run_until(f, is_quiet, "quiet after sync");
     span_report(f, &s, n, "sync", n);
     value(n, "sync_per_s", n / ((double)(end - s.from_ns) / 1e9));
     value(n, "map_bytes", (double)f->map_bytes / n);
+    value(n, "sync_maps_an_agent", (double)f->maps / n);
     run_until(f, is_settled, "settling");
     value(n, "bytes", (watch_first_private_bytes(&f->watch) - f->start_bytes) / n);
 }

@@ -23,6 +23,7 @@ void bench_die(const char *fmt, ...)
 void bench_value(const char *name, double value)
 {
     printf("%s %.9g\n", name, value);
+    (void)fflush(stdout); /* a long run can be followed */
 }
 
 uint64_t bench_number(const char *arg, uint64_t min, uint64_t max)
