@@ -40,6 +40,8 @@ struct rk_admin {
     bool draining;
     void (*on_scrape)(void *arg);
     void *scrape_arg;
+    unsigned max_connections;
+    uint64_t timeout_ms;
 };
 
 struct connection {
@@ -234,6 +236,24 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
 }
 
+/* Whoever holds connections and says nothing must not keep a health check out: the oldest goes. */
+static void make_room(struct rk_admin *a)
+{
+    struct rk_list *n, *tmp;
+
+    if (a->connection_count < a->max_connections)
+        return;
+    rk_list_each(&a->connections, n, tmp)
+    {
+        struct connection *c = rk_list_entry(n, struct connection, node);
+
+        if (uv_is_closing((uv_handle_t *)&c->tcp))
+            continue;
+        connection_close(c);
+        return;
+    }
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
     struct rk_admin *a = server->data;
@@ -241,6 +261,7 @@ static void on_connection(uv_stream_t *server, int status)
 
     if (status < 0)
         return;
+    make_room(a);
     c = rk_new(struct connection);
     c->admin = a;
     c->open_handles = 2;
@@ -250,11 +271,11 @@ static void on_connection(uv_stream_t *server, int status)
     (void)uv_tcp_init(server->loop, &c->tcp);
     c->tcp.data = c;
     rk_timer_init(a->loop, &c->timer, on_timeout);
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) < 0 || a->connection_count > MAX_CONNECTIONS) {
+    if (uv_accept(server, (uv_stream_t *)&c->tcp) < 0) {
         connection_close(c);
         return;
     }
-    rk_timer_start(&c->timer, TIMEOUT_MS, 0);
+    rk_timer_start(&c->timer, a->timeout_ms, 0);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
         connection_close(c);
 }
@@ -279,6 +300,8 @@ int rk_admin_new(struct rk_loop *l, const char *listen, struct rk_admin **out, s
         return r;
     a = rk_new(struct rk_admin);
     a->loop = l;
+    a->max_connections = MAX_CONNECTIONS;
+    a->timeout_ms = TIMEOUT_MS;
     rk_list_init(&a->connections);
     (void)uv_tcp_init(rk_loop_uv(l), &a->listener);
     a->listener.data = a;
@@ -333,6 +356,12 @@ void rk_admin_ready(struct rk_admin *a, const char *name, bool ok, const char *w
 void rk_admin_draining(struct rk_admin *a)
 {
     a->draining = true;
+}
+
+void rk_admin_limit(struct rk_admin *a, unsigned max_connections, uint64_t timeout_ms)
+{
+    a->max_connections = max_connections;
+    a->timeout_ms = timeout_ms;
 }
 
 void rk_admin_on_scrape(struct rk_admin *a, void (*on_scrape)(void *arg), void *arg)

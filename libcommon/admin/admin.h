@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
@@ -22,6 +23,10 @@ const char *rk_admin_address(const struct rk_admin *a); /* as bound */
 /* `name` has static storage ("postgres"); `why` is shown while not ok. At most 8 conditions. */
 void rk_admin_ready(struct rk_admin *a, const char *name, bool ok, const char *why);
 void rk_admin_draining(struct rk_admin *a);
+
+/* 64 connections, of which the oldest goes when one more comes, and 5000 ms for a request and its
+ * answer, unless said otherwise. */
+void rk_admin_limit(struct rk_admin *a, unsigned max_connections, uint64_t timeout_ms);
 
 /* Called before /metrics is printed, to set gauges. May be NULL. */
 void rk_admin_on_scrape(struct rk_admin *a, void (*on_scrape)(void *arg), void *arg);
