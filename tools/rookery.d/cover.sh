@@ -23,10 +23,10 @@ cover_report() {
     awk '
         { n = split($1, d, "/"); dir = d[1]; for (i = 2; i < n; i++) dir = dir "/" d[i]
           hit[dir] += $2; all[dir] += $3; hits += $2; total += $3 }
-        END { for (d in all) printf "%6.1f %%  %6d of %6d  %s\n", 100 * hit[d] / all[d], hit[d], all[d], d | "sort -k6"
+        END { for (k in all) printf "%6.1f %%  %6d of %6d  %s\n", 100 * hit[k] / all[k], hit[k], all[k], k | "sort -k6"
               close("sort -k6"); printf "%6.1f %%  %6d of %6d  all\n", 100 * hits / total, hits, total }' "$files"
-    printf 'least covered files:\n'
-    awk '$3 >= 10 { printf "%6.1f %%  %6d of %6d  %s\n", 100 * $2 / $3, $2, $3, $1 }' "$files" | sort -n | head -n 15
+    printf 'most lines not reached:\n'
+    awk '$3 > $2 { printf "%6d  %6.1f %%  %s\n", $3 - $2, 100 * $2 / $3, $1 }' "$files" | sort -rn | head -n 20
 }
 
 # cover_all [--system]: what the unit tests and the fuzz corpora reach; with --system also what the system tests do.
