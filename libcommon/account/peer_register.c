@@ -275,12 +275,12 @@ static int tell(struct registering *g, struct rk_err *err)
     rk_auto(rk_buf_done) struct rk_buf meta;
     int r;
 
+    rk_buf_init(&meta, 64 * 1024);
     r = rk_change_touch(g->ch, RK_OBJ_PEER, g->peer_id, err);
     for (size_t i = 0; r == 0 && i < g->groups_n; i++)
         r = rk_change_touch_member(g->ch, g->group_ids[i].p, g->peer_id, err);
     if (r < 0)
         return r;
-    rk_buf_init(&meta, 64 * 1024);
     peer_facts_json(&facts, "setup_key_name", rk_pg_str(g->key, 0, KEY_NAME), &meta);
     return rk_change_event(g->ch, "peer.setupkey.add", rk_pg_str(g->key, 0, KEY_ID).p, g->peer_id,
                            rk_buf_str(&meta), err);
