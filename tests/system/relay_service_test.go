@@ -369,6 +369,41 @@ func TestRelayBytesInPieces(t *testing.T) {
 	}
 }
 
+// What a browser adds: it pings, and it closes with a close frame.
+func TestRelayPingAndCloseFrames(t *testing.T) {
+	m, token := soloRelay(t, nil)
+	a := harness.NewRelay(t, m.Listen, "a", token)
+	b := harness.NewRelay(t, m.Listen, "b", token)
+	a.Subscribe(t, b.ID)
+	a.WantState(t, messages.MsgTypePeersOnline, b.ID, soon)
+	raw := func(n int) []byte {
+		t.Helper()
+		_ = b.SetReadDeadline(time.Now().Add(soon))
+		got := make([]byte, n)
+		if _, err := io.ReadFull(b.Conn, got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if err := b.Frame(true, harness.OpPing, []byte("are you there")); err != nil {
+		t.Fatal(err)
+	}
+	if got := raw(15); string(got) != "\x8a\x0dare you there" {
+		t.Errorf("%q instead of a pong", got)
+	}
+	if err := b.Frame(true, harness.OpClose, []byte("\x03\xe8done")); err != nil {
+		t.Fatal(err)
+	}
+	if got := raw(4); string(got) != "\x88\x02\x03\xe8" {
+		t.Errorf("%q instead of a close frame", got)
+	}
+	if n, err := b.Conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("%d bytes, %v after the close frame", n, err)
+	}
+	_ = b.Close()
+	a.WantState(t, messages.MsgTypePeersWentOffline, b.ID, soon)
+}
+
 func TestRelaySilentConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	m, _ := soloRelay(t, nil)

@@ -80,6 +80,63 @@ func TestSignalContention(t *testing.T) {
 	}
 }
 
+// What a client says on its stream means nothing, not even that it has nothing more to say.
+func TestSignalStreamOutlivesItsHalfClose(t *testing.T) {
+	at := signals(t, cluster(t))
+	s := harness.NewSignal(t, at[0])
+	stream := s.Connect(t)
+	for _, junk := range [][]byte{{}, {0xff, 0xff}, make([]byte, 100_000)} {
+		if err := stream.Stream.SendMsg(&junk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stream.Stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range at {
+		message := s.Message(s.ID(), []byte("through "+entry))
+		s.At(t, entry).Send(t, message)
+		stream.Want(t, message, soon)
+	}
+	stream.Empty(t)
+}
+
+// A replica that dies takes nothing with it: its agents are found where they come back, although others remember it.
+func TestSignalKilledReplica(t *testing.T) {
+	m := soloSignal(t, nil)
+	at := signals(t, cluster(t))
+	agent := harness.NewSignal(t, m.Listen)
+	stream := agent.Connect(t)
+	sender := harness.NewSignal(t, at[0])
+	message := sender.Message(agent.ID(), []byte("before"))
+	sender.Send(t, message)
+	stream.Want(t, message, soon)
+	m.Kill(t)
+	sender.Send(t, message) // to nobody: taken all the same
+	stream = agent.At(t, at[1]).Connect(t)
+	message = sender.Message(agent.ID(), []byte("after"))
+	sender.Send(t, message)
+	stream.Want(t, message, soon)
+	stream.Empty(t)
+}
+
+// An agent that moved while a sender remembers its dead replica gets even the first message.
+func TestSignalFirstMessageAfterADeathArrives(t *testing.T) {
+	m := soloSignal(t, nil)
+	at := signals(t, cluster(t))
+	agent := harness.NewSignal(t, m.Listen)
+	stream := agent.Connect(t)
+	sender := harness.NewSignal(t, at[0])
+	message := sender.Message(agent.ID(), []byte("before"))
+	sender.Send(t, message)
+	stream.Want(t, message, soon)
+	m.Kill(t)
+	stream = agent.At(t, at[1]).Connect(t)
+	message = sender.Message(agent.ID(), []byte("first"))
+	sender.Send(t, message)
+	stream.Want(t, message, soon)
+}
+
 func TestSignalMaxStreams(t *testing.T) {
 	m := soloSignal(t, map[string]string{"max_streams": "2"})
 	s := harness.NewSignal(t, m.Listen)
