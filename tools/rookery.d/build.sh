@@ -14,7 +14,7 @@ preset_names() {
 }
 
 check_preset() {
-    preset_names | grep -qx -- "$1" || die "there is no preset '$1'" "there are: $(preset_names | tr '\n' ' ')"
+    grep -qx -- "$1" <<<"$(preset_names)" || die "there is no preset '$1'" "there are: $(preset_names | tr '\n' ' ')"
 }
 
 # build_preset PRESET [NINJA TARGET...]: one builder at a time, whoever else calls us.

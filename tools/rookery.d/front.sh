@@ -161,7 +161,7 @@ front_state() {
 
 # True for stun too, of which haproxy knows nothing.
 front_sees_up() {
-    [[ $1 == stun-* ]] || front_state | grep -q "^$1 UP"
+    [[ $1 == stun-* ]] || grep -q "^$1 UP" <<<"$(front_state)"
 }
 
 # True once haproxy has seen every replica that runs as up and no other as up.

@@ -25,7 +25,7 @@ add_backports() {
     local codename=$1 site
 
     # shellcheck disable=SC2016
-    if apt-get indextargets --format '$(CODENAME)' | grep -qx "$codename-backports"; then
+    if grep -qx "$codename-backports" <<<"$(apt-get indextargets --format '$(CODENAME)')"; then
         return
     fi
     # shellcheck disable=SC2016

@@ -121,10 +121,12 @@ url_host() {
 
 # Addresses that HOST means on this machine; all of them when it is an address the machine does not have (behind NAT).
 listen_host() {
-    local ip
+    local ip own
 
+    # Not piped into grep -q, here and elsewhere: it leaves at the first hit, and what feeds it then fails with SIGPIPE.
+    own=$(ip -o addr show 2>/dev/null) || true
     while read -r ip; do
-        if ip -o addr show 2>/dev/null | grep -qwF -- "${ip}" || [[ $ip == 127.* || $ip == ::1 ]]; then
+        if grep -qwF -- "${ip}" <<<"$own" || [[ $ip == 127.* || $ip == ::1 ]]; then
             case $ip in
             *:*) printf '[%s]' "$ip" ;;
             *) printf '%s' "$ip" ;;
