@@ -2,6 +2,10 @@
  * thread sanitizer. */
 
 #include "libcommon/loop/workers.h"
+
+#include <pthread.h>
+
+#include "libcommon/base/alloc.h"
 #include "tests/support/test.h"
 
 #define JOBS 500
@@ -76,11 +80,152 @@ static void queued_jobs_are_refused_at_the_end_and_still_come_back(void **state)
     rk_loop_free(l);
 }
 
+/* --- a worker that stands still until it is let go --- */
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    unsigned waiting; /* jobs that stand at the gate */
+    bool open;
+};
+
+struct gated {
+    struct rk_job job;
+    struct gate *gate;
+    struct rk_loop *loop;
+    unsigned *left; /* until the loop stops */
+    pthread_t ran_on, done_on;
+};
+
+static void pass(struct rk_job *j, void *worker)
+{
+    struct gated *g = rk_container_of(j, struct gated, job);
+
+    (void)worker;
+    g->ran_on = pthread_self();
+    pthread_mutex_lock(&g->gate->lock);
+    g->gate->waiting++;
+    pthread_cond_broadcast(&g->gate->change);
+    while (!g->gate->open)
+        pthread_cond_wait(&g->gate->change, &g->gate->lock);
+    pthread_mutex_unlock(&g->gate->lock);
+}
+
+static void passed(struct rk_job *j)
+{
+    struct gated *g = rk_container_of(j, struct gated, job);
+
+    g->done_on = pthread_self();
+    assert_false(j->refused);
+    if (--*g->left == 0)
+        rk_loop_stop(g->loop);
+}
+
+static void a_full_queue_says_so_and_takes_nothing(void **state)
+{
+    struct gate gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(2, 3, &ops, NULL);
+    struct gated jobs[6];
+    unsigned left = 5;
+
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        jobs[i] = (struct gated){
+            .job = { .run = pass, .done = passed }, .gate = &gate, .loop = l, .left = &left
+        };
+    /* Two are with the workers, three wait. */
+    for (int i = 0; i < 2; i++)
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+    pthread_mutex_lock(&gate.lock);
+    while (gate.waiting < 2)
+        pthread_cond_wait(&gate.change, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    for (int i = 2; i < 5; i++)
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+    assert_int_equal(rk_workers_queued(w), 3);
+    assert_false(rk_workers_submit(w, l, &jobs[5].job));
+    assert_int_equal(rk_workers_queued(w), 3);
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.change);
+    pthread_mutex_unlock(&gate.lock);
+    rk_loop_run(l);
+    assert_int_equal(left, 0);
+    assert_int_equal(rk_workers_queued(w), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_true(pthread_equal(jobs[i].done_on, pthread_self()));
+        assert_false(pthread_equal(jobs[i].ran_on, pthread_self()));
+    }
+    /* There is room again. */
+    left = 1;
+    assert_true(rk_workers_submit(w, l, &jobs[5].job));
+    rk_loop_run(l);
+    assert_int_equal(left, 0);
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
+/* --- contexts --- */
+
+struct contexts {
+    pthread_mutex_t lock;
+    unsigned open, closed;
+    pthread_t opened_on[3];
+};
+
+struct context {
+    struct contexts *all;
+    pthread_t thread;
+};
+
+static void *open_context(void *arg)
+{
+    struct contexts *all = arg;
+    struct context *c = rk_new(struct context);
+
+    c->all = all;
+    c->thread = pthread_self();
+    pthread_mutex_lock(&all->lock);
+    all->opened_on[all->open++] = c->thread;
+    pthread_mutex_unlock(&all->lock);
+    return c;
+}
+
+static void close_context(void *worker)
+{
+    struct context *c = worker;
+
+    assert_true(pthread_equal(c->thread, pthread_self()));
+    pthread_mutex_lock(&c->all->lock);
+    c->all->closed++;
+    pthread_mutex_unlock(&c->all->lock);
+    free(c);
+}
+
+static void each_worker_makes_and_ends_its_context_on_its_own_thread(void **state)
+{
+    static const struct rk_workers_ops context_ops = { open_context, close_context, NULL };
+    struct contexts all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct rk_workers *w = rk_workers_new(3, 1, &context_ops, &all);
+
+    (void)state;
+    rk_workers_free(w);
+    assert_int_equal(all.open, 3);
+    assert_int_equal(all.closed, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_false(pthread_equal(all.opened_on[i], pthread_self()));
+        assert_false(pthread_equal(all.opened_on[i], all.opened_on[(i + 1) % 3]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_job_comes_back_once),
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
+        cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
+        cmocka_unit_test(each_worker_makes_and_ends_its_context_on_its_own_thread),
     };
 
     return RUN_TESTS(tests);
