@@ -431,7 +431,7 @@ struct cores *cores_new(uint32_t count, const int *listen_fds, const struct core
             rk_buf_init(&to->waiting, WAITING_BYTES);
             if (i == j)
                 continue;
-            to->out = ring_new(RING_BYTES);
+            to->out = ring_new(all->cfg.ring_bytes);
             all->core[j]->mail[i].in = to->out;
         }
     return all;

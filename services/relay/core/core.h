@@ -28,7 +28,7 @@
 #include "services/relay/peers/directory.h"
 #include "services/relay/session/session.h"
 
-#define RING_BYTES (2u << 20)
+#define RING_BYTES (2u << 20) /* what the service gives a ring */
 #define SCRATCH_BYTES (64 * 1024)
 
 struct core_config {
@@ -36,6 +36,7 @@ struct core_config {
     const char *instance_url;
     size_t instance_url_n; /* 1 to 8190 */
     size_t queue_bytes;    /* of one receiver, for TRANSPORT */
+    size_t ring_bytes;     /* from one core to another; a power of two, at least 128 KiB */
     int64_t max_connections;
     uint64_t drain_ms;
     const struct rk_cidrs *trusted_proxies; /* may be NULL */

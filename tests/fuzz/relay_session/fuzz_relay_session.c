@@ -167,7 +167,7 @@ static void transport(struct world *w, struct agent *a)
     unsigned kind = next(w), flood = kind == 0xff; /* enough to fill the ring */
 
     memcpy(m + 2, to.b, RELAY_ID_LEN);
-    for (unsigned i = 0; i < (flood ? 280 : 1) && !a->fake->closing; i++)
+    for (unsigned i = 0; i < (flood ? 18 : 1) && !a->fake->closing; i++)
         say(w, a, m, RELAY_HEAD_LEN + (flood ? 8000 : (size_t)kind));
 }
 
