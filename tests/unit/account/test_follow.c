@@ -225,7 +225,6 @@ static void report(const char *who, const struct follower *f)
 {
     print_message("%s: %u loads, %u of them full; %u maps pushed of %u\n", who, f->loads, f->full,
                   f->maps_pushed, f->maps_due);
-    assert_true(f->maps_pushed < f->maps_due);
 }
 
 /* --- the lives --- */
@@ -262,6 +261,7 @@ static void followers_have_what_a_fresh_load_gives(void **state)
     print_message("%u changes, %u refused\n", l.done, l.refused);
     report("prompt", &prompt);
     report("lazy", &lazy);
+    assert_true(prompt.maps_pushed < prompt.maps_due); /* not everyone every time */
     assert_true(l.done > l.refused);
     follower_done(&prompt);
     follower_done(&lazy);
@@ -313,6 +313,7 @@ static void a_follower_of_writers_that_race_ends_where_they_end(void **state)
     check(&f);
     print_message("%u changes, %u refused\n", done, refused);
     report("follower", &f);
+    assert_true(f.maps_pushed < f.maps_due);
     assert_true(done > refused);
     follower_done(&f);
 }
