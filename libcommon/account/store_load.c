@@ -17,17 +17,24 @@
 /* More named objects than this: reading the whole account is cheaper than asking for each. */
 #define MAX_NAMED 5000
 #define MAX_NAMED_TEXT "5000"
+#define OBJECT_KEY_MAX (16 + 2 * RK_XID_LEN + 3) /* kind, space, two ids */
 
-static const struct rk_pg_stmt serial_of = { "load_serial",
-                                             "SELECT serial FROM account WHERE id = $1" };
-static const struct rk_pg_stmt count_changes = {
-    "load_count", "SELECT count(DISTINCT serial), count(*), min(at) FROM account_change "
-                  "WHERE account_id = $1 AND serial > $2"
+/* The account's serial, and what has changed since. One row without a change when there is none. */
+static const struct rk_pg_stmt look_at = {
+    "load_look", "SELECT a.serial, c.kind, c.object_id, c.serial, c.at FROM account a LEFT JOIN "
+                 "account_change c "
+                 "ON c.account_id = a.id AND c.serial > $2 WHERE a.id = $1 "
+                 "ORDER BY c.serial, c.kind, c.object_id LIMIT " MAX_NAMED_TEXT " + 1"
 };
-static const struct rk_pg_stmt list_changes = {
-    "load_changes", "SELECT DISTINCT kind, object_id FROM account_change "
-                    "WHERE account_id = $1 AND serial > $2 ORDER BY kind, object_id "
-                    "LIMIT " MAX_NAMED_TEXT
+enum {
+    LOOK_SERIAL,
+    LOOK_KIND,
+    LOOK_OBJECT,
+    LOOK_CHANGE,
+    LOOK_AT
+};
+static const struct rk_pg_stmt serial_of = {
+    "load_serial", "SELECT serial, NULL, NULL, NULL, NULL FROM account WHERE id = $1"
 };
 static const struct rk_pg_stmt read_account = { "load_account", "SELECT " ACCOUNT_COLUMNS
                                                                 " FROM account a WHERE a.id = $1" };
@@ -81,12 +88,21 @@ struct loading {
     struct rk_pg_result *changes; /* owns the names' text */
     struct names peer, group, policy, member_groups, member_peers;
     bool account;
+    /* What was asked for; NULL: nothing. */
+    struct rk_pg_result *account_rows, *peer_rows, *group_rows, *policy_rows, *rule_rows,
+        *member_rows;
 };
 
 static void loading_done(struct loading *l)
 {
     rk_delta_free(l->d);
     rk_pg_result_free(l->changes);
+    rk_pg_result_free(l->account_rows);
+    rk_pg_result_free(l->peer_rows);
+    rk_pg_result_free(l->group_rows);
+    rk_pg_result_free(l->policy_rows);
+    rk_pg_result_free(l->rule_rows);
+    rk_pg_result_free(l->member_rows);
     free(l->peer.v);
     free(l->group.v);
     free(l->policy.v);
@@ -95,18 +111,45 @@ static void loading_done(struct loading *l)
 }
 RK_DEFINE_AUTO_DONE(struct loading, loading_done)
 
-/* `names` NULL: all of them. */
+/* === Asking: everything travels with the COMMIT that follows === */
+
+/* Of a full load everything, else what was named. */
 static int ask(struct loading *l,
                const struct queries *q,
                const struct names *names,
                struct rk_pg_result **out,
                struct rk_err *err)
 {
-    if (!names)
-        return rk_pg_run(l->pg, &q->all, out, err, RK_P_C(l->account_id));
-    return rk_pg_run(l->pg, &q->some, out, err, RK_P_C(l->account_id),
-                     RK_P_ARRAY(names->v, names->n));
+    if (l->d->full)
+        return rk_pg_later(l->pg, &q->all, out, err, RK_P_C(l->account_id));
+    if (names->n == 0)
+        return 0;
+    return rk_pg_later(l->pg, &q->some, out, err, RK_P_C(l->account_id),
+                       RK_P_ARRAY(names->v, names->n));
 }
+
+static int ask_all(struct loading *l, struct rk_err *err)
+{
+    int r = 0;
+
+    if (l->d->full || l->account)
+        r = rk_pg_later(l->pg, &read_account, &l->account_rows, err, RK_P_C(l->account_id));
+    if (r == 0)
+        r = ask(l, &peers, &l->peer, &l->peer_rows, err);
+    if (r == 0)
+        r = ask(l, &groups, &l->group, &l->group_rows, err);
+    if (r == 0)
+        r = ask(l, &policies, &l->policy, &l->policy_rows, err);
+    if (r == 0)
+        r = ask(l, &rules, &l->policy, &l->rule_rows, err);
+    if (r == 0 && l->member_groups.n > 0)
+        r = rk_pg_later(l->pg, &members, &l->member_rows, err,
+                        RK_P_ARRAY(l->member_groups.v, l->member_groups.n),
+                        RK_P_ARRAY(l->member_peers.v, l->member_peers.n));
+    return r;
+}
+
+/* === Taking === */
 
 /* A named object that no row answered for is gone. `found` is keyed by id. */
 static void add_missing(struct loading *l,
@@ -116,120 +159,96 @@ static void add_missing(struct loading *l,
 {
     size_t i;
 
-    for (i = 0; names && i < names->n; i++) {
+    for (i = 0; i < names->n; i++) {
         if (!rk_map_get(found, names->v[i]))
             rk_delta_add(l->d, kind, names->v[i].p);
     }
 }
 
-static int load_account(struct loading *l, struct rk_err *err)
+static int take_account(struct loading *l, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     struct rk_delta_item *it;
-    int r = rk_pg_run(l->pg, &read_account, &res, err, RK_P_C(l->account_id));
 
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
+    if (!l->account_rows)
+        return 0;
+    if (rk_pg_rows(l->account_rows) == 0)
         return rk_fail(err, RK_INTERNAL, "account %s vanished inside a snapshot", l->account_id);
     it = rk_delta_add(l->d, RK_OBJ_ACCOUNT, l->account_id);
     it->present = true;
-    it->row.account = store_account_row(res, 0, l->default_domain);
+    it->row.account = store_account_row(l->account_rows, 0, l->default_domain);
     return 0;
 }
 
-static int load_peers(struct loading *l, const struct names *names, struct rk_err *err)
+static void take_peers(struct loading *l)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
-    int i, r = ask(l, &peers, names, &res, err);
 
-    if (r < 0)
-        return r;
-    for (i = 0; i < rk_pg_rows(res); i++) {
-        struct rk_peer_row *row = store_peer_row(res, i);
+    for (int i = 0; l->peer_rows && i < rk_pg_rows(l->peer_rows); i++) {
+        struct rk_peer_row *row = store_peer_row(l->peer_rows, i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_PEER, row->id);
 
         it->present = true;
         it->row.peer_row = row;
-        if (names)
+        if (!l->d->full)
             rk_map_put(found, rk_str(row->id), row);
     }
-    add_missing(l, RK_OBJ_PEER, names, found);
-    return 0;
+    add_missing(l, RK_OBJ_PEER, &l->peer, found);
 }
 
-static int load_groups(struct loading *l, const struct names *names, struct rk_err *err)
+static void take_groups(struct loading *l)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
-    int i, r = ask(l, &groups, names, &res, err);
 
-    if (r < 0)
-        return r;
-    for (i = 0; i < rk_pg_rows(res); i++) {
-        struct rk_group_row *row = store_group_row(res, i);
+    for (int i = 0; l->group_rows && i < rk_pg_rows(l->group_rows); i++) {
+        struct rk_group_row *row = store_group_row(l->group_rows, i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_GROUP, row->id);
 
         it->present = true;
         it->row.group = row;
-        if (names)
+        if (!l->d->full)
             rk_map_put(found, rk_str(row->id), row);
     }
-    add_missing(l, RK_OBJ_GROUP, names, found);
-    return 0;
+    add_missing(l, RK_OBJ_GROUP, &l->group, found);
 }
 
-static int load_policies(struct loading *l, const struct names *names, struct rk_err *err)
+static void take_policies(struct loading *l)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL, *rule_rows = NULL;
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
-    int i, r = ask(l, &policies, names, &res, err);
 
-    if (r < 0)
-        return r;
-    r = ask(l, &rules, names, &rule_rows, err);
-    if (r < 0)
-        return r;
-    for (i = 0; i < rk_pg_rows(res); i++) {
-        struct rk_policy_row *row = store_policy_row(res, i);
+    for (int i = 0; l->policy_rows && i < rk_pg_rows(l->policy_rows); i++) {
+        struct rk_policy_row *row = store_policy_row(l->policy_rows, i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_POLICY, row->id);
 
         it->present = true;
         it->row.policy = row;
         rk_map_put(found, rk_str(row->id), row);
     }
-    for (i = 0; i < rk_pg_rows(rule_rows); i++) {
-        struct rk_policy_row *row = rk_map_get(found, rk_pg_str(rule_rows, i, 0));
+    for (int i = 0; l->rule_rows && i < rk_pg_rows(l->rule_rows); i++) {
+        struct rk_policy_row *row = rk_map_get(found, rk_pg_str(l->rule_rows, i, 0));
 
         if (row)
-            store_add_rule(row, rule_rows, i);
+            store_add_rule(row, l->rule_rows, i);
     }
-    add_missing(l, RK_OBJ_POLICY, names, found);
-    return 0;
+    add_missing(l, RK_OBJ_POLICY, &l->policy, found);
 }
 
-static int load_members(struct loading *l, struct rk_err *err)
+static void take_members(struct loading *l)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    const struct rk_pg_result *res = l->member_rows;
     rk_auto(rk_map_free) struct rk_map *present = rk_map_new();
     rk_auto(rk_cfree) char *keys = NULL;
     char key[2 * RK_XID_LEN + 2];
-    size_t i;
-    int k, r;
 
-    r = rk_pg_run(l->pg, &members, &res, err, RK_P_ARRAY(l->member_groups.v, l->member_groups.n),
-                  RK_P_ARRAY(l->member_peers.v, l->member_peers.n));
-    if (r < 0)
-        return r;
+    if (!res)
+        return;
     keys = rk_zalloc((size_t)rk_pg_rows(res) * sizeof(key) + 1);
-    for (k = 0; k < rk_pg_rows(res); k++) {
+    for (int k = 0; k < rk_pg_rows(res); k++) {
         char *at = keys + (size_t)k * sizeof(key);
 
         snprintf(at, sizeof(key), "%s:%s", rk_pg_str(res, k, 0).p, rk_pg_str(res, k, 1).p);
         rk_map_put(present, rk_str(at), at);
     }
-    for (i = 0; i < l->member_groups.n; i++) {
+    for (size_t i = 0; i < l->member_groups.n; i++) {
         char group[RK_XID_LEN + 1];
         struct rk_delta_item *it;
 
@@ -240,24 +259,9 @@ static int load_members(struct loading *l, struct rk_err *err)
         snprintf(key, sizeof(key), "%s:%s", group, it->peer);
         it->present = rk_map_get(present, rk_str(key)) != NULL;
     }
-    return 0;
 }
 
-static int load_all(struct loading *l, struct rk_err *err)
-{
-    int r;
-
-    l->d->full = true;
-    l->d->committed_at_us = RK_TIME_UNSET;
-    r = load_account(l, err);
-    if (r == 0)
-        r = load_peers(l, NULL, err);
-    if (r == 0)
-        r = load_groups(l, NULL, err);
-    if (r == 0)
-        r = load_policies(l, NULL, err);
-    return r;
-}
+/* === What changed === */
 
 static void sort_change(struct loading *l,
                         struct rk_str kind_name,
@@ -292,70 +296,71 @@ static void sort_change(struct loading *l,
     }
 }
 
+/* Sorts the changes by kind, each object once. */
 static void name_changes(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *whole_groups = rk_map_new();
+    rk_auto(rk_map_free) struct rk_map *seen = rk_map_new();
     struct names *const lists[] = { &l->peer, &l->group, &l->policy, &l->member_groups,
                                     &l->member_peers };
-    size_t i;
-    int k;
+    int n = rk_pg_rows(l->changes);
 
-    for (i = 0; i < RK_COUNT(lists); i++)
-        lists[i]->v = rk_new_array(struct rk_str, (size_t)rk_pg_rows(l->changes) + 1);
-    for (k = 0; k < rk_pg_rows(l->changes); k++) {
-        if (rk_str_eq(rk_pg_str(l->changes, k, 0), RK_STR("group")))
-            rk_map_put(whole_groups, rk_pg_str(l->changes, k, 1), l);
+    for (size_t i = 0; i < RK_COUNT(lists); i++)
+        lists[i]->v = rk_new_array(struct rk_str, (size_t)n + 1);
+    for (int k = 0; k < n; k++) {
+        if (rk_str_eq(rk_pg_str(l->changes, k, LOOK_KIND), RK_STR("group")))
+            rk_map_put(whole_groups, rk_pg_str(l->changes, k, LOOK_OBJECT), l);
     }
-    for (k = 0; k < rk_pg_rows(l->changes); k++)
-        sort_change(l, rk_pg_str(l->changes, k, 0), rk_pg_str(l->changes, k, 1), whole_groups);
+    for (int k = 0; k < n; k++) {
+        struct rk_str kind = rk_pg_str(l->changes, k, LOOK_KIND);
+        struct rk_str id = rk_pg_str(l->changes, k, LOOK_OBJECT);
+        char key[OBJECT_KEY_MAX];
+
+        snprintf(key, sizeof(key), "%s %s", kind.p, id.p);
+        if (!rk_map_get(seen, rk_str(key))) {
+            rk_map_put(seen, rk_str(key), l);
+            sort_change(l, kind, id, whole_groups);
+        }
+    }
 }
 
-static int load_named(struct loading *l, struct rk_err *err)
+/* Are all serials past ours still there? A missing one was pruned, and with it what it named. */
+static bool complete(const struct rk_pg_result *changes, uint64_t since, uint64_t until)
 {
-    int r = 0;
+    uint64_t last = since;
 
-    name_changes(l);
-    if (l->account)
-        r = load_account(l, err);
-    if (r == 0 && l->peer.n)
-        r = load_peers(l, &l->peer, err);
-    if (r == 0 && l->group.n)
-        r = load_groups(l, &l->group, err);
-    if (r == 0 && l->policy.n)
-        r = load_policies(l, &l->policy, err);
-    if (r == 0 && l->member_groups.n)
-        r = load_members(l, err);
-    return r;
+    for (int k = 0; k < rk_pg_rows(changes) && !rk_pg_null(changes, k, LOOK_CHANGE); k++) {
+        uint64_t serial = (uint64_t)rk_pg_int(changes, k, LOOK_CHANGE);
+
+        if (serial > last + 1)
+            return false;
+        last = serial;
+    }
+    return last == until;
 }
 
-/* Where the account is, and what has happened since: one round trip. */
-static int look(struct loading *l, uint64_t since, bool *out_full, struct rk_err *err)
+/* Where the account is, and what has happened since. */
+static int look(struct loading *l, uint64_t since, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *serial = NULL, *counts = NULL;
-    int r;
+    int r = since == 0 ? rk_pg_run(l->pg, &serial_of, &l->changes, err, RK_P_C(l->account_id))
+                       : rk_pg_run(l->pg, &look_at, &l->changes, err, RK_P_C(l->account_id),
+                                   RK_P_INT((int64_t)since));
 
-    if (since == 0) {
-        r = rk_pg_run(l->pg, &serial_of, &serial, err, RK_P_C(l->account_id));
-    } else {
-        r = rk_pg_later(l->pg, &serial_of, &serial, err, RK_P_C(l->account_id));
-        if (r == 0)
-            r = rk_pg_later(l->pg, &count_changes, &counts, err, RK_P_C(l->account_id),
-                            RK_P_INT((int64_t)since));
-        if (r == 0)
-            r = rk_pg_run(l->pg, &list_changes, &l->changes, err, RK_P_C(l->account_id),
-                          RK_P_INT((int64_t)since));
-    }
     if (r < 0)
         return r;
-    l->d = rk_delta_new(l->account_id, rk_pg_rows(serial) ? (uint64_t)rk_pg_int(serial, 0, 0) : 0);
-    l->d->account_gone = rk_pg_rows(serial) == 0;
-    /* Every serial past ours must still be there; a missing one was pruned, and with it what it
-     * named. */
-    *out_full = !counts || since > l->d->serial ||
-                (uint64_t)rk_pg_int(counts, 0, 0) != l->d->serial - since ||
-                rk_pg_int(counts, 0, 1) > MAX_NAMED;
-    if (!*out_full)
-        l->d->committed_at_us = rk_pg_time(counts, 0, 2);
+    l->d = rk_delta_new(l->account_id, 0);
+    l->d->full = true;
+    l->d->committed_at_us = RK_TIME_UNSET;
+    l->d->account_gone = rk_pg_rows(l->changes) == 0;
+    if (l->d->account_gone)
+        return 0;
+    l->d->serial = (uint64_t)rk_pg_int(l->changes, 0, LOOK_SERIAL);
+    if (since == 0 || rk_pg_rows(l->changes) > MAX_NAMED ||
+        !complete(l->changes, since, l->d->serial))
+        return 0;
+    l->d->full = false;
+    l->d->committed_at_us = rk_pg_time(l->changes, 0, LOOK_AT);
+    name_changes(l);
     return 0;
 }
 
@@ -370,20 +375,26 @@ int rk_store_load(struct rk_pg *pg,
     rk_auto(loading_done) struct loading l = { .pg = pg,
                                                .account_id = account_id,
                                                .default_domain = default_domain };
-    bool full = true;
     int r;
 
     r = rk_pg_begin(pg, RK_PG_REPEATABLE_READ_ONLY, &tx, err);
     if (r < 0)
         return r;
-    r = look(&l, since, &full, err);
+    r = look(&l, since, err);
     if (r == 0 && !l.d->account_gone)
-        r = full ? load_all(&l, err) : load_named(&l, err);
+        r = ask_all(&l, err);
     if (r < 0)
         return r;
     r = rk_pg_commit(&tx, err);
     if (r < 0)
         return r;
+    r = take_account(&l, err);
+    if (r < 0)
+        return r;
+    take_peers(&l);
+    take_groups(&l);
+    take_policies(&l);
+    take_members(&l);
     *out = rk_steal(l.d);
     return 0;
 }
