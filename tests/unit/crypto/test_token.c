@@ -142,7 +142,7 @@ static void short_checksums_are_padded(void **state)
     (void)state;
     /* CRC-32 below 62^5 has a leading zero: one secret in five. */
     for (int i = 0; i < 100 && !found; i++) {
-        (void)snprintf(secret + 26, 5, "%04d", i);
+        (void)snprintf(secret + 26, 5, "%04u", (unsigned)i % 10000);
         if (rk_crc32(secret, 30) >= 916132832u)
             continue;
         found = true;
