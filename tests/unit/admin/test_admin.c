@@ -127,6 +127,7 @@ static void run_task(struct rk_task *t)
 static void end(struct fixture *f)
 {
     rk_admin_close(f->admin);
+    f->admin = NULL; /* a client may end it itself */
     rk_loop_stop(f->loop);
 }
 
@@ -135,7 +136,8 @@ static void *client_thread(void *arg)
     struct fixture *f = arg;
 
     f->client(f);
-    on_loop(f, end);
+    if (f->admin)
+        on_loop(f, end);
     return NULL;
 }
 

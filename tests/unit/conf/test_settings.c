@@ -360,10 +360,11 @@ static void the_help_has_every_row_once(void **state)
 
     (void)state;
     for (size_t i = 0; i < RK_COUNT(lines); i++) {
-        const char *at = strstr(text, lines[i]);
+        unsigned found = 0;
 
-        assert_non_null(at);
-        assert_null(strstr(at + 1, lines[i]));
+        for (size_t at = 0; text[at]; at++)
+            found += strncmp(text + at, lines[i], strlen(lines[i])) == 0;
+        assert_int_equal(found, 1);
     }
     assert_null(strstr(text, "127.0.0.1:9090")); /* the common row, replaced */
 }
