@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netbirdio/netbird/shared/management/proto"
+
 	"rookery.test/system/harness"
 )
 
@@ -75,4 +77,38 @@ func TestPresenceReplicaDrains(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	becomes(t, s, id, false, 0)
+}
+
+// Changes that nobody will read again go, whichever replica finds them; agents notice nothing.
+func TestUpkeepPrunesOldChanges(t *testing.T) {
+	c := own(t, 25600)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	b := harness.NewBare(t, managements(t, c)[0], "follower")
+	b.Login(t, s.Key)
+	stream := b.Sync(t)
+	stream.Next(t, 5*time.Second)
+	c.SQL(t, "UPDATE account_change SET at = now() - interval '2 hours'")
+	fresh := c.Sibling(t, "management-1", nil) // looks for them a few seconds after its start
+	harness.Eventually(t, 20*time.Second, "old changes are deleted", func() error {
+		if n := c.SQL(t, "SELECT count(*) FROM account_change"); n != "0" {
+			return fmt.Errorf("%s are left", n)
+		}
+		return nil
+	})
+	harness.Eventually(t, 5*time.Second, "who deleted them counts them", func() error {
+		pruned := 0.0
+		for _, admin := range []string{c.Proc(t, "management-1").Admin, c.Proc(t, "management-2").Admin, fresh.Admin} {
+			pruned += harness.Metric(t, admin, "rookery_management_changes_pruned_total")
+		}
+		if pruned == 0 {
+			return fmt.Errorf("none counted")
+		}
+		return nil
+	})
+	other := harness.NewBare(t, fresh.Listen, "newcomer")
+	other.Login(t, s.Key)
+	stream.Until(t, 2*time.Second, "a map with the newcomer", func(m *proto.SyncResponse) bool {
+		return len(m.GetNetworkMap().GetRemotePeers()) == 1
+	})
 }

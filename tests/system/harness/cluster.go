@@ -211,6 +211,16 @@ func (c *Cluster) Kill(t testing.TB, name string) {
 	})
 }
 
+// SQL runs one statement in the cluster's database and returns what psql prints of its rows.
+func (c *Cluster) SQL(t testing.TB, statement string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", c.Postgres, "-c", statement).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", statement, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // CPU is the processor time a process has taken so far.
 func (c *Cluster) CPU(t testing.TB, name string) time.Duration {
 	t.Helper()
