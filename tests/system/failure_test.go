@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/netbirdio/netbird/shared/management/http/api"
 	"github.com/netbirdio/netbird/shared/management/proto"
 	"rookery.test/system/harness"
 )
@@ -184,6 +187,62 @@ func TestFailureKillRelay(t *testing.T) {
 	}
 	flow.moves(t, time.Minute)
 	flow.finish(t)
+}
+
+// Reading and replacing go on while each replica of dashboard-api dies with requests under way.
+func TestFailureKillUnderRequests(t *testing.T) {
+	c := own(t, 25100)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	id := s.Allow(t, s.Group, s.Group, "tcp", true, "7999")
+	stop := make(chan struct{})
+	var callers sync.WaitGroup
+	var answered atomic.Int64
+	for n := range 4 {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				method, path, body := "GET", "/api/groups", any(nil)
+				if i%2 == 0 {
+					method, path = "PUT", "/api/policies/"+id
+					body = api.PutApiPoliciesPolicyIdJSONRequestBody{Name: s.Name, Enabled: true,
+						Rules: []api.PolicyRuleUpdate{harness.Rule(s.Group, s.Group, "tcp", true, strconv.Itoa(8000+n))}}
+				}
+				answer, err := s.Try(t.Context(), method, path, body)
+				if err != nil {
+					t.Errorf("%s %s: %v", method, path, err)
+				} else if answer.Status != 200 {
+					t.Errorf("%s %s: status %d: %s", method, path, answer.Status, answer.Body)
+				}
+				answered.Add(1)
+			}
+		}()
+	}
+	busy := func() {
+		target := answered.Load() + 100
+		harness.Eventually(t, 20*time.Second, "requests are answered", func() error {
+			if now := answered.Load(); now < target {
+				return fmt.Errorf("%d of %d", now, target)
+			}
+			return nil
+		})
+	}
+	for _, name := range c.Names("dashboard-api") {
+		busy()
+		c.Kill(t, name)
+		busy()
+		c.Restart(t)
+	}
+	busy()
+	close(stop)
+	callers.Wait()
+	t.Logf("%d requests", answered.Load())
 }
 
 func TestFailureRedis(t *testing.T) {

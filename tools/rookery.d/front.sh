@@ -119,8 +119,9 @@ $(front_servers relay "$relay_tls")
 backend dashboard-api
     mode http
     balance leastconn
+    # What a dying replica leaves unanswered is asked again of another where asking twice does no more than once.
     retry-on conn-failure empty-response
-    http-request disable-l7-retry unless METH_GET
+    http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT }
 $(front_servers dashboard-api '')
 
 frontend admin
