@@ -13,6 +13,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/base/encode.h"
 #include "libcommon/crypto/token.h"
+#include "libcommon/net/ws_frame.h"
 #include "services/relay/core/core_int.h"
 #include "services/relay/core/mail.h"
 
@@ -125,7 +126,7 @@ static inline int fake_say(struct fake *f, const uint8_t *p, size_t n, struct rk
     int r;
 
     assert(n <= sizeof(masked));
-    mask_copy(masked, p, n, mask, 0);
+    rk_ws_mask(masked, p, n, mask, 0);
     incoming_init(&m, masked, n, mask);
     r = session_message(&f->session, &m, err);
     if (r < 0)

@@ -2,37 +2,19 @@
 
 #include <string.h>
 
-typedef uint8_t lane __attribute__((vector_size(32)));
-
-void mask_copy(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4], size_t phase)
-{
-    uint8_t key[sizeof(lane)];
-    lane k, v;
-    size_t i = 0;
-
-    for (size_t j = 0; j < sizeof(key); j++)
-        key[j] = mask[(j + phase) % 4];
-    memcpy(&k, key, sizeof(k));
-    for (; i + sizeof(lane) <= n; i += sizeof(lane)) {
-        memcpy(&v, in + i, sizeof(v));
-        v ^= k;
-        memcpy(out + i, &v, sizeof(v));
-    }
-    for (; i < n; i++)
-        out[i] = (uint8_t)(in[i] ^ key[i % 4]);
-}
+#include "libcommon/net/ws_frame.h"
 
 void incoming_init(struct incoming *m, const uint8_t *p, size_t n, const uint8_t mask[4])
 {
     m->p = p;
     m->n = n;
     memcpy(m->mask, mask, sizeof(m->mask));
-    mask_copy(m->head, p, n < RELAY_HEAD_LEN ? n : RELAY_HEAD_LEN, mask, 0);
+    rk_ws_mask(m->head, p, n < RELAY_HEAD_LEN ? n : RELAY_HEAD_LEN, mask, 0);
 }
 
 void incoming_copy(const struct incoming *m, size_t from, size_t n, uint8_t *out)
 {
-    mask_copy(out, m->p + from, n, m->mask, from);
+    rk_ws_mask(out, m->p + from, n, m->mask, from);
 }
 
 int relay_auth_parse(const uint8_t *p,

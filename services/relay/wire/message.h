@@ -52,9 +52,6 @@ void incoming_init(struct incoming *m, const uint8_t *p, size_t n, const uint8_t
 /* Copies the clear bytes [from, from + n) of the message to `out`. */
 void incoming_copy(const struct incoming *m, size_t from, size_t n, uint8_t *out);
 
-/* out[i] = in[i] ^ mask[(i + phase) % 4]; `out` may equal `in`. */
-void mask_copy(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4], size_t phase);
-
 /* The first message of a connection, in clear. *out_token points into p. RK_INVALID: not a
  * well-formed AUTH. */
 int relay_auth_parse(const uint8_t *p,

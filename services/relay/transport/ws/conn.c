@@ -10,9 +10,9 @@
 #include <openssl/err.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/net/ws_frame.h"
+#include "libcommon/net/ws_upgrade.h"
 #include "libcommon/obs/log.h"
-#include "services/relay/transport/ws/frame.h"
-#include "services/relay/transport/ws/upgrade.h"
 
 enum phase {
     PHASE_TLS,
@@ -46,6 +46,10 @@ struct ws_conn {
 #define FLUSH_AT (128 * 1024)
 #define MAX_DIRTY 64
 #define PONG_LIMIT_BYTES 4096
+
+/* Longer is more than an agent can read. */
+static const struct rk_ws_rules rules = { .max_bytes = RELAY_MAX_MESSAGE,
+                                          .only_whole_binary = true };
 
 static const struct transport_ops ws_ops;
 
@@ -212,8 +216,8 @@ static void ws_forward(struct session *s, const struct relay_id *from, const str
         count_add(&core->counts, COUNT_DROP_QUEUE, 1);
         return;
     }
-    to = outq_reserve(&c->out, &core->chunks, WS_MAX_SERVER_HEADER + m->n);
-    h = ws_header(WS_OP_BINARY, m->n, to);
+    to = outq_reserve(&c->out, &core->chunks, RK_WS_MAX_SERVER_HEADER + m->n);
+    h = rk_ws_header(RK_WS_OP_BINARY, m->n, to);
     to[h] = RELAY_VERSION;
     to[h + 1] = RELAY_TRANSPORT;
     memcpy(to + h + 2, from->b, RELAY_ID_LEN);
@@ -224,7 +228,7 @@ static void ws_forward(struct session *s, const struct relay_id *from, const str
     queued(c);
 }
 
-static void send_frame(struct ws_conn *c, enum ws_opcode op, const uint8_t *p, size_t n)
+static void send_frame(struct ws_conn *c, enum rk_ws_opcode op, const uint8_t *p, size_t n)
 {
     struct core *core = c->session.core;
     uint8_t *to;
@@ -237,8 +241,8 @@ static void send_frame(struct ws_conn *c, enum ws_opcode op, const uint8_t *p, s
         die(c, "no room for a control message");
         return;
     }
-    to = outq_reserve(&c->out, &core->chunks, WS_MAX_SERVER_HEADER + n);
-    h = ws_header(op, n, to);
+    to = outq_reserve(&c->out, &core->chunks, RK_WS_MAX_SERVER_HEADER + n);
+    h = rk_ws_header(op, n, to);
     memcpy(to + h, p, n);
     commit(c, h + n);
     queued(c);
@@ -250,7 +254,7 @@ static void ws_control(struct session *s, const uint8_t *p, size_t n)
 
     if (s->state == SESSION_PUBLISHING && p[1] == RELAY_AUTH_RESPONSE)
         c->held = true;
-    send_frame(c, WS_OP_BINARY, p, n);
+    send_frame(c, RK_WS_OP_BINARY, p, n);
 }
 
 static void ws_release(struct session *s)
@@ -314,24 +318,24 @@ static void put_text(struct ws_conn *c, const char *p, size_t n)
     mark_dirty(c);
 }
 
-static void keep_real(struct ws_conn *c, const struct upgrade *u)
+static void keep_real(struct ws_conn *c, const struct rk_ws_upgrade *u)
 {
     const struct rk_cidrs *trusted = core_config(c->session.core)->trusted_proxies;
 
     if (trusted && rk_cidrs_contains(trusted, (const struct sockaddr *)&c->peer))
-        upgrade_real_addr(u, &c->peer);
+        rk_ws_upgrade_real_addr(u, &c->peer);
 }
 
 /* Bytes used of p[0..n). */
 static size_t on_upgrade(struct ws_conn *c, const uint8_t *p, size_t n)
 {
-    struct upgrade u = { 0 };
-    char reply[UPGRADE_REPLY_MAX];
-    int status = upgrade_parse(p, n, &u);
+    struct rk_ws_upgrade u = { 0 };
+    char reply[RK_WS_REPLY_MAX];
+    int status = rk_ws_upgrade_parse(p, n, RK_STR("/relay"), &u);
 
     if (status == 0)
         return 0;
-    put_text(c, reply, upgrade_reply(status, &u, reply));
+    put_text(c, reply, rk_ws_upgrade_reply(status, &u, reply));
     if (status != 101) {
         finish(c, "not a relay upgrade");
         return n;
@@ -351,7 +355,7 @@ static void broke_a_rule(struct ws_conn *c, const struct rk_err *err)
     die(c, err->msg);
 }
 
-static void on_message(struct ws_conn *c, const struct ws_frame *f)
+static void on_message(struct ws_conn *c, const struct rk_ws_frame *f)
 {
     struct rk_err err = { 0 };
     struct incoming m;
@@ -376,33 +380,35 @@ static void on_message(struct ws_conn *c, const struct ws_frame *f)
 /* Bytes used of p[0..n): whole frames. */
 static size_t on_frames(struct ws_conn *c, const uint8_t *p, size_t n)
 {
-    uint8_t clear[WS_MAX_CONTROL];
+    uint8_t clear[RK_WS_MAX_CONTROL];
     struct rk_err err = { 0 };
-    struct ws_frame f;
+    struct rk_ws_frame f;
     size_t at = 0;
 
     while (c->phase == PHASE_OPEN) {
-        switch (ws_frame_parse(p + at, n - at, &f, &err)) {
-        case WS_MORE:
+        switch (rk_ws_frame_parse(p + at, n - at, &rules, &f, &err)) {
+        case RK_WS_MORE:
             return at;
-        case WS_BAD:
+        case RK_WS_BAD:
             broke_a_rule(c, &err);
             return n;
-        case WS_MESSAGE:
+        case RK_WS_BINARY:
             on_message(c, &f);
             break;
-        case WS_PING:
+        case RK_WS_PING:
             /* Only the latest ping needs an answer: who sends many and reads nothing gets none. */
             if (c->out.bytes > PONG_LIMIT_BYTES)
                 break;
-            mask_copy(clear, f.payload, f.n, f.mask, 0);
-            send_frame(c, WS_OP_PONG, clear, f.n);
+            rk_ws_mask(clear, f.payload, f.n, f.mask, 0);
+            send_frame(c, RK_WS_OP_PONG, clear, f.n);
             break;
-        case WS_PONG:
+        case RK_WS_TEXT:
+        case RK_WS_CONTINUATION: /* both excluded by the rules */
+        case RK_WS_PONG:
             break;
-        case WS_CLOSE:
-            mask_copy(clear, f.payload, f.n, f.mask, 0);
-            send_frame(c, WS_OP_CLOSE, clear, f.n >= 2 ? 2 : 0);
+        case RK_WS_CLOSE:
+            rk_ws_mask(clear, f.payload, f.n, f.mask, 0);
+            send_frame(c, RK_WS_OP_CLOSE, clear, f.n >= 2 ? 2 : 0);
             finish(c, "peer closed the websocket");
             break;
         }
@@ -618,7 +624,7 @@ bool ws_conn_drain_one(struct core *core)
         if (c->phase == PHASE_FLUSH || c->phase == PHASE_LINGER || c->phase == PHASE_DEAD)
             continue;
         if (c->phase == PHASE_OPEN && c->session.state != SESSION_NEW) {
-            send_frame(c, WS_OP_BINARY, bye, sizeof(bye));
+            send_frame(c, RK_WS_OP_BINARY, bye, sizeof(bye));
             finish(c, "shutting down");
         } else {
             die(c, "shutting down");

@@ -1,4 +1,4 @@
-#include "services/relay/transport/ws/upgrade.h"
+#include "libcommon/net/ws_upgrade.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +62,7 @@ static int request_line(struct rk_str line, struct request *r)
     return 0;
 }
 
-static int header_line(struct rk_str line, struct request *r, struct upgrade *out)
+static int header_line(struct rk_str line, struct request *r, struct rk_ws_upgrade *out)
 {
     const char *colon = memchr(line.p, ':', line.n);
     struct rk_str name, value;
@@ -76,6 +76,7 @@ static int header_line(struct rk_str line, struct request *r, struct upgrade *ou
         { RK_STR("sec-websocket-key"), &r->ws_key },
         { RK_STR("x-real-ip"), &out->real_ip },
         { RK_STR("x-real-port"), &out->real_port },
+        { RK_STR("x-forwarded-for"), &out->forwarded_for },
     };
 
     if (!colon || colon == line.p || line.p[0] == ' ' || line.p[0] == '\t')
@@ -115,7 +116,7 @@ static void accept_key(struct rk_str key, char out[29])
     rk_b64_encode(digest, 20, out);
 }
 
-static int check(const struct request *r, struct upgrade *out)
+static int check(const struct request *r, struct rk_str want, struct rk_ws_upgrade *out)
 {
     struct rk_str path = r->target;
     const char *query = memchr(path.p, '?', path.n);
@@ -124,7 +125,7 @@ static int check(const struct request *r, struct upgrade *out)
 
     if (query)
         path.n = (size_t)(query - path.p);
-    if (!rk_str_eq(path, RK_STR("/relay")))
+    if (!rk_str_eq(path, want))
         return 404;
     if (!rk_str_eq(r->version, RK_STR("HTTP/1.1")) ||
         !has_token(r->connection, RK_STR("upgrade")) || !has_token(r->upgrade, RK_STR("websocket")))
@@ -140,10 +141,10 @@ static int check(const struct request *r, struct upgrade *out)
     return 101;
 }
 
-int upgrade_parse(const uint8_t *p, size_t n, struct upgrade *out)
+int rk_ws_upgrade_parse(const uint8_t *p, size_t n, struct rk_str path, struct rk_ws_upgrade *out)
 {
     struct request r = { 0 };
-    size_t whole = head_length(p, n < UPGRADE_MAX_BYTES ? n : UPGRADE_MAX_BYTES);
+    size_t whole = head_length(p, n < RK_WS_UPGRADE_MAX_BYTES ? n : RK_WS_UPGRADE_MAX_BYTES);
     struct rk_str rest = rk_strn(p, whole), line;
     unsigned headers = 0;
     int status;
@@ -153,21 +154,21 @@ int upgrade_parse(const uint8_t *p, size_t n, struct upgrade *out)
     if (n > 0 && (p[0] < 'A' || p[0] > 'Z'))
         return 400;
     if (whole == 0)
-        return n >= UPGRADE_MAX_BYTES ? 431 : 0;
-    *out = (struct upgrade){ .whole = whole };
+        return n >= RK_WS_UPGRADE_MAX_BYTES ? 431 : 0;
+    *out = (struct rk_ws_upgrade){ .whole = whole };
     status = request_line(next_line(&rest), &r);
     while (status == 0 && rest.n > 0) {
         line = next_line(&rest);
         if (line.n == 0)
             break;
-        if (++headers > UPGRADE_MAX_HEADERS)
+        if (++headers > RK_WS_UPGRADE_MAX_HEADERS)
             return 431;
         status = header_line(line, &r, out);
     }
-    return status ? status : check(&r, out);
+    return status ? status : check(&r, path, out);
 }
 
-bool upgrade_real_addr(const struct upgrade *u, struct sockaddr_in6 *out)
+bool rk_ws_upgrade_real_addr(const struct rk_ws_upgrade *u, struct sockaddr_in6 *out)
 {
     char text[RK_ADDR_LEN];
     struct rk_addr addr;
@@ -201,18 +202,18 @@ static const char *reason(int status)
     }
 }
 
-size_t upgrade_reply(int status, const struct upgrade *u, char out[UPGRADE_REPLY_MAX])
+size_t rk_ws_upgrade_reply(int status, const struct rk_ws_upgrade *u, char out[RK_WS_REPLY_MAX])
 {
     const char *extra = status == 426   ? "Connection: Upgrade, close\r\nUpgrade: websocket\r\n"
                         : status == 405 ? "Allow: GET\r\nConnection: close\r\n"
                                         : "Connection: close\r\n";
 
     if (status == 101)
-        return (size_t)snprintf(out, UPGRADE_REPLY_MAX,
+        return (size_t)snprintf(out, RK_WS_REPLY_MAX,
                                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                 "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                                 u->accept);
-    return (size_t)snprintf(out, UPGRADE_REPLY_MAX,
+    return (size_t)snprintf(out, RK_WS_REPLY_MAX,
                             "HTTP/1.1 %d %s\r\n%sSec-WebSocket-Version: 13\r\n"
                             "Content-Length: 0\r\n\r\n",
                             status, reason(status), extra);
