@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,4 +96,11 @@ char *rk_asprintf(const char *fmt, ...)
 void rk_free(void *p)
 {
     free(p);
+}
+
+bool rk_heap_trim(size_t keep)
+{
+    if (mallinfo2().fordblks <= keep)
+        return false;
+    return malloc_trim(keep) == 1;
 }

@@ -5,6 +5,7 @@
  * comes from outside must have met a limit first. Free with free(). Any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -22,6 +23,10 @@ char *rk_asprintf(const char *fmt, ...) RK_PRINTF(1, 2) __attribute__((returns_n
 #define rk_new_array(type, n) ((type *)rk_zalloc_array((n), sizeof(type)))
 void *rk_zalloc_array(size_t n, size_t size)
     __attribute__((returns_nonnull)); /* aborts on overflow */
+
+/* Gives free heap back to the system when there is more than `keep` bytes of it; tells whether it
+ * did. Takes milliseconds of a large heap: not on a loop thread. */
+bool rk_heap_trim(size_t keep);
 
 void rk_free(void *p); /* free(), for rk_auto: a pointer of any type */
 static inline RK_UNUSED void rk_auto_rk_free(void *pp)

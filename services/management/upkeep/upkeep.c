@@ -50,6 +50,7 @@ static void work(struct rk_job *j, void *worker)
         k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, &k->swept, &k->err);
     if (k->r == 0 && k->prune)
         k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
+    (void)rk_heap_trim(UPKEEP_KEEP_HEAP);
 }
 
 static void worked(struct rk_job *j)
