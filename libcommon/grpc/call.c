@@ -8,17 +8,17 @@
 
 #include <string.h>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/grpc/call_int.h"
+#include "libcommon/grpc/forwarded.h"
 #include "libcommon/grpc/percent.h"
 #include "libcommon/grpc/timeout.h"
 
 #define MAX_MESSAGE_TEXT 1024
-#define MAX_FORWARDED 16 /* x-forwarded-for hops looked at */
+#define MAX_FORWARDED 16 /* x-forwarded-for headers looked at */
 
 /* A client's address that is not the connection's. */
 struct forwarded {
@@ -91,50 +91,12 @@ struct rk_str rk_grpc_header(const struct rk_grpc_call *c, const char *name)
     return (struct rk_str){ NULL, 0 };
 }
 
-static bool parse_ip(struct rk_str s, struct sockaddr_storage *out)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    char text[64];
-
-    memset(out, 0, sizeof(*out));
-    s = rk_str_trim(s);
-    if (s.n > 1 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-        s = rk_strn(s.p + 1, s.n - 2);
-    if (!rk_str_copy(s, text, sizeof(text)))
-        return false;
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        return true;
-    }
-    return false;
-}
-
-static struct rk_str last_part(struct rk_str *rest)
-{
-    size_t i = rest->n;
-    struct rk_str part;
-
-    while (i > 0 && rest->p[i - 1] != ',')
-        i--;
-    part = rk_strn(rest->p + i, rest->n - i);
-    *rest = i > 0 ? rk_strn(rest->p, i - 1) : (struct rk_str){ NULL, 0 };
-    return part;
-}
-
-/* The nearest hop that is not a proxy of ours; a proxy may add to the list or add one more header,
- * so all of them are read from the end. What cannot be read ends the walk: beyond it anything may
- * have been made up. */
+/* A proxy may add to the list or add one more header: all of them are looked at. */
 static void find_client(struct rk_grpc_call *c)
 {
     struct rk_str values[MAX_FORWARDED], n, v;
-    struct sockaddr_storage ss, found;
+    struct sockaddr_storage found;
     size_t count = 0;
-    bool any = false;
 
     for (size_t at = 0; at < c->headers.n;) {
         v = header_at(c, &at, &n);
@@ -146,20 +108,7 @@ static void find_client(struct rk_grpc_call *c)
         }
         values[count++] = v;
     }
-    while (count-- > 0) {
-        struct rk_str rest = values[count];
-
-        while (rest.p) {
-            if (!parse_ip(last_part(&rest), &ss))
-                goto out;
-            found = ss;
-            any = true;
-            if (!rk_cidrs_contains(c->peer->core->trusted_proxies, (struct sockaddr *)&ss))
-                goto out;
-        }
-    }
-out:
-    if (!any)
+    if (!rk_grpc_forwarded(values, count, c->peer->core->trusted_proxies, &found))
         return;
     c->from = rk_new(struct forwarded);
     c->from->ss = found;
@@ -607,7 +556,8 @@ void rk_grpc_link_init(struct rk_grpc_link *p, struct rk_grpc_core *core)
 {
     p->core = core;
     rk_list_init(&p->calls);
-    p->trusted = core->trusted_proxies && p->sa && rk_cidrs_contains(core->trusted_proxies, p->sa);
+    p->trusted = !p->tunnelled && core->trusted_proxies && p->sa &&
+                 rk_cidrs_contains(core->trusted_proxies, p->sa);
     p->h2 = rk_h2_new(true, p->trusted, &ops, p);
 }
 

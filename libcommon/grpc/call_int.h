@@ -28,6 +28,8 @@ struct rk_grpc_link {
     struct rk_list calls;
     const struct sockaddr *sa;
     const char *remote;
+    /* The bytes are the client's own, whoever brought them: no header in them is believed. */
+    bool tunnelled;
     bool trusted;
     size_t buffered;
     void (*write)(void *arg, const void *p, size_t n);
@@ -47,7 +49,8 @@ void rk_grpc_core_init(struct rk_grpc_core *core,
                        void *arg);
 void rk_grpc_core_done(struct rk_grpc_core *core);
 
-/* The fields sa, remote, write, queued, want_flush and io are set by the caller before. */
+/* The fields sa, remote, tunnelled, write, queued, want_flush and io are set by the caller before.
+ */
 void rk_grpc_link_init(struct rk_grpc_link *p, struct rk_grpc_core *core);
 /* The connection is lost: on_gone for every call. */
 void rk_grpc_link_done(struct rk_grpc_link *p);

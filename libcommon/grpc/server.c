@@ -11,6 +11,8 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/base/list.h"
 #include "libcommon/grpc/call_int.h"
+#include "libcommon/grpc/forwarded.h"
+#include "libcommon/grpc/tunnel.h"
 #include "libcommon/net/conn.h"
 
 #define PREFACE_MS 10000
@@ -30,11 +32,26 @@ enum alive {
     ALIVE_DOUBTED, /* none came; the socket is looked at once more */
 };
 
+/* A connection inside a WebSocket. */
+struct inside {
+    struct rk_tunnel *tunnel;
+    struct sockaddr_storage ss; /* the client's address, when a proxy told it */
+    char remote[RK_ADDR_LEN];
+    bool waiting; /* output has not all left */
+    bool opened;
+    bool over; /* its end has been said or counted */
+};
+
+const char *const rk_grpc_tunnel_directions[] = { "ws_to_grpc", "grpc_to_ws", NULL };
+const char *const rk_grpc_tunnel_errors[] = { "websocket_accept_failed", "websocket_read_error",
+                                              "websocket_write_error", "pipe_write_error", NULL };
+
 struct server_conn {
     struct rk_list node;
     struct rk_grpc_server *server;
     struct rk_conn *conn;
     struct rk_grpc_link link;
+    struct inside *inside; /* NULL: the bytes are HTTP/2 as they come */
     struct rk_timer timer;
     struct rk_task flush;
     uint64_t frames_seen;
@@ -96,6 +113,34 @@ static void on_timer_closed(struct rk_timer *t)
     release(rk_container_of(t, struct server_conn, timer));
 }
 
+static void
+tunnel_count(struct server_conn *sc, enum rk_grpc_tunnel_metric m, unsigned i, int64_t n)
+{
+    rk_metric_add_at(&sc->server->cfg.tunnels->metrics[m], i, n);
+}
+
+static void tunnel_error(struct server_conn *sc, enum rk_grpc_tunnel_error e)
+{
+    sc->inside->over = true;
+    tunnel_count(sc, RK_GRPC_TUNNEL_ERRORS, e, 1);
+}
+
+static void inside_free(struct server_conn *sc)
+{
+    struct inside *in = sc->inside;
+
+    if (!in)
+        return;
+    if (in->opened) {
+        tunnel_count(sc, RK_GRPC_TUNNEL_ACTIVE, 0, -1);
+        if (!in->over)
+            tunnel_error(sc, in->waiting ? RK_GRPC_TUNNEL_WRITE : RK_GRPC_TUNNEL_READ);
+    }
+    rk_tunnel_free(in->tunnel);
+    free(in);
+    sc->inside = NULL;
+}
+
 static void conn_closed(struct rk_conn *c, const char *why, void *arg)
 {
     struct server_conn *sc = arg;
@@ -106,9 +151,22 @@ static void conn_closed(struct rk_conn *c, const char *why, void *arg)
     sc->broken = true;
     if (sc->link.h2)
         rk_grpc_link_done(&sc->link);
+    inside_free(sc);
     sc->handles = sc->flush_pending ? 3 : 2;
     rk_timer_close(&sc->timer, on_timer_closed);
     release(sc);
+}
+
+static int flush_session(struct server_conn *sc, struct rk_err *err)
+{
+    int r = rk_h2_flush(sc->link.h2, err);
+    size_t n = sc->inside ? rk_tunnel_flush(sc->inside->tunnel) : 0;
+
+    if (n > 0) {
+        sc->inside->waiting = true;
+        tunnel_count(sc, RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_OUT, (int64_t)n);
+    }
+    return r;
 }
 
 /* What is queued (a GOAWAY, the last answers) still leaves. */
@@ -120,7 +178,11 @@ static void end_conn(struct server_conn *sc, const char *why)
         return;
     sc->broken = true;
     if (sc->link.h2 && sc->alive != ALIVE_PREFACE)
-        (void)rk_h2_flush(sc->link.h2, &err);
+        (void)flush_session(sc, &err);
+    if (sc->inside) {
+        rk_tunnel_close(sc->inside->tunnel, RK_TUNNEL_DONE);
+        sc->inside->over = true;
+    }
     rk_conn_close_flush(sc->conn, why, sc->server->cfg.flush_ms);
 }
 
@@ -134,7 +196,7 @@ static void pump(struct server_conn *sc)
      * HTTP/1.1. */
     if (sc->broken || !sc->link.h2 || sc->alive == ALIVE_PREFACE)
         return;
-    if (rk_h2_flush(sc->link.h2, &err) < 0)
+    if (flush_session(sc, &err) < 0)
         end_conn(sc, err.msg);
     else if (rk_h2_done(sc->link.h2) || (sc->server->draining && rk_list_empty(&sc->link.calls)))
         end_conn(sc, "finished");
@@ -165,7 +227,11 @@ static void io_write(void *io, const void *p, size_t n)
 {
     struct server_conn *sc = io;
 
-    if (sc->conn)
+    if (!sc->conn)
+        return;
+    if (sc->inside)
+        rk_tunnel_write(sc->inside->tunnel, p, n);
+    else
         rk_conn_write(sc->conn, p, n);
 }
 
@@ -173,13 +239,19 @@ static size_t io_queued(void *io)
 {
     struct server_conn *sc = io;
 
-    return sc->conn ? rk_conn_queued(sc->conn) : 0;
+    if (!sc->conn)
+        return 0;
+    return rk_conn_queued(sc->conn) + (sc->inside ? rk_tunnel_gathered(sc->inside->tunnel) : 0);
 }
 
 static void conn_drain(struct rk_conn *c, void *arg)
 {
+    struct server_conn *sc = arg;
+
     (void)c;
-    pump(arg);
+    if (sc->inside)
+        sc->inside->waiting = false;
+    pump(sc);
 }
 
 /* --- time --- */
@@ -235,7 +307,10 @@ static void refuse_http1(struct server_conn *sc, const uint8_t *p, size_t n)
     uint8_t second = sc->preface_n > 0 ? p[0] : (n > 1 ? p[1] : 0);
 
     sc->broken = true;
-    if (first == 'P' && second == 'O') {
+    if (sc->inside && rk_tunnel_is_open(sc->inside->tunnel)) {
+        tunnel_error(sc, RK_GRPC_TUNNEL_INNER);
+        rk_tunnel_close(sc->inside->tunnel, RK_TUNNEL_PROTOCOL);
+    } else if (first == 'P' && second == 'O') {
         rk_conn_write(sc->conn, post, sizeof(post) - 1);
     } else if (first >= 'A' && first <= 'Z' && sc->preface_n <= 1) {
         rk_conn_write(sc->conn, get, sizeof(get) - 1);
@@ -268,16 +343,116 @@ static bool check_preface(struct server_conn *sc, const uint8_t *p, size_t n)
     return false;
 }
 
+static void session_read(struct server_conn *sc, const uint8_t *p, size_t n)
+{
+    struct rk_err err = { 0 };
+
+    if (sc->broken || (sc->preface_n < PREFACE_LEN && !check_preface(sc, p, n)))
+        return;
+    if (rk_h2_feed(sc->link.h2, p, n, &err) < 0) {
+        if (sc->inside)
+            tunnel_error(sc, RK_GRPC_TUNNEL_INNER);
+        end_conn(sc, err.msg);
+    }
+}
+
+static void start_session(struct server_conn *sc)
+{
+    rk_grpc_link_init(&sc->link, &sc->server->core);
+    if (sc->server->draining)
+        rk_h2_goaway(sc->link.h2);
+}
+
+/* --- inside a WebSocket --- */
+
+static void tunnel_write(void *arg, const void *p, size_t n)
+{
+    struct server_conn *sc = arg;
+
+    rk_conn_write(sc->conn, p, n);
+}
+
+static size_t tunnel_queued(void *arg)
+{
+    struct server_conn *sc = arg;
+
+    return rk_conn_queued(sc->conn);
+}
+
+/* The session begins anew, for the client the request names. */
+static void tunnel_open(void *arg, const struct rk_ws_upgrade *u)
+{
+    struct server_conn *sc = arg;
+    struct inside *in = sc->inside;
+
+    in->opened = true;
+    tunnel_count(sc, RK_GRPC_TUNNEL_ACTIVE, 0, 1);
+    if (sc->link.trusted &&
+        rk_grpc_forwarded(&u->forwarded_for, 1, sc->server->core.trusted_proxies, &in->ss)) {
+        rk_addr_format_ip((const struct sockaddr *)&in->ss, in->remote);
+        sc->link.sa = (const struct sockaddr *)&in->ss;
+        sc->link.remote = in->remote;
+    }
+    rk_grpc_link_done(&sc->link);
+    sc->link.tunnelled = true;
+    start_session(sc);
+}
+
+static bool tunnel_bytes(void *arg, const uint8_t *p, size_t n)
+{
+    struct server_conn *sc = arg;
+
+    tunnel_count(sc, RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_IN, (int64_t)n);
+    session_read(sc, p, n);
+    return !sc->broken;
+}
+
+static const struct rk_tunnel_ops tunnel_ops = {
+    .write = tunnel_write,
+    .queued = tunnel_queued,
+    .on_open = tunnel_open,
+    .on_bytes = tunnel_bytes,
+};
+
+static void tunnel_ends(struct server_conn *sc, int r, const char *why)
+{
+    struct inside *in = sc->inside;
+
+    if (in->opened && r != RK_UNAVAILABLE)
+        tunnel_error(sc, RK_GRPC_TUNNEL_READ);
+    else if (r == RK_DENIED)
+        tunnel_error(sc, RK_GRPC_TUNNEL_REFUSED);
+    in->over = true;
+    sc->broken = true;
+    rk_conn_close_flush(sc->conn, why, sc->server->cfg.flush_ms);
+}
+
+/* --- */
+
 static void conn_read(struct rk_conn *c, const uint8_t *p, size_t n, void *arg)
 {
     struct server_conn *sc = arg;
+    struct rk_grpc_tunnels *t = sc->server->cfg.tunnels;
     struct rk_err err = { 0 };
+    int r;
 
     (void)c;
-    if (sc->broken || (sc->preface_n < PREFACE_LEN && !check_preface(sc, p, n)))
+    if (sc->broken)
         return;
-    if (rk_h2_feed(sc->link.h2, p, n, &err) < 0)
-        end_conn(sc, err.msg);
+    /* A preface does not begin with the letter of GET. */
+    if (t && !sc->inside && sc->preface_n == 0 && p[0] == 'G') {
+        sc->inside = rk_new(struct inside);
+        sc->inside->tunnel = rk_tunnel_new(rk_str(t->path), &tunnel_ops, sc);
+    }
+    if (!sc->inside) {
+        session_read(sc, p, n);
+        return;
+    }
+    r = rk_tunnel_feed(sc->inside->tunnel, p, n, &err);
+    if (r == RK_NOT_FOUND)
+        refuse_http1(sc, (const uint8_t *)"GET", 3);
+    else if (r < 0)
+        tunnel_ends(sc, r, err.msg);
 }
 
 static void conn_open(struct rk_conn *c, void *arg)
@@ -290,9 +465,7 @@ static void conn_open(struct rk_conn *c, void *arg)
     sc->link.queued = io_queued;
     sc->link.want_flush = io_want_flush;
     sc->link.io = sc;
-    rk_grpc_link_init(&sc->link, &sc->server->core);
-    if (sc->server->draining)
-        rk_h2_goaway(sc->link.h2);
+    start_session(sc);
 }
 
 static const struct rk_conn_ops conn_ops = {
@@ -418,6 +591,8 @@ void rk_grpc_server_close(struct rk_grpc_server *s, void (*on_closed)(void *arg)
         struct server_conn *sc = rk_list_entry(n, struct server_conn, node);
 
         sc->broken = true;
+        if (sc->inside)
+            sc->inside->over = true;
         if (sc->conn)
             rk_conn_close(sc->conn, "server closes");
     }

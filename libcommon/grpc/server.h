@@ -5,14 +5,14 @@
  * one thing: a call that gets messages and may send messages until it is finished. Knows nothing of
  * protobuf: messages are bytes.
  *
- * It holds, for everyone: HTTP/2 over TLS and h2c with prior knowledge, anything else told so in
- * HTTP/1.1 (405, 505); POST with content-type application/grpc*, else 405/415; unknown path =
- * UNIMPLEMENTED; compressed flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED
- * before it is buffered; grpc-timeout; PINGs answered at once and punished only as a flood; own
- * PING after 30 s of silence, connection closed when that is unanswered for 15 s; at most 1000
- * streams a connection; header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s
- * that came before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow
- * peer. Loop thread only.
+ * It holds, for everyone: HTTP/2 over TLS and h2c with prior knowledge, the same inside a
+ * WebSocket where one is wanted (agents in browsers), anything else told so in HTTP/1.1 (405, 505);
+ * POST with content-type application/grpc*, else 405/415; unknown path = UNIMPLEMENTED; compressed
+ * flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED before it is buffered;
+ * grpc-timeout; PINGs answered at once and punished only as a flood; own PING after 30 s of
+ * silence, connection closed when that is unanswered for 15 s; at most 1000 streams a connection;
+ * header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came before our
+ * answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop thread only.
  */
 
 #include <stdbool.h>
@@ -27,6 +27,7 @@
 #include "libcommon/grpc/status.h"
 #include "libcommon/loop/loop.h"
 #include "libcommon/net/tls.h"
+#include "libcommon/obs/metrics.h"
 
 struct rk_grpc_server;
 struct rk_grpc_call;
@@ -53,11 +54,60 @@ is the start of its gRPC frame (flag 0, length), so it can be forwarded unchange
     void (*on_gone)(struct rk_grpc_call *c, bool finished, void *arg);
 };
 
+/* Connections inside a WebSocket: GET of `path` with an upgrade. TLS must then also offer
+ * http/1.1. What a proxy tells of the client stands in the upgrade request; headers of the calls
+ * themselves are the client's own words. */
+enum rk_grpc_tunnel_metric {
+    RK_GRPC_TUNNEL_ACTIVE,
+    RK_GRPC_TUNNEL_BYTES,  /* enum rk_grpc_tunnel_direction */
+    RK_GRPC_TUNNEL_ERRORS, /* enum rk_grpc_tunnel_error */
+    RK_GRPC_TUNNEL_METRICS,
+};
+
+enum rk_grpc_tunnel_direction {
+    RK_GRPC_TUNNEL_IN,
+    RK_GRPC_TUNNEL_OUT,
+};
+
+enum rk_grpc_tunnel_error {
+    RK_GRPC_TUNNEL_REFUSED, /* the upgrade */
+    RK_GRPC_TUNNEL_READ,    /* a bad frame, or gone without a goodbye */
+    RK_GRPC_TUNNEL_WRITE,   /* gone while output waited */
+    RK_GRPC_TUNNEL_INNER,   /* what was in the messages is not HTTP/2 */
+};
+
+struct rk_grpc_tunnels {
+    const char *path; /* "/ws-proxy/signal" */
+    struct rk_metric metrics[RK_GRPC_TUNNEL_METRICS];
+};
+
+extern const char *const rk_grpc_tunnel_directions[];
+extern const char *const rk_grpc_tunnel_errors[];
+
+/* The rows; the owner registers them. */
+#define RK_GRPC_TUNNEL_ROWS(prefix)                                                                \
+    {                                                                                              \
+        [RK_GRPC_TUNNEL_ACTIVE] = { .name = prefix "wsproxy_active_connections",                   \
+                                    .help = "Connections inside a WebSocket.",                     \
+                                    .type = RK_GAUGE },                                            \
+        [RK_GRPC_TUNNEL_BYTES] = { .name = prefix "wsproxy_bytes_transferred_total",               \
+                                   .help = "Bytes carried inside WebSockets.",                     \
+                                   .type = RK_COUNTER,                                             \
+                                   .label = "direction",                                           \
+                                   .values = rk_grpc_tunnel_directions },                          \
+        [RK_GRPC_TUNNEL_ERRORS] = { .name = prefix "wsproxy_errors_total",                         \
+                                    .help = "WebSockets refused or broken.",                       \
+                                    .type = RK_COUNTER,                                            \
+                                    .label = "error_type",                                         \
+                                    .values = rk_grpc_tunnel_errors },                             \
+    }
+
 struct rk_grpc_server_config {
     const struct rk_grpc_method *methods;
     size_t count;
     void *arg;                              /* to every callback */
     struct rk_tls *tls;                     /* NULL: cleartext */
+    struct rk_grpc_tunnels *tunnels;        /* NULL: none */
     const struct rk_cidrs *trusted_proxies; /* whose x-forwarded-for is believed; may be NULL */
     size_t max_connections;                 /* 0 = 65536; further ones are closed at once */
     /* Milliseconds; 0 stands for what is in brackets. */

@@ -97,6 +97,7 @@ static int listen_now(struct app *a, struct rk_err *err)
         .count = methods_count,
         .arg = a,
         .tls = a->tls,
+        .tunnels = &tunnels,
         .trusted_proxies = a->trusted,
     };
     struct rk_addr addr;
@@ -288,8 +289,8 @@ static int open_parts(struct app *a, struct rk_err *err)
             return RK_INVALID;
     }
     if (c->tls_cert_file && *c->tls_cert_file) {
-        r = rk_tls_server_new(a->loop, c->tls_cert_file, c->tls_key_file, "\x02h2", true, &a->tls,
-                              err);
+        r = rk_tls_server_new(a->loop, c->tls_cert_file, c->tls_key_file, "\x02h2\x08http/1.1",
+                              true, &a->tls, err);
         if (r < 0)
             return r;
     }
@@ -313,6 +314,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     rk_list_init(&a->relay_refresh);
     rk_buf_init(&a->scratch, SCRATCH_MAX);
     rk_metrics_register(metrics, METRIC_COUNT);
+    rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     if (open_parts(a, err) < 0)
         return NULL; /* the process ends with the message */
     rk_rds_subscribe(a->rds, RK_DOORBELL);

@@ -46,3 +46,6 @@ struct rk_metric metrics[METRIC_COUNT] = {
                          .help = "compiling and sealing one network map",
                          .buckets = small },
 };
+
+struct rk_grpc_tunnels tunnels = { .path = "/ws-proxy/management",
+                                   .metrics = RK_GRPC_TUNNEL_ROWS("rookery_management_") };

@@ -2,6 +2,7 @@
 
 /* Metrics of management. Rows are incremented where the thing happens. Any thread. */
 
+#include "libcommon/grpc/server.h"
 #include "libcommon/obs/metrics.h"
 
 enum metric {
@@ -28,6 +29,7 @@ enum metric {
 };
 
 extern struct rk_metric metrics[METRIC_COUNT];
+extern struct rk_grpc_tunnels tunnels;
 
 static inline void metric_add(enum metric m, int64_t n)
 {

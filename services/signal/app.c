@@ -492,6 +492,7 @@ static int start(struct app *a, struct rk_err *err)
     struct rk_grpc_server_config cfg = { .methods = methods,
                                          .count = RK_COUNT(methods),
                                          .arg = a,
+                                         .tunnels = &signal_tunnels,
                                          .trusted_proxies = a->trusted,
                                          .max_connections =
                                              (size_t)a->cfg->max_streams * 5 / 4 + 64 };
@@ -500,8 +501,8 @@ static int start(struct app *a, struct rk_err *err)
 
     r = rk_addr_parse(rk_str(a->cfg->listen), &addr, err);
     if (r == 0 && *a->cfg->tls_cert_file)
-        r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x02h2", true,
-                              &a->tls, err);
+        r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file,
+                              "\x02h2\x08http/1.1", true, &a->tls, err);
     if (r == 0)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
     if (r == 0)
@@ -528,6 +529,7 @@ int signal_app_run(const struct signal_config *cfg)
     a.contention = contention_new();
     a.trusted = rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err);
     rk_metrics_register(signal_metrics, SIGNAL_METRICS);
+    rk_metrics_register(signal_tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     if (start(&a, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
         return 1; /* the process ends: nothing is connected yet */

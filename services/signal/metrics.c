@@ -84,3 +84,6 @@ struct rk_metric signal_metrics[SIGNAL_METRICS] = {
                           .help = "1 while other replicas can be reached.",
                           .type = RK_GAUGE },
 };
+
+struct rk_grpc_tunnels signal_tunnels = { .path = "/ws-proxy/signal",
+                                          .metrics = RK_GRPC_TUNNEL_ROWS(P) };

@@ -3,6 +3,7 @@
 /* The service's metrics: the names of the stock server behind `rookery_signal_`, so its dashboards
  * need one prefix. */
 
+#include "libcommon/grpc/server.h"
 #include "libcommon/obs/metrics.h"
 
 enum signal_metric {
@@ -42,6 +43,7 @@ enum signal_failure {
 };
 
 extern struct rk_metric signal_metrics[SIGNAL_METRICS];
+extern struct rk_grpc_tunnels signal_tunnels;
 
 #define signal_count(m) rk_metric_add(&signal_metrics[m], 1)
 #define signal_count_at(m, value) rk_metric_add_at(&signal_metrics[m], (value), 1)

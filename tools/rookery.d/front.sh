@@ -32,6 +32,23 @@ $(front_servers "$service" 'proto h2 check-proto h1')
 EOF
 }
 
+# The same replicas for agents in browsers: an upgrade needs HTTP/1.1. Health is as the other backend finds it.
+front_tunnel_backend() {
+    local service=$1 i
+
+    cat <<EOF
+
+backend $service-websocket
+    mode http
+    balance leastconn
+    option http-server-close
+EOF
+    for ((i = 1; i <= MAX_REPLICAS; i++)); do
+        printf '    server %s-%d-websocket %s:%d track %s/%s-%d\n' "$service" "$i" "$(service_host "$service")" \
+            "$(port_of "$service" "$i")" "$service" "$service" "$i"
+    done
+}
+
 front_config() {
     local relay_tls=
 
@@ -105,9 +122,13 @@ frontend web
     use_backend signal if { path_beg /signalexchange.SignalExchange/ }
     use_backend management if { path_beg /management.ManagementService/ /management.ProxyService/ }
     use_backend relay if { path /relay }
+    use_backend signal-websocket if { path /ws-proxy/signal }
+    use_backend management-websocket if { path /ws-proxy/management }
     default_backend dashboard-api
 $(front_grpc_backend signal "/signalexchange.SignalExchange/ConnectStream /signalexchange.SignalExchange/Send")
 $(front_grpc_backend management "/management.ManagementService/GetServerKey /management.ManagementService/isHealthy /management.ManagementService/Sync")
+$(front_tunnel_backend signal)
+$(front_tunnel_backend management)
 
 backend relay
     mode http

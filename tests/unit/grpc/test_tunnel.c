@@ -1,0 +1,847 @@
+/* HTTP/2 inside a WebSocket: the stream of bytes alone, then a server on a socket. */
+
+#include "libcommon/grpc/tunnel.h"
+#include "libcommon/net/ws_frame.h"
+#include "tests/unit/grpc/raw.h"
+
+#define PATH "/ws-proxy/test"
+#define ASK(path, more)                                                                            \
+    "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"            \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+#define PREFACE_BYTES 33
+
+enum {
+    FIN = 0x80,
+    CONT = 0,
+    TEXT = 1,
+    BINARY = 2,
+    CLOSE = 8,
+    PING = 9,
+    PONG = 10
+};
+
+/* A client's frame. */
+static void say(struct rk_buf *b, unsigned first, const void *p, size_t n)
+{
+    static const uint8_t mask[4] = { 0x5a, 0x00, 0xff, 0x13 };
+
+    rk_buf_put_u8(b, (uint8_t)first);
+    if (n < 126) {
+        rk_buf_put_u8(b, (uint8_t)(0x80 | n));
+    } else if (n < 65536) {
+        rk_buf_put_u8(b, 0xfe);
+        rk_buf_put_be16(b, (uint16_t)n);
+    } else {
+        rk_buf_put_u8(b, 0xff);
+        rk_buf_put_be32(b, 0);
+        rk_buf_put_be32(b, (uint32_t)n);
+    }
+    rk_buf_put(b, mask, 4);
+    rk_ws_mask(rk_buf_reserve(b, n), p, n, mask, 0);
+    rk_buf_commit(b, n);
+}
+
+/* The server's frames p[0..n), taken apart: payloads of the binary ones into `out`. Returns their
+ * number; *out_last is the opcode of the last frame and *out_control the payload of the last
+ * control frame. */
+static unsigned
+heard(const uint8_t *p, size_t n, struct rk_buf *out, uint8_t *out_last, struct rk_str *out_control)
+{
+    unsigned binary = 0;
+
+    for (size_t at = 0; at + 2 <= n;) {
+        size_t len = p[at + 1], head = 2;
+
+        assert_true(len < 127); /* not masked, not longer than 64 KiB */
+        if (len == 126) {
+            if (at + 4 > n)
+                break;
+            len = (size_t)p[at + 2] << 8 | p[at + 3];
+            head = 4;
+        }
+        assert_true(len <= RK_TUNNEL_MAX_MESSAGE);
+        if (at + head + len > n)
+            break;
+        assert_int_equal(p[at] & 0xf0, FIN);
+        if (out_last)
+            *out_last = p[at] & 0x0f;
+        if ((p[at] & 0x0f) == BINARY) {
+            binary++;
+            rk_buf_put(out, p + at + head, len);
+        } else if (out_control) {
+            *out_control = rk_strn(p + at + head, len);
+        }
+        at += head + len;
+    }
+    return binary;
+}
+
+/* --- without a socket --- */
+
+struct ends {
+    struct rk_buf below, above;
+    size_t queued;
+    unsigned opened;
+};
+
+static void below_write(void *arg, const void *p, size_t n)
+{
+    rk_buf_put(&((struct ends *)arg)->below, p, n);
+}
+
+static size_t below_queued(void *arg)
+{
+    return ((struct ends *)arg)->queued;
+}
+
+static void above_open(void *arg, const struct rk_ws_upgrade *u)
+{
+    struct ends *e = arg;
+
+    e->opened++;
+    assert_string_equal(u->accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+static bool above_bytes(void *arg, const uint8_t *p, size_t n)
+{
+    struct ends *e = arg;
+
+    rk_buf_put(&e->above, p, n);
+    return true;
+}
+
+static const struct rk_tunnel_ops ends_ops = { below_write, below_queued, above_open, above_bytes };
+
+static void ends_init(struct ends *e)
+{
+    *e = (struct ends){ 0 };
+    rk_buf_init(&e->below, 8u << 20);
+    rk_buf_init(&e->above, 8u << 20);
+}
+
+static void ends_done(struct ends *e)
+{
+    rk_buf_done(&e->below);
+    rk_buf_done(&e->above);
+}
+
+static struct rk_tunnel *open_tunnel(struct ends *e)
+{
+    struct rk_tunnel *t = rk_tunnel_new(RK_STR(PATH), &ends_ops, e);
+    struct rk_err err = { 0 };
+
+    assert_int_equal(rk_tunnel_feed(t, (const uint8_t *)ASK(PATH, ""), strlen(ASK(PATH, "")), &err),
+                     0);
+    assert_true(rk_tunnel_is_open(t));
+    rk_buf_clear(&e->below);
+    return t;
+}
+
+/* A request, fragments with a ping between them, text in fragments, empty frames, a long one. */
+static void put_conversation(struct rk_buf *b, const char *big, size_t big_n)
+{
+    rk_buf_put_c(b, ASK(PATH, "Origin: https://elsewhere.example\r\n"));
+    say(b, BINARY, "one ", 4);
+    say(b, FIN | PING, "are you there", 13);
+    say(b, CONT, "two ", 4);
+    say(b, CONT, "", 0);
+    say(b, FIN | CONT, "three ", 6);
+    say(b, FIN | TEXT, "not this", 8);
+    say(b, TEXT, "nor ", 4);
+    say(b, FIN | CONT, "this", 4);
+    say(b, FIN | BINARY, "", 0);
+    say(b, FIN | PONG, "unasked", 7);
+    say(b, FIN | BINARY, big, big_n);
+    say(b, FIN | BINARY, " end", 4);
+}
+
+static void check_conversation(const struct ends *e, const char *big, size_t big_n)
+{
+    rk_auto(rk_buf_done) struct rk_buf none;
+    const uint8_t *frames = memmem(e->below.p, e->below.n, "\r\n\r\n", 4);
+    struct rk_str control = { 0 };
+    uint8_t last = 0;
+
+    rk_buf_init(&none, 1024);
+    assert_int_equal(e->opened, 1);
+    assert_int_equal(e->above.n, 14 + big_n + 4);
+    assert_memory_equal(e->above.p, "one two three ", 14);
+    assert_memory_equal(e->above.p + 14, big, big_n);
+    assert_memory_equal(e->above.p + 14 + big_n, " end", 4);
+    assert_memory_equal(e->below.p, "HTTP/1.1 101 ", 13);
+    assert_non_null(frames);
+    frames += 4;
+    assert_int_equal(
+        heard(frames, e->below.n - (size_t)(frames - e->below.p), &none, &last, &control), 0);
+    assert_int_equal(last, PONG);
+    assert_true(rk_str_eq(control, RK_STR("are you there")));
+}
+
+static void what_comes_means_the_same_however_it_is_cut(void **state)
+{
+    char *big = pattern(70000, 'b');
+    rk_auto(rk_buf_done) struct rk_buf b;
+    size_t ends_at = 0;
+
+    (void)state;
+    rk_buf_init(&b, 1u << 20);
+    put_conversation(&b, big, 70000);
+    /* In two parts at every byte that is not inside the long payload, and byte by byte. */
+    for (size_t cut = 0; cut <= b.n; cut++) {
+        struct ends e;
+        struct rk_err err = { 0 };
+        struct rk_tunnel *t;
+
+        if (cut > 700 && cut < b.n - 100)
+            continue;
+        ends_at++;
+        ends_init(&e);
+        t = rk_tunnel_new(RK_STR(PATH), &ends_ops, &e);
+        if (cut > 0)
+            assert_int_equal(rk_tunnel_feed(t, b.p, cut, &err), 0);
+        if (cut < b.n)
+            assert_int_equal(rk_tunnel_feed(t, b.p + cut, b.n - cut, &err), 0);
+        check_conversation(&e, big, 70000);
+        rk_tunnel_free(t);
+        ends_done(&e);
+    }
+    assert_true(ends_at > 500);
+    struct ends e;
+    struct rk_err err = { 0 };
+
+    ends_init(&e);
+    rk_auto(rk_tunnel_free) struct rk_tunnel *t = rk_tunnel_new(RK_STR(PATH), &ends_ops, &e);
+    for (size_t i = 0; i < b.n; i++)
+        assert_int_equal(rk_tunnel_feed(t, b.p + i, 1, &err), 0);
+    check_conversation(&e, big, 70000);
+    ends_done(&e);
+    free(big);
+}
+
+static void a_broken_rule_ends_it_with_its_code(void **state)
+{
+    static const struct {
+        const char *what;
+        uint8_t b[40];
+        size_t n;
+        int code; /* of our Close frame */
+    } cases[] = {
+        { "not masked", { FIN | BINARY, 1, 'x' }, 3, 1002 },
+        { "reserved bit", { 0xc2, 0x80, 0, 0, 0, 0 }, 6, 1002 },
+        { "unknown opcode", { 0x83, 0x80, 0, 0, 0, 0 }, 6, 1002 },
+        { "long ping", { FIN | PING, 0xfe, 0, 126, 0, 0, 0, 0 }, 8, 1002 },
+        { "fragmented ping", { PING, 0x80, 0, 0, 0, 0 }, 6, 1002 },
+        { "nothing to continue", { FIN | CONT, 0x80, 0, 0, 0, 0 }, 6, 1002 },
+        { "a message within a message",
+          { BINARY, 0x80, 0, 0, 0, 0, FIN | BINARY, 0x80, 0, 0, 0, 0 },
+          12,
+          1002 },
+        { "too long", { FIN | BINARY, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 1, 0, 0, 0, 0 }, 14, 1009 },
+        { "far too long",
+          { FIN | BINARY, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+          10,
+          1009 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        rk_auto(rk_buf_done) struct rk_buf bytes;
+        struct rk_str reason = { 0 };
+        struct rk_err err = { 0 };
+        struct ends e;
+        uint8_t last = 0;
+
+        rk_buf_init(&bytes, 1024);
+        ends_init(&e);
+        rk_auto(rk_tunnel_free) struct rk_tunnel *t = open_tunnel(&e);
+        rk_tunnel_write(t, "said before", 11);
+        assert_true(rk_tunnel_feed(t, cases[i].b, cases[i].n, &err) < 0);
+        assert_true(err.msg[0] != 0);
+        assert_int_equal(heard(e.below.p, e.below.n, &bytes, &last, &reason), 1);
+        assert_true(rk_str_eq(rk_buf_str(&bytes), RK_STR("said before")));
+        assert_int_equal(last, CLOSE);
+        assert_int_equal(reason.n, 2);
+        assert_int_equal((uint8_t)reason.p[0] << 8 | (uint8_t)reason.p[1], cases[i].code);
+        assert_false(rk_tunnel_is_open(t));
+        /* Deaf and mute from here on. */
+        size_t said = e.below.n;
+        rk_tunnel_write(t, "more", 4);
+        assert_int_equal(rk_tunnel_flush(t), 0);
+        rk_tunnel_close(t, RK_TUNNEL_DONE);
+        assert_int_equal(rk_tunnel_feed(t, cases[i].b, cases[i].n, &err), 0);
+        assert_int_equal(e.below.n, said);
+        assert_int_equal(e.above.n, 0);
+        ends_done(&e);
+    }
+}
+
+static void the_agents_close_is_answered_with_its_code(void **state)
+{
+    static const struct {
+        struct rk_str said, answer;
+    } cases[] = {
+        { { "", 0 }, { "", 0 } },
+        { { "\x03\xe8"
+            "bye",
+            5 },
+          { "\x03\xe8", 2 } },
+        { { "x", 1 }, { "", 0 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        rk_auto(rk_buf_done) struct rk_buf b, none;
+        struct rk_str reason = { "unset", 5 };
+        struct rk_err err = { 0 };
+        struct ends e;
+        uint8_t last = 0;
+
+        rk_buf_init(&b, 1024);
+        rk_buf_init(&none, 1024);
+        ends_init(&e);
+        rk_auto(rk_tunnel_free) struct rk_tunnel *t = open_tunnel(&e);
+        say(&b, FIN | CLOSE, cases[i].said.p, cases[i].said.n);
+        say(&b, FIN | BINARY, "after", 5);
+        assert_int_equal(rk_tunnel_feed(t, b.p, b.n, &err), RK_UNAVAILABLE);
+        assert_int_equal(heard(e.below.p, e.below.n, &none, &last, &reason), 0);
+        assert_int_equal(last, CLOSE);
+        assert_true(rk_str_eq(reason, cases[i].answer));
+        assert_int_equal(e.above.n, 0);
+        ends_done(&e);
+    }
+}
+
+static void what_leaves_is_few_messages_of_32_kib_at_most(void **state)
+{
+    char *p = pattern(100000, 'o');
+    rk_auto(rk_buf_done) struct rk_buf bytes;
+    struct ends e;
+
+    (void)state;
+    rk_buf_init(&bytes, 1u << 20);
+    ends_init(&e);
+    rk_auto(rk_tunnel_free) struct rk_tunnel *t = open_tunnel(&e);
+    for (size_t at = 0; at < 100000; at += 10)
+        rk_tunnel_write(t, p + at, 10);
+    assert_int_equal(e.below.n, 0);
+    assert_int_equal(rk_tunnel_gathered(t), 100000);
+    assert_int_equal(rk_tunnel_flush(t), 100000);
+    assert_int_equal(rk_tunnel_gathered(t), 0);
+    assert_int_equal(heard(e.below.p, e.below.n, &bytes, NULL, NULL), 4);
+    assert_int_equal(bytes.n, 100000);
+    assert_memory_equal(bytes.p, p, 100000);
+    ends_done(&e);
+    free(p);
+}
+
+static void pings_of_one_who_does_not_read_get_no_answer(void **state)
+{
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct rk_err err = { 0 };
+    struct ends e;
+
+    (void)state;
+    rk_buf_init(&b, 1024);
+    ends_init(&e);
+    rk_auto(rk_tunnel_free) struct rk_tunnel *t = open_tunnel(&e);
+    say(&b, FIN | PING, "x", 1);
+    e.queued = RK_TUNNEL_PONG_LIMIT + 1;
+    assert_int_equal(rk_tunnel_feed(t, b.p, b.n, &err), 0);
+    assert_int_equal(e.below.n, 0);
+    e.queued = RK_TUNNEL_PONG_LIMIT;
+    assert_int_equal(rk_tunnel_feed(t, b.p, b.n, &err), 0);
+    assert_memory_equal(e.below.p, "\x8a\x01x", 3);
+    ends_done(&e);
+}
+
+static void what_is_no_upgrade_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+        const char *answer;
+    } cases[] = {
+        { ASK("/other", ""), RK_NOT_FOUND, NULL },
+        { ASK("/ws-proxy/testing", ""), RK_NOT_FOUND, NULL },
+        { "GET " PATH " HTTP/1.1\r\nHost: x\r\n\r\n", RK_DENIED, "HTTP/1.1 426 " },
+        { "GET " PATH " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+          "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+          RK_DENIED, "HTTP/1.1 400 " },
+        { "GET nowhere\r\n\r\n", RK_DENIED, "HTTP/1.1 400 " },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        size_t n = strlen(cases[i].text);
+        struct rk_err err = { 0 };
+        struct ends e;
+
+        ends_init(&e);
+        rk_auto(rk_tunnel_free) struct rk_tunnel *t = rk_tunnel_new(RK_STR(PATH), &ends_ops, &e);
+        for (size_t at = 0; at < n - 1; at++)
+            assert_int_equal(rk_tunnel_feed(t, (const uint8_t *)cases[i].text + at, 1, &err), 0);
+        assert_int_equal(rk_tunnel_feed(t, (const uint8_t *)cases[i].text + n - 1, 1, &err),
+                         cases[i].code);
+        assert_int_equal(e.opened, 0);
+        if (cases[i].answer)
+            assert_memory_equal(e.below.p, cases[i].answer, strlen(cases[i].answer));
+        else
+            assert_int_equal(e.below.n, 0);
+        ends_done(&e);
+    }
+}
+
+/* --- a server --- */
+
+static struct rk_grpc_tunnels tunnels = { .path = PATH, .metrics = RK_GRPC_TUNNEL_ROWS("test_") };
+
+static int64_t counted(enum rk_grpc_tunnel_metric m, unsigned value)
+{
+    return tunnels.metrics[m].v[value];
+}
+
+static int64_t errors(void)
+{
+    return counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_REFUSED) +
+           counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_READ) +
+           counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_WRITE) +
+           counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_INNER);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = rk_new(struct fixture);
+
+    f->loop = rk_loop_new();
+    *state = f;
+    for (size_t m = 0; m < RK_GRPC_TUNNEL_METRICS; m++)
+        for (size_t i = 0; i < RK_METRIC_MAX_VALUES; i++)
+            tunnels.metrics[m].v[i] = 0;
+    return 0;
+}
+
+static void serve(struct fixture *f, struct rk_grpc_server_config cfg)
+{
+    cfg.tunnels = &tunnels;
+    fixture_serve(f, cfg);
+}
+
+/* A browser's connection: what is inside the messages it got is in `inner.in`. */
+struct browser {
+    struct raw r, inner;
+    unsigned messages;
+    uint8_t last;
+    struct rk_str control;
+};
+
+static void look(struct browser *b)
+{
+    const uint8_t *head = memmem(b->r.in.p, b->r.in.n, "\r\n\r\n", 4);
+
+    rk_buf_clear(&b->inner.in);
+    if (head)
+        b->messages = heard(head + 4, b->r.in.n - (size_t)(head + 4 - b->r.in.p), &b->inner.in,
+                            &b->last, &b->control);
+}
+
+static unsigned inner_frames(struct browser *b, uint8_t type)
+{
+    look(b);
+    return frames_of(&b->inner, type, NULL);
+}
+
+static void send_inner(struct browser *b, const void *p, size_t n)
+{
+    rk_auto(rk_buf_done) struct rk_buf f;
+
+    rk_buf_init(&f, 1u << 20);
+    say(&f, FIN | BINARY, p, n);
+    rk_conn_write(b->r.c, f.p, f.n);
+}
+
+static void browse(struct fixture *f, struct browser *b, const char *ask)
+{
+    *b = (struct browser){ 0 };
+    rk_buf_init(&b->inner.in, 16u << 20);
+    raw_start(f, &b->r, false);
+    rk_conn_write(b->r.c, ask, strlen(ask));
+    UNTIL(f, b->r.closed || holds(&b->r, "\r\n\r\n"));
+}
+
+static void leave(struct fixture *f, struct browser *b)
+{
+    raw_end(f, &b->r);
+    rk_buf_done(&b->inner.in);
+}
+
+static void say_goodbye(struct fixture *f, struct browser *b)
+{
+    rk_auto(rk_buf_done) struct rk_buf w;
+
+    rk_buf_init(&w, 64);
+    say(&w, FIN | CLOSE, "\x03\xe8", 2);
+    rk_conn_write(b->r.c, w.p, w.n);
+    UNTIL(f, b->r.closed);
+    look(b);
+    assert_int_equal(b->last, CLOSE);
+    leave(f, b);
+}
+
+static void calls_work_inside_a_websocket_and_beside_it(void **state)
+{
+    struct fixture *f = *state;
+    char *big = pattern(60000, 'm');
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct browser w;
+    struct client plain;
+    struct seen seen;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    assert_true(rk_str_starts(rk_buf_str(&w.r.in), RK_STR("HTTP/1.1 101 ")));
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ACTIVE, 0), 1);
+    rk_buf_init(&b, 1u << 20);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    request(&b, 1, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 0, 1, "\0\0\0\xea\x60", 5);
+    for (size_t at = 0; at < 60000; at += 15000)
+        frame(&b, 0, at == 45000, 1, big + at, 15000);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, inner_frames(&w, 1) == 2); /* headers and trailers */
+    assert_true(says(&w.inner, "grpc-status=0\n"));
+    assert_int_equal(f->last_size, 60000);
+    assert_true(w.messages <= 6);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_IN), b.n);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_OUT), w.inner.in.n);
+    seen_init(&seen);
+    client_open(f, &plain, NULL);
+    rk_grpc_call_send(rk_grpc_call(plain.c, "/t.T/Echo", NULL, NULL, 0, &seen_ops, &seen),
+                      RK_STR("beside"), true);
+    UNTIL(f, seen.done);
+    assert_true(rk_str_eq(rk_buf_str(&seen.last), RK_STR("beside")));
+    client_close(f, &plain);
+    rk_buf_done(&seen.last);
+    say_goodbye(f, &w);
+    UNTIL(f, rk_grpc_server_connections(f->server) == 0);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ACTIVE, 0), 0);
+    assert_int_equal(errors(), 0);
+    free(big);
+}
+
+static void bytes_in_messages_of_one_are_the_same_call(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b, wire;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    rk_buf_init(&b, 65536);
+    rk_buf_init(&wire, 65536);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    request(&b, 1, "POST", "/t.T/Echo", "application/grpc");
+    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
+    for (size_t i = 0; i < b.n; i++)
+        say(&wire, (i == 0 ? BINARY : CONT) | (i == b.n - 1 ? FIN : 0), b.p + i, 1);
+    rk_conn_write(w.r.c, wire.p, wire.n);
+    UNTIL(f, inner_frames(&w, 1) == 2);
+    assert_true(says(&w.inner, "grpc-status=0\n"));
+    say_goodbye(f, &w);
+}
+
+static void other_requests_are_answered_as_without_it(void **state)
+{
+    struct fixture *f = *state;
+    static const char no_tokens[] = "GET " PATH " HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct raw r;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, ASK("/", ""), strlen(ASK("/", "")));
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in),
+                              RK_STR("HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n")));
+    raw_end(f, &r);
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, "POST " PATH " HTTP/1.1\r\n\r\n", 30);
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 505 ")));
+    raw_end(f, &r);
+    assert_int_equal(errors(), 0);
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, no_tokens, sizeof(no_tokens) - 1);
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 426 ")));
+    raw_end(f, &r);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_REFUSED), 1);
+    assert_int_equal(errors(), 1);
+}
+
+static void without_a_path_there_is_no_websocket(void **state)
+{
+    struct fixture *f = *state;
+    struct raw r;
+
+    fixture_init(f, NULL, NULL);
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, ASK(PATH, ""), strlen(ASK(PATH, "")));
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 405 ")));
+    raw_end(f, &r);
+}
+
+static void what_is_not_http2_inside_closes_it(void **state)
+{
+    struct fixture *f = *state;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    for (unsigned i = 0; i < 2; i++) { /* instead of the preface, and after it */
+        browse(f, &w, ASK(PATH, ""));
+        if (i == 1)
+            send_inner(&w, PREFACE, PREFACE_BYTES);
+        send_inner(&w, "GET / HTTP/1.1\r\n\r\n", 18);
+        UNTIL(f, w.r.closed);
+        look(&w);
+        assert_int_equal(w.last, CLOSE);
+        assert_false(holds(&w.inner, "HTTP/1.1"));
+        assert_int_equal(frames_of(&w.inner, 7, NULL), i); /* later, HTTP/2 says it itself */
+        leave(f, &w);
+    }
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_INNER), 1);
+    assert_int_equal(errors(), 1);
+    assert_int_equal(f->started, 0);
+}
+
+static void a_bad_frame_closes_it_and_ends_its_calls(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    rk_buf_init(&b, 65536);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
+    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, f->held);
+    rk_conn_write(w.r.c, "\x82\x01x", 3); /* not masked */
+    UNTIL(f, w.r.closed && f->gone == 1);
+    look(&w);
+    assert_int_equal(w.last, CLOSE);
+    assert_memory_equal(w.control.p, "\x03\xea", 2);
+    leave(f, &w);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_READ), 1);
+    assert_int_equal(errors(), 1);
+}
+
+static void who_vanishes_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    rk_buf_init(&b, 65536);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
+    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, f->held);
+    leave(f, &w);
+    UNTIL(f, f->gone == 1 && rk_grpc_server_connections(f->server) == 0);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ACTIVE, 0), 0);
+    assert_int_equal(errors(), 1);
+}
+
+static void the_client_is_whom_the_proxy_names_and_no_header_inside(void **state)
+{
+    static const struct {
+        bool trusted;
+        const char *ask, *want;
+    } cases[] = {
+        { true, ASK(PATH, "X-Forwarded-For: 198.51.100.7, 192.0.2.9, 127.0.0.9\r\n"), "192.0.2.9" },
+        { true, ASK(PATH, ""), "127.0.0.1:" },
+        { false, ASK(PATH, "X-Forwarded-For: 192.0.2.9\r\n"), "127.0.0.1:" },
+    };
+    struct fixture *f = *state;
+    struct rk_err err = { 0 };
+    struct rk_cidrs *ours = rk_cidrs_parse(RK_STR("127.0.0.0/8"), &err);
+
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        rk_auto(rk_buf_done) struct rk_buf b, h;
+        struct browser w;
+
+        serve(f,
+              (struct rk_grpc_server_config){ .trusted_proxies = cases[i].trusted ? ours : NULL });
+        browse(f, &w, cases[i].ask);
+        rk_buf_init(&b, 65536);
+        rk_buf_init(&h, 4096);
+        rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+        header(&h, ":method", "POST");
+        header(&h, ":scheme", "http");
+        header(&h, ":path", "/t.T/Echo");
+        header(&h, ":authority", "x");
+        header(&h, "content-type", "application/grpc");
+        header(&h, "x-forwarded-for", "203.0.113.66");
+        frame(&b, 1, 4, 1, h.p, h.n);
+        frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
+        send_inner(&w, b.p, b.n);
+        UNTIL(f, inner_frames(&w, 1) == 2);
+        assert_true(rk_str_starts(rk_str(f->remote), rk_str(cases[i].want)));
+        say_goodbye(f, &w);
+        f->server_closed = false;
+        rk_grpc_server_close(f->server, fixture_server_closed, f);
+        UNTIL(f, f->server_closed);
+    }
+    f->server_closed = false;
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    rk_cidrs_free(ours);
+}
+
+static void a_reader_that_stops_costs_itself(void **state)
+{
+    enum {
+        MESSAGES = 48,
+        SIZE = 1 << 20
+    };
+    static const uint8_t settings[6] = { 0, 4, 0x7f, 0xff, 0xff, 0xff }; /* windows: all there is */
+    static const uint8_t window[4] = { 0x7f, 0, 0, 0 };
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    char *p = pattern(SIZE, 's');
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    rk_buf_init(&b, 65536);
+    rk_buf_put(&b, PREFACE, 24);
+    frame(&b, 4, 0, 0, settings, 6);
+    frame(&b, 8, 0, 0, window, 4);
+    rk_auto(rk_buf_done) struct rk_buf h;
+    rk_buf_init(&h, 4096);
+    header(&h, ":method", "POST");
+    header(&h, ":scheme", "http");
+    header(&h, ":path", "/t.T/Feed");
+    header(&h, ":authority", "x");
+    header(&h, "content-type", "application/grpc");
+    header(&h, "x-peer-id", "k");
+    frame(&b, 1, 4, 1, h.p, h.n);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, f->feed && inner_frames(&w, 1) == 1);
+    rk_conn_pause(w.r.c, true);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        rk_grpc_send(f->feed, rk_strn(p, SIZE));
+    /* The kernel takes what it takes; the rest waits in the call. */
+    for (size_t before = 0; before != rk_grpc_queued(f->feed);) {
+        before = rk_grpc_queued(f->feed);
+        for (unsigned i = 0; i < 100; i++)
+            uv_run(rk_loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    assert_true(rk_grpc_queued(f->feed) > MESSAGES / 2 * SIZE);
+    assert_true(counted(RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_OUT) < MESSAGES / 2 * SIZE);
+    assert_int_equal(f->writable, 0);
+    rk_conn_pause(w.r.c, false);
+    UNTIL(f, f->writable > 0);
+    assert_int_equal(rk_grpc_queued(f->feed), 0);
+    leave(f, &w);
+    UNTIL(f, f->gone == 1);
+    free(p);
+}
+
+static void draining_says_goaway_and_goodbye(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse(f, &w, ASK(PATH, ""));
+    rk_buf_init(&b, 65536);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
+    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, f->held);
+    rk_grpc_server_drain(f->server);
+    UNTIL(f, inner_frames(&w, 7) == 1);
+    assert_false(w.r.closed);
+    rk_grpc_finish(f->held, RK_GRPC_OK, NULL);
+    UNTIL(f, w.r.closed);
+    look(&w);
+    assert_true(says(&w.inner, "grpc-status=0\n"));
+    assert_int_equal(w.last, CLOSE);
+    assert_memory_equal(w.control.p, "\x03\xe8", 2);
+    leave(f, &w);
+    assert_int_equal(errors(), 0);
+}
+
+static void the_deadline_of_the_preface_counts_the_upgrade_in(void **state)
+{
+    struct fixture *f = *state;
+    struct rk_grpc_server_config cfg = { .preface_ms = 20 };
+    struct browser silent;
+    struct raw half;
+
+    serve(f, cfg);
+    raw_start(f, &half, false);
+    rk_conn_write(half.c, "GET " PATH " HTTP/1.1\r\n", 29);
+    browse(f, &silent, ASK(PATH, ""));
+    UNTIL(f, half.closed && silent.r.closed);
+    assert_int_equal(rk_grpc_server_connections(f->server), 0);
+    raw_end(f, &half);
+    leave(f, &silent);
+}
+
+static void the_dead_are_found_by_our_ping(void **state)
+{
+    struct fixture *f = *state;
+    struct rk_grpc_server_config cfg = { .keepalive_ms = 20, .answer_ms = 20 };
+    struct browser w;
+
+    serve(f, cfg);
+    browse(f, &w, ASK(PATH, ""));
+    send_inner(&w, PREFACE, PREFACE_BYTES);
+    UNTIL(f, w.r.closed);
+    look(&w);
+    bool pinged = false;
+    for (size_t at = 0; at + 9 <= w.inner.in.n;) {
+        const uint8_t *p = w.inner.in.p + at;
+
+        pinged |= p[3] == 6;
+        at += 9 + ((size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2]);
+    }
+    assert_true(pinged);
+    leave(f, &w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_means_the_same_however_it_is_cut),
+        cmocka_unit_test(a_broken_rule_ends_it_with_its_code),
+        cmocka_unit_test(the_agents_close_is_answered_with_its_code),
+        cmocka_unit_test(what_leaves_is_few_messages_of_32_kib_at_most),
+        cmocka_unit_test(pings_of_one_who_does_not_read_get_no_answer),
+        cmocka_unit_test(what_is_no_upgrade_is_refused),
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
+        WITH(calls_work_inside_a_websocket_and_beside_it),
+        WITH(bytes_in_messages_of_one_are_the_same_call),
+        WITH(other_requests_are_answered_as_without_it),
+        WITH(without_a_path_there_is_no_websocket),
+        WITH(what_is_not_http2_inside_closes_it),
+        WITH(a_bad_frame_closes_it_and_ends_its_calls),
+        WITH(who_vanishes_leaves_nothing),
+        WITH(the_client_is_whom_the_proxy_names_and_no_header_inside),
+        WITH(a_reader_that_stops_costs_itself),
+        WITH(draining_says_goaway_and_goodbye),
+        WITH(the_deadline_of_the_preface_counts_the_upgrade_in),
+        WITH(the_dead_are_found_by_our_ping),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
