@@ -113,19 +113,19 @@ func (a *Agent) TryOnline(limit time.Duration) error {
 		case !s.SignalState.Connected:
 			return fmt.Errorf("signal: %v", s.SignalState.Error)
 		}
-		relays := 0
+		// One is enough: after a change of its home relay an agent may list a connection to the new one as foreign and
+		// dead for a minute, the one its home connection took the place of.
+		relays := errors.New("no relay")
 		for _, r := range s.Relays {
-			if strings.HasPrefix(r.URI, "rel") {
-				relays++
-				if r.Err != nil {
-					return fmt.Errorf("%s: %w", r.URI, r.Err)
-				}
+			if !strings.HasPrefix(r.URI, "rel") {
+				continue
 			}
+			if r.Err == nil {
+				return nil
+			}
+			relays = fmt.Errorf("%s: %w", r.URI, r.Err)
 		}
-		if relays == 0 {
-			return errors.New("no relay")
-		}
-		return nil
+		return relays
 	})
 }
 
