@@ -22,12 +22,8 @@ static const struct rk_setting rows[] = {
       "file that holds secret_key", 0, 0, AT(secret_key), false },
     { "dns_domain", RK_SET_STRING, AT(dns_domain), "netbird.selfhosted",
       "domain of the peers' names unless the account has its own", 0, 0, 0, false },
-    { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), NULL,
-      "CIDR list whose X-Forwarded-For is believed", 0, 0, 0, false },
     { "workers", RK_SET_INT, AT(workers), "4", "threads, one Postgres connection each", 1, 256, 0,
       false },
-    { "public_url", RK_SET_STRING, AT(public_url), NULL, "URL under which people reach this server",
-      0, 0, 0, false },
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
 };
@@ -37,7 +33,6 @@ static int check(const void *config, struct rk_err *err)
     const struct api_config *c = config;
     struct rk_addr addr;
     struct rk_seal seal;
-    struct rk_cidrs *proxies;
     int r;
 
     r = rk_addr_parse(rk_str(c->listen), &addr, err);
@@ -47,10 +42,6 @@ static int check(const void *config, struct rk_err *err)
     if (r < 0)
         return r;
     rk_seal_done(&seal);
-    proxies = rk_cidrs_parse(rk_str(c->trusted_proxies ? c->trusted_proxies : ""), err);
-    if (!proxies)
-        return RK_INVALID;
-    rk_cidrs_free(proxies);
     return 0;
 }
 

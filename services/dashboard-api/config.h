@@ -15,9 +15,7 @@ struct api_config {
     char *secret_key;
     char *secret_key_file;
     char *dns_domain;
-    char *trusted_proxies;
     int64_t workers;
-    char *public_url;
     bool setup_pat_enabled;
 };
 

@@ -46,7 +46,6 @@ EOF
 postgres = $(postgres_conninfo)
 redis = $(redis_uri)
 secret_key_file = $DIR/secrets/secret_key
-trusted_proxies = 127.0.0.0/8
 EOF
         ;;
     signal) printf 'redis = %s\ntrusted_proxies = 127.0.0.0/8\n' "$(redis_uri)" ;;
@@ -54,6 +53,7 @@ EOF
     case $service in
     management)
         cat <<EOF
+trusted_proxies = 127.0.0.0/8
 signal_url = $(front_url)
 relay_urls = $(each_replica relay_url)
 stun_urls = $(each_replica stun_url)
@@ -69,12 +69,7 @@ EOF
             printf 'tls_cert_file = %s\ntls_key_file = %s\n' "$DIR/secrets/front.crt" "$DIR/secrets/front.key"
         fi
         ;;
-    dashboard-api)
-        cat <<EOF
-public_url = $(front_url)
-setup_pat_enabled = true
-EOF
-        ;;
+    dashboard-api) echo "setup_pat_enabled = true" ;;
     esac
 }
 
