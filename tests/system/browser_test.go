@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,16 @@ func TestBrowserManagement(t *testing.T) {
 			stream := b.Sync(t)
 			if got := stream.Next(t, 5*time.Second).GetPeerConfig().GetAddress(); got != address || got == "" {
 				t.Errorf("the map says %q, the login %q", got, address)
+			}
+			if strings.HasPrefix(name, "front") {
+				// The front tells whom it speaks for in the upgrade.
+				peer, err := s.Peers.Get(t.Context(), s.PeerID(t, "browser"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if peer.ConnectionIp != harness.Host {
+					t.Errorf("the agent's address is %q instead of %q", peer.ConnectionIp, harness.Host)
+				}
 			}
 			native := harness.NewBare(t, managements(t, c)[1], "native")
 			native.Login(t, s.Key)

@@ -88,7 +88,7 @@ static RK_UNUSED unsigned frames_of(const struct raw *r, uint8_t type, const uin
 
 static RK_UNUSED bool holds(const struct raw *r, const char *text)
 {
-    return memmem(r->in.p, r->in.n, text, strlen(text)) != NULL;
+    return r->in.n > 0 && memmem(r->in.p, r->in.n, text, strlen(text)) != NULL;
 }
 
 /* Every response header and trailer read so far, a "name=value" line each. */

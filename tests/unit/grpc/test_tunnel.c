@@ -437,7 +437,7 @@ struct browser {
 
 static void look(struct browser *b)
 {
-    const uint8_t *head = memmem(b->r.in.p, b->r.in.n, "\r\n\r\n", 4);
+    const uint8_t *head = b->r.in.n > 0 ? memmem(b->r.in.p, b->r.in.n, "\r\n\r\n", 4) : NULL;
 
     rk_buf_clear(&b->inner.in);
     if (head)
