@@ -47,13 +47,13 @@ static bool is_control(enum rk_ws_kind kind)
     return kind == RK_WS_PING || kind == RK_WS_PONG || kind == RK_WS_CLOSE;
 }
 
-/* `width` bytes of length behind the first two. */
-static uint64_t wide_length(const uint8_t *p, size_t width)
+/* Of eight bytes. */
+static uint64_t long_length(const uint8_t *p)
 {
     uint64_t len = 0;
 
-    for (size_t i = 0; i < width; i++)
-        len = len << 8 | p[2 + i];
+    for (size_t i = 0; i < 8; i++)
+        len = len << 8 | p[i];
     return len;
 }
 
@@ -83,7 +83,7 @@ enum rk_ws_kind rk_ws_head_parse(const uint8_t *p,
         width = len == 126 ? 2 : 8;
         if (n < 2 + width)
             return RK_WS_MORE;
-        len = wide_length(p, width);
+        len = width == 2 ? (uint64_t)p[2] << 8 | p[3] : long_length(p + 2);
         if (len < 126 || (width == 8 && len <= UINT16_MAX))
             return bad(err, "length is not in its shortest form");
     }
@@ -120,18 +120,18 @@ enum rk_ws_kind rk_ws_frame_parse(const uint8_t *p,
     return kind;
 }
 
-typedef uint8_t lane __attribute__((vector_size(32)));
+typedef uint32_t lane __attribute__((vector_size(32)));
 
 void rk_ws_mask(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4], size_t phase)
 {
-    uint8_t key[sizeof(lane)];
-    lane k, v;
+    const uint8_t key[4] = { mask[phase % 4], mask[(phase + 1) % 4], mask[(phase + 2) % 4],
+                             mask[(phase + 3) % 4] };
+    uint32_t word;
     size_t i = 0;
 
-    for (size_t j = 0; j < sizeof(key); j++)
-        key[j] = mask[(j + phase) % 4];
-    memcpy(&k, key, sizeof(k));
-    for (; i + sizeof(lane) <= n; i += sizeof(lane)) {
+    memcpy(&word, key, sizeof(word));
+    for (lane k = { word, word, word, word, word, word, word, word }, v; i + sizeof(lane) <= n;
+         i += sizeof(lane)) {
         memcpy(&v, in + i, sizeof(v));
         v ^= k;
         memcpy(out + i, &v, sizeof(v));
