@@ -703,26 +703,24 @@ static void the_client_is_whom_the_proxy_names_and_no_header_inside(void **state
     rk_cidrs_free(ours);
 }
 
-static void a_reader_that_stops_costs_itself(void **state)
-{
-    enum {
-        MESSAGES = 48,
-        SIZE = 1 << 20
-    };
-    static const uint8_t settings[6] = { 0, 4, 0x7f, 0xff, 0xff, 0xff }; /* windows: all there is */
-    static const uint8_t window[4] = { 0x7f, 0, 0, 0 };
-    struct fixture *f = *state;
-    rk_auto(rk_buf_done) struct rk_buf b;
-    char *p = pattern(SIZE, 's');
-    struct browser w;
+enum {
+    FLOOD_MESSAGES = 48,
+    FLOOD_SIZE = 1 << 20
+};
 
-    serve(f, (struct rk_grpc_server_config){ 0 });
-    browse(f, &w, ASK(PATH, ""));
+/* A stream with all the window there is, whose client reads nothing of what it is sent. */
+static void flood(struct fixture *f, struct browser *w)
+{
+    static const uint8_t settings[6] = { 0, 4, 0x7f, 0xff, 0xff, 0xff };
+    static const uint8_t window[4] = { 0x7f, 0, 0, 0 };
+    rk_auto(rk_buf_done) struct rk_buf b, h;
+    char *p = pattern(FLOOD_SIZE, 's');
+
+    browse(f, w, ASK(PATH, ""));
     rk_buf_init(&b, 65536);
     rk_buf_put(&b, PREFACE, 24);
     frame(&b, 4, 0, 0, settings, 6);
     frame(&b, 8, 0, 0, window, 4);
-    rk_auto(rk_buf_done) struct rk_buf h;
     rk_buf_init(&h, 4096);
     header(&h, ":method", "POST");
     header(&h, ":scheme", "http");
@@ -731,26 +729,49 @@ static void a_reader_that_stops_costs_itself(void **state)
     header(&h, "content-type", "application/grpc");
     header(&h, "x-peer-id", "k");
     frame(&b, 1, 4, 1, h.p, h.n);
-    send_inner(&w, b.p, b.n);
-    UNTIL(f, f->feed && inner_frames(&w, 1) == 1);
-    rk_conn_pause(w.r.c, true);
-    for (unsigned i = 0; i < MESSAGES; i++)
-        rk_grpc_send(f->feed, rk_strn(p, SIZE));
+    send_inner(w, b.p, b.n);
+    UNTIL(f, f->feed && inner_frames(w, 1) == 1);
+    rk_conn_pause(w->r.c, true);
+    for (unsigned i = 0; i < FLOOD_MESSAGES; i++)
+        rk_grpc_send(f->feed, rk_strn(p, FLOOD_SIZE));
+    free(p);
     /* The kernel takes what it takes; the rest waits in the call. */
     for (size_t before = 0; before != rk_grpc_queued(f->feed);) {
         before = rk_grpc_queued(f->feed);
         for (unsigned i = 0; i < 100; i++)
             uv_run(rk_loop_uv(f->loop), UV_RUN_NOWAIT);
     }
-    assert_true(rk_grpc_queued(f->feed) > MESSAGES / 2 * SIZE);
-    assert_true(counted(RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_OUT) < MESSAGES / 2 * SIZE);
+}
+
+static void a_reader_that_stops_costs_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    flood(f, &w);
+    assert_true(rk_grpc_queued(f->feed) > FLOOD_MESSAGES / 2 * FLOOD_SIZE);
+    assert_true(counted(RK_GRPC_TUNNEL_BYTES, RK_GRPC_TUNNEL_OUT) <
+                FLOOD_MESSAGES / 2 * FLOOD_SIZE);
     assert_int_equal(f->writable, 0);
     rk_conn_pause(w.r.c, false);
     UNTIL(f, f->writable > 0);
     assert_int_equal(rk_grpc_queued(f->feed), 0);
     leave(f, &w);
     UNTIL(f, f->gone == 1);
-    free(p);
+}
+
+static void who_vanishes_with_output_waiting_is_counted_as_that(void **state)
+{
+    struct fixture *f = *state;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    flood(f, &w);
+    leave(f, &w);
+    UNTIL(f, f->gone == 1 && rk_grpc_server_connections(f->server) == 0);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_WRITE), 1);
+    assert_int_equal(errors(), 1);
 }
 
 static void draining_says_goaway_and_goodbye(void **state)
@@ -776,6 +797,32 @@ static void draining_says_goaway_and_goodbye(void **state)
     assert_true(says(&w.inner, "grpc-status=0\n"));
     assert_int_equal(w.last, CLOSE);
     assert_memory_equal(w.control.p, "\x03\xe8", 2);
+    leave(f, &w);
+    assert_int_equal(errors(), 0);
+}
+
+static void who_upgrades_while_it_drains_is_told_to_go(void **state)
+{
+    static const char head[] = "GET " PATH " HTTP/1.1\r\n";
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    w = (struct browser){ 0 };
+    rk_buf_init(&w.inner.in, 1u << 20);
+    raw_start(f, &w.r, false);
+    UNTIL(f, rk_grpc_server_connections(f->server) == 1);
+    rk_conn_write(w.r.c, head, sizeof(head) - 1);
+    rk_grpc_server_drain(f->server);
+    rk_conn_write(w.r.c, ASK(PATH, "") + sizeof(head) - 1,
+                  strlen(ASK(PATH, "")) - sizeof(head) + 1);
+    rk_buf_init(&b, 65536);
+    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
+    send_inner(&w, b.p, b.n);
+    UNTIL(f, w.r.closed);
+    assert_int_equal(inner_frames(&w, 7), 1);
+    assert_int_equal(w.last, CLOSE);
     leave(f, &w);
     assert_int_equal(errors(), 0);
 }
@@ -838,7 +885,9 @@ int main(void)
         WITH(who_vanishes_leaves_nothing),
         WITH(the_client_is_whom_the_proxy_names_and_no_header_inside),
         WITH(a_reader_that_stops_costs_itself),
+        WITH(who_vanishes_with_output_waiting_is_counted_as_that),
         WITH(draining_says_goaway_and_goodbye),
+        WITH(who_upgrades_while_it_drains_is_told_to_go),
         WITH(the_deadline_of_the_preface_counts_the_upgrade_in),
         WITH(the_dead_are_found_by_our_ping),
     };
