@@ -651,10 +651,11 @@ static void who_vanishes_leaves_nothing(void **state)
     request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
     frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
     send_inner(&w, b.p, b.n);
-    UNTIL(f, f->held);
+    UNTIL(f, f->held && inner_frames(&w, 4) > 0); /* what it was sent has left */
     leave(f, &w);
     UNTIL(f, f->gone == 1 && rk_grpc_server_connections(f->server) == 0);
     assert_int_equal(counted(RK_GRPC_TUNNEL_ACTIVE, 0), 0);
+    assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_READ), 1);
     assert_int_equal(errors(), 1);
 }
 
