@@ -80,6 +80,8 @@ struct router {
     struct rk_map *owners;
     struct rk_map *lookups; /* in flight */
     uint64_t last_epoch;
+    uint64_t started_ms;
+    bool was_up;
     unsigned closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -438,23 +440,33 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
     free(w);
 }
 
-void router_register(struct router *r, struct stream *s)
+static void ask_to_register(struct router *r, struct stream *s)
 {
     char name[SIGNAL_MAX_KEY + 16];
-    struct registering *w;
+    struct registering *w = rk_new(struct registering);
 
-    s->registering_ms = rk_mono_ms();
-    rk_list_append(&r->pending, &s->pending);
-    if (!rk_rds_up(r->rds)) {
-        registered(r, s, router_local_epoch(r));
-        return;
-    }
-    w = rk_new(struct registering);
     w->router = r;
     w->stream = s;
     s->replies++;
     rk_rds_run(r->rds, on_register_reply, w, RK_STR("EVAL"), RK_STR(register_script), RK_STR("1"),
                entry_name(stream_key(s), name), rk_str(r->node));
+}
+
+/* A replica that has just started has not reached Redis yet: whoever comes first waits for it, as
+ * he would wait for its answer. Later on, Redis is away. */
+static bool is_starting(const struct router *r)
+{
+    return !r->was_up && rk_mono_ms() - r->started_ms < REGISTER_WAIT_MS;
+}
+
+void router_register(struct router *r, struct stream *s)
+{
+    s->registering_ms = rk_mono_ms();
+    rk_list_append(&r->pending, &s->pending);
+    if (rk_rds_up(r->rds))
+        ask_to_register(r, s);
+    else if (!is_starting(r))
+        registered(r, s, router_local_epoch(r));
 }
 
 void router_unregister(struct router *r, struct rk_str key, uint64_t epoch)
@@ -533,8 +545,14 @@ static void on_tick(struct rk_timer *t)
 static void on_up(struct rk_rds *rds, void *arg)
 {
     struct router *r = arg;
+    struct rk_list *n, *tmp;
 
     (void)rds;
+    if (!r->was_up) { /* nobody has been asked for yet */
+        rk_list_each(&r->pending, n, tmp)
+            ask_to_register(r, rk_list_entry(n, struct stream, pending));
+    }
+    r->was_up = true;
     r->ops.on_up(true, r->arg);
 }
 
@@ -560,6 +578,7 @@ int router_new(struct rk_loop *l,
     int code;
 
     r->loop = l;
+    r->started_ms = rk_mono_ms();
     r->budget = budget;
     r->ops = *ops;
     r->arg = arg;

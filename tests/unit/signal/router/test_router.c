@@ -176,6 +176,23 @@ static void a_message_reaches_the_replica_that_has_the_key(void **state)
     until(&b.frames, 6);
 }
 
+/* Else a message that enters elsewhere right afterwards would find nobody. */
+static void whoever_comes_before_the_first_connection_to_redis_waits_for_it(void **state)
+{
+    struct replica c;
+    struct stream s;
+
+    (void)state;
+    open_one(&c);
+    stream_init(&s, "k", 1);
+    router_register(c.router, &s);
+    assert_int_equal(c.registered, 0);
+    until(&c.registered, 1);
+    forward(&a, "k");
+    until(&c.frames, 1);
+    close_one(&c);
+}
+
 static void an_absent_key_is_dropped_and_costs_nothing(void **state)
 {
     struct stream s;
@@ -408,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
         T(a_message_reaches_the_replica_that_has_the_key),
+        T(whoever_comes_before_the_first_connection_to_redis_waits_for_it),
         T(an_absent_key_is_dropped_and_costs_nothing),
         T(the_newest_registration_wins_on_whichever_replica),
         T(a_key_that_moved_is_found_again_although_it_was_remembered),
