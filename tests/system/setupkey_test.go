@@ -91,7 +91,7 @@ func TestSetupKeyAgentFailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestSetupKeyRaceForTheLastUse(t *testing.T) {
+func TestManagement09SetupKeyRaceForTheLastUse(t *testing.T) {
 	c := cluster(t)
 	s := c.Lonely(t)
 	at := managements(t, c)
