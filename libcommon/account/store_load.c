@@ -16,7 +16,6 @@
 
 /* More named objects than this: reading the whole account is cheaper than asking for each. */
 #define MAX_NAMED 5000
-#define MAX_NAMED_TEXT "5000"
 #define OBJECT_KEY_MAX (16 + 2 * RK_XID_LEN + 3) /* kind, space, two ids */
 
 /* The account's serial, and what has changed since. One row without a change when there is none. */
@@ -24,7 +23,7 @@ static const struct rk_pg_stmt look_at = {
     "load_look", "SELECT a.serial, c.kind, c.object_id, c.serial, c.at FROM account a LEFT JOIN "
                  "account_change c "
                  "ON c.account_id = a.id AND c.serial > $2 WHERE a.id = $1 "
-                 "ORDER BY c.serial, c.kind, c.object_id LIMIT " MAX_NAMED_TEXT " + 1"
+                 "ORDER BY c.serial, c.kind, c.object_id LIMIT $3"
 };
 enum {
     LOOK_SERIAL,
@@ -344,7 +343,7 @@ static int look(struct loading *l, uint64_t since, struct rk_err *err)
 {
     int r = since == 0 ? rk_pg_run(l->pg, &serial_of, &l->changes, err, RK_P_C(l->account_id))
                        : rk_pg_run(l->pg, &look_at, &l->changes, err, RK_P_C(l->account_id),
-                                   RK_P_INT((int64_t)since));
+                                   RK_P_INT((int64_t)since), RK_P_INT(MAX_NAMED + 1));
 
     if (r < 0)
         return r;

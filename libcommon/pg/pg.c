@@ -402,7 +402,8 @@ static int ready(struct rk_pg *c, const char *what, struct rk_err *err)
 
 /* === Statements === */
 
-static int prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct rk_err *err)
+static int
+prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, struct rk_err *err)
 {
     struct prepared *p = rk_new(struct prepared);
     PGresult *res = NULL;
@@ -424,6 +425,7 @@ static int prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct rk_err *
         return r;
     }
     rk_map_put(c->prepared, rk_strn(&p->stmt, sizeof(p->stmt)), p);
+    *out = p;
     return 0;
 }
 
@@ -462,7 +464,7 @@ static int settle(struct rk_pg *c, struct rk_err *err)
     return first;
 }
 
-/* Hands one more statement to libpq; st NULL: `sql` as it stands. */
+/* Hands one more statement to libpq; p NULL: `sql` as it stands. */
 static int push(struct rk_pg *c,
                 const struct prepared *p,
                 const char *sql,
@@ -493,7 +495,7 @@ static int enqueue(struct rk_pg *c,
                    struct rk_err *err)
 {
     rk_auto(pg_values_done) struct pg_values values;
-    const char *begin = c->begin;
+    struct prepared *p;
     int r;
 
     pg_values_init(&values);
@@ -503,20 +505,22 @@ static int enqueue(struct rk_pg *c,
     r = ready(c, st->name, err);
     if (r < 0)
         return r;
-    if (!rk_map_get(c->prepared, rk_strn(&st, sizeof(st)))) {
+    p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
+    if (!p) {
         r = c->queued_n ? settle(c, err) : 0;
         if (r == 0)
-            r = prepare(c, st, err);
+            r = prepare(c, st, &p, err);
         if (r < 0)
             return r;
     }
-    if (begin) {
-        c->begin = NULL;
+    if (c->begin) {
+        const char *begin = rk_steal(c->begin);
+
         r = push(c, NULL, begin, NULL, NULL, err);
         if (r < 0)
             return r;
     }
-    return push(c, rk_map_get(c->prepared, rk_strn(&st, sizeof(st))), NULL, &values, out, err);
+    return push(c, p, NULL, &values, out, err);
 }
 
 int rk_pg_exec(struct rk_pg *c,
@@ -640,6 +644,8 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
     c = tx->c;
     c->in_tx = false;
     c->begin = NULL;
+    for (unsigned i = 0; i < c->queued_n; i++)
+        c->queue[i].out = NULL; /* whoever wanted it may be gone */
     if (c->conn && c->queued_n > 0)
         (void)settle(c, NULL);
     if (!c->conn || tx->lost || PQtransactionStatus(c->conn) == PQTRANS_IDLE)

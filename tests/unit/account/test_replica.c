@@ -4,30 +4,10 @@
 
 #include "libcommon/account/peers.h"
 #include "libcommon/account/replica.h"
-#include "tests/support/pg_fixture.h"
+#include "tests/support/pg_ask.h"
 
 static struct fixture fx;
 static struct rk_pg *pg;
-
-static void must(const char *sql)
-{
-    struct rk_err err = { 0 };
-
-    if (rk_pg_script(pg, sql, &err) < 0)
-        fail_msg("%s", err.msg);
-}
-
-static int64_t ask(const char *sql)
-{
-    const struct rk_pg_stmt st = { "ask", sql };
-    rk_auto(rk_pg_free) struct rk_pg *own = rk_pg_new(fx.conninfo, "ask");
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    struct rk_err err = { 0 };
-
-    if (rk_pg_exec(own, &st, NULL, 0, &res, &err) < 0)
-        fail_msg("%s: %s", sql, err.msg);
-    return rk_pg_int(res, 0, 0);
-}
 
 static int start(void **state)
 {
@@ -55,12 +35,13 @@ static int stop(void **state)
 static int fresh(void **state)
 {
     (void)state;
-    must("DELETE FROM account; DELETE FROM replica;"
-         "INSERT INTO account (id, created_by, network_id, net4, settings, onboarding) VALUES "
-         "('acc', 'o', 'n', '100.64.0.0/10', '{}', '{}');"
-         "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'p' || n, 'acc', "
-         "'k' || n, inet '100.64.0.0' + n, 'p' || n, 'p' || n FROM generate_series(1, 6000) n;"
-         "INSERT INTO peer_status (peer_id, last_seen) SELECT id, '2020-01-01' FROM peer");
+    pg_must(pg,
+            "DELETE FROM account; DELETE FROM replica;"
+            "INSERT INTO account (id, created_by, network_id, net4, settings, onboarding) VALUES "
+            "('acc', 'o', 'n', '100.64.0.0/10', '{}', '{}');"
+            "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'p' || n, 'acc', "
+            "'k' || n, inet '100.64.0.0' + n, 'p' || n, 'p' || n FROM generate_series(1, 6000) n;"
+            "INSERT INTO peer_status (peer_id, last_seen) SELECT id, '2020-01-01' FROM peer");
     return 0;
 }
 
@@ -93,7 +74,8 @@ static int64_t sweep(void)
 }
 
 #define AGE(name, seconds)                                                                         \
-    must("UPDATE replica SET beat = now() - interval '" #seconds " s' WHERE name = '" name "'")
+    pg_must(pg,                                                                                    \
+            "UPDATE replica SET beat = now() - interval '" #seconds " s' WHERE name = '" name "'")
 
 static void a_beat_says_whether_the_last_one_was_in_time(void **state)
 {
@@ -117,24 +99,25 @@ static void peers_of_a_dead_replica_are_no_longer_connected(void **state)
     connect_as("dead", "p3", 1, true);
     connect_as("alive", "p3", 2, true); /* it went elsewhere in time */
     connect_as("unheard of", "p4", 1, true);
-    must("UPDATE peer_status SET last_seen = '2020-01-01'");
+    pg_must(pg, "UPDATE peer_status SET last_seen = '2020-01-01'");
     AGE("dead", 19);
     assert_int_equal(sweep(), 1); /* p4 */
     AGE("dead", 21);
     assert_int_equal(sweep(), 1); /* p2 */
     assert_int_equal(sweep(), 0);
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND peer_id IN "
-                         "('p1', 'p3')"),
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND peer_id IN "
+                                 "('p1', 'p3')"),
                      2);
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected"), 2);
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE peer_id = 'p2' AND last_seen > "
-                         "now() - interval '1 minute' AND last_seen < now() - interval '20 s'"),
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected"), 2);
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT count(*) FROM peer_status WHERE peer_id = 'p2' AND last_seen > "
+                            "now() - interval '1 minute' AND last_seen < now() - interval '20 s'"),
                      1);
-    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'dead'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM replica WHERE name = 'dead'"), 1);
     AGE("dead", 41);
     assert_int_equal(sweep(), 0);
-    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'dead'"), 0);
-    assert_int_equal(ask("SELECT count(*) FROM replica WHERE name = 'alive'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM replica WHERE name = 'dead'"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM replica WHERE name = 'alive'"), 1);
 }
 
 static void a_replica_that_was_only_away_says_it_again(void **state)
@@ -149,13 +132,13 @@ static void a_replica_that_was_only_away_says_it_again(void **state)
     assert_false(beat("slow"));
     connect_as("slow", "p1", 7, true);
     connect_as("slow", "p2", 7, true); /* has a newer stream by now */
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND replica = 'slow'"),
-                     1);
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected AND replica = 'other'"),
-                     1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND replica = 'slow'"), 1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND replica = 'other'"), 1);
     /* The end of the session that was said twice is its end. */
     connect_as("slow", "p1", 7, false);
-    assert_int_equal(ask("SELECT count(*) FROM peer_status WHERE connected"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected"), 1);
 }
 
 static void many_peers_are_swept_in_batches_and_past_locked_rows(void **state)
@@ -167,7 +150,7 @@ static void many_peers_are_swept_in_batches_and_past_locked_rows(void **state)
     struct rk_err err = { 0 };
 
     (void)state;
-    must("UPDATE peer_status SET connected = true, replica = 'dead'");
+    pg_must(pg, "UPDATE peer_status SET connected = true, replica = 'dead'");
     assert_int_equal(rk_pg_begin(other, RK_PG_READ_COMMITTED, &tx, &err), 0);
     assert_int_equal(rk_pg_run0(other, &lock, NULL, &err), 0);
     assert_int_equal(sweep(), 5000);

@@ -15,36 +15,16 @@
 #include "libcommon/account/setup_key_rules.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
-#include "tests/support/pg_fixture.h"
+#include "tests/support/pg_ask.h"
 
 static struct fixture fx;
 static struct rk_pg *pg;
 static struct rk_account_created acc;
 static struct rk_actor actor;
 
-static void must(const char *sql)
-{
-    struct rk_err err = { 0 };
-
-    if (rk_pg_script(pg, sql, &err) < 0)
-        fail_msg("%s", err.msg);
-}
-
-static int64_t ask(const char *sql)
-{
-    const struct rk_pg_stmt st = { "ask", sql };
-    rk_auto(rk_pg_free) struct rk_pg *own = rk_pg_new(fx.conninfo, "ask");
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    struct rk_err err = { 0 };
-
-    if (rk_pg_exec(own, &st, NULL, 0, &res, &err) < 0)
-        fail_msg("%s: %s", sql, err.msg);
-    return rk_pg_int(res, 0, 0);
-}
-
 static int64_t serial(void)
 {
-    return ask("SELECT serial FROM account");
+    return pg_ask(&fx, "SELECT serial FROM account");
 }
 
 static int start(void **state)
@@ -76,17 +56,19 @@ static int fresh(void **state)
     };
 
     (void)state;
-    must("DELETE FROM account");
+    pg_must(pg, "DELETE FROM account");
     if (rk_account_setup(pg, &in, &acc, &err) < 0)
         return -1;
     actor = (struct rk_actor){ .account_id = acc.account_id,
                                .user_id = acc.user_id,
                                .is_admin = true,
                                .default_domain = "d.test" };
-    must("INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'peer000000000000000' "
-         "|| n, id, 'key' || n,"
-         " host(network(net4)::inet + CASE n WHEN 'a' THEN 1 ELSE 2 END)::inet, n, n FROM account, "
-         "(VALUES ('a'), ('b')) v(n)");
+    pg_must(
+        pg,
+        "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'peer000000000000000' "
+        "|| n, id, 'key' || n,"
+        " host(network(net4)::inet + CASE n WHEN 'a' THEN 1 ELSE 2 END)::inet, n, n FROM account, "
+        "(VALUES ('a'), ('b')) v(n)");
     return 0;
 }
 
@@ -117,7 +99,7 @@ static void a_refused_group_leaves_nothing_behind(void **state)
     struct rk_err err = { 0 };
     struct rk_bell bell = { .serial = 0 };
     const struct rk_str unknown = RK_STR("nobody");
-    int64_t was = serial(), events = ask("SELECT count(*) FROM event");
+    int64_t was = serial(), events = pg_ask(&fx, "SELECT count(*) FROM event");
 
     (void)state;
     refused(rk_group_create(pg, &actor, &(struct rk_group_input){ .name = "" }, id, &bell, &err),
@@ -130,7 +112,7 @@ static void a_refused_group_leaves_nothing_behind(void **state)
                         id, &bell, &err),
         RK_INVALID, &err, "peer not found: nobody");
     assert_int_equal(serial(), was);
-    assert_int_equal(ask("SELECT count(*) FROM event"), events);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event"), events);
     assert_int_equal(bell.serial, 0);
 }
 
@@ -148,9 +130,10 @@ static void membership_is_told_one_by_one_and_touched_by_name(void **state)
                         &(struct rk_group_input){ .name = "g", .peers = both, .peers_n = 2 }, &bell,
                         &err),
         0);
-    assert_int_equal(ask("SELECT count(*) FROM event WHERE code = 'peer.group.add'"), 2);
-    assert_int_equal(ask("SELECT count(*) FROM account_change c, account a WHERE c.serial = "
-                         "a.serial AND kind = 'group_peer'"),
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'peer.group.add'"), 2);
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT count(*) FROM account_change c, account a WHERE c.serial = "
+                            "a.serial AND kind = 'group_peer'"),
                      2);
     assert_int_equal(
         rk_group_update(pg, &actor, id,
@@ -158,13 +141,18 @@ static void membership_is_told_one_by_one_and_touched_by_name(void **state)
                         &err),
         0);
     assert_int_equal(
-        ask("SELECT count(*) FROM event WHERE code = 'peer.group.delete' AND target_id LIKE '%b'"),
+        pg_ask(
+            &fx,
+            "SELECT count(*) FROM event WHERE code = 'peer.group.delete' AND target_id LIKE '%b'"),
         1);
     assert_int_equal(
-        ask("SELECT count(*) FROM event WHERE code = 'group.update' AND meta->>'new_name' = 'h'"),
+        pg_ask(
+            &fx,
+            "SELECT count(*) FROM event WHERE code = 'group.update' AND meta->>'new_name' = 'h'"),
         1);
-    assert_int_equal(ask("SELECT count(*) FROM account_change c, account a WHERE c.serial = "
-                         "a.serial AND kind = 'group'"),
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT count(*) FROM account_change c, account a WHERE c.serial = "
+                            "a.serial AND kind = 'group'"),
                      1);
 }
 
@@ -231,30 +219,32 @@ static void a_policy_that_does_not_change_says_nothing(void **state)
     (void)state;
     rules[1] = rules[0];
     assert_int_equal(rk_policy_create(pg, &actor, &in, id, &bell, &err), 0);
-    assert_int_equal(ask("SELECT count(DISTINCT r.id) FROM policy_rule r JOIN policy p ON p.id = "
-                         "r.policy_id WHERE p.name = 'p'"),
-                     2);
     assert_int_equal(
-        ask("SELECT count(*) FROM policy_rule r WHERE r.id = r.policy_id AND name = 'r'"), 1);
+        pg_ask(&fx, "SELECT count(DISTINCT r.id) FROM policy_rule r JOIN policy p ON p.id = "
+                    "r.policy_id WHERE p.name = 'p'"),
+        2);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM policy_rule r WHERE r.id = r.policy_id AND name = 'r'"),
+        1);
 
     /* With its ids it is the same policy. */
     in.rules_n = 1;
     rules[0].id = id;
     assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
     was = serial();
-    events = ask("SELECT count(*) FROM event");
+    events = pg_ask(&fx, "SELECT count(*) FROM event");
     bell.serial = 0;
     assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
     rules[0].id = ""; /* the first without an id gets the policy's */
     assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
     assert_int_equal(serial(), was);
-    assert_int_equal(ask("SELECT count(*) FROM event"), events);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event"), events);
     assert_int_equal(bell.serial, 0);
 
     snprintf(second, sizeof(second), "invalid rule id: %s", "other");
     rules[0].id = "other";
     refused(rk_policy_update(pg, &actor, id, &in, &bell, &err), RK_INVALID, &err, second);
-    assert_int_equal(ask("SELECT count(*) FROM policy_rule WHERE name = 'r'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule WHERE name = 'r'"), 1);
 }
 
 static void a_revoked_key_stays_revoked_and_no_serial_moves(void **state)
@@ -271,11 +261,11 @@ static void a_revoked_key_stays_revoked_and_no_serial_moves(void **state)
              "SELECT count(*) FROM setup_key WHERE hash = '%s' AND masked = '%.5s****' AND "
              "usage_limit = 1",
              hash, secret);
-    assert_int_equal(ask(sql), 1);
+    assert_int_equal(pg_ask(&fx, sql), 1);
     assert_int_equal(rk_setup_key_update(pg, &actor, key, true, NULL, 0, &err), 0);
     refused(rk_setup_key_update(pg, &actor, key, false, NULL, 0, &err), RK_INVALID, &err,
             "can't un-revoke a revoked setup key");
-    assert_int_equal(ask("SELECT count(*) FROM event WHERE code = 'setupkey.revoke'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'setupkey.revoke'"), 1);
     assert_int_equal(serial(), was);
 }
 
@@ -287,8 +277,9 @@ static void a_taken_name_gets_the_end_of_the_address(void **state)
     (void)state;
     assert_int_equal(
         rk_peer_update(pg, &actor, A, &(struct rk_peer_input){ .name = "B" }, &bell, &err), 0);
-    assert_int_equal(ask("SELECT count(*) FROM peer WHERE name = 'B' AND dns_label = 'b-0-1'"), 1);
-    assert_int_equal(ask("SELECT count(*) FROM event WHERE code = 'peer.rename'"), 1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer WHERE name = 'B' AND dns_label = 'b-0-1'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'peer.rename'"), 1);
     assert_int_equal((int64_t)bell.serial, serial());
 }
 
@@ -298,9 +289,10 @@ static void an_address_belongs_to_one_peer_inside_the_range(void **state)
     struct rk_bell bell;
 
     (void)state;
-    must("UPDATE account SET net4 = '100.64.0.0/16'; UPDATE peer SET ip = '100.64.0.1' WHERE "
-         "dns_label = 'a';"
-         " UPDATE peer SET ip = '100.64.0.2' WHERE dns_label = 'b'");
+    pg_must(pg,
+            "UPDATE account SET net4 = '100.64.0.0/16'; UPDATE peer SET ip = '100.64.0.1' WHERE "
+            "dns_label = 'a';"
+            " UPDATE peer SET ip = '100.64.0.2' WHERE dns_label = 'b'");
     refused(rk_peer_update(pg, &actor, A, &(struct rk_peer_input){ .name = "", .ip = "100.64.0.2" },
                            &bell, &err),
             RK_INVALID, &err,
@@ -314,7 +306,7 @@ static void an_address_belongs_to_one_peer_inside_the_range(void **state)
                                     &(struct rk_peer_input){ .name = "", .ip = "100.64.9.9" },
                                     &bell, &err),
                      0);
-    assert_int_equal(ask("SELECT count(*) FROM peer WHERE ip = '100.64.9.9'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip = '100.64.9.9'"), 1);
     refused(rk_peer_update(pg, &actor, A,
                            &(struct rk_peer_input){ .name = "", .login_expiration_enabled = true },
                            &bell, &err),
@@ -343,12 +335,15 @@ static void a_new_range_renumbers_everybody(void **state)
     (void)state;
     if (rk_settings_update(pg, &actor, to, NULL, &bell, &err) < 0)
         fail_msg("%s", err.msg);
-    assert_int_equal(ask("SELECT count(*) FROM peer WHERE ip << '10.1.2.0/24'"), 2);
-    assert_int_equal(ask("SELECT count(*) FROM account_change c, account a WHERE c.serial = "
-                         "a.serial AND kind = 'peer'"),
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip << '10.1.2.0/24'"), 2);
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT count(*) FROM account_change c, account a WHERE c.serial = "
+                            "a.serial AND kind = 'peer'"),
                      2);
     assert_int_equal(
-        ask("SELECT count(*) FROM account WHERE settings->>'network_range' = '10.1.2.0/24'"), 1);
+        pg_ask(&fx,
+               "SELECT count(*) FROM account WHERE settings->>'network_range' = '10.1.2.0/24'"),
+        1);
     /* The same again changes nothing that a map holds. */
     bell.serial = 99;
     assert_int_equal(rk_settings_update(pg, &actor, to, NULL, &bell, &err), 0);
@@ -369,18 +364,19 @@ static void ipv6_follows_the_groups_that_have_it(void **state)
     rk_auto(json_decref) json_t *to = settings_of(text);
 
     assert_int_equal(rk_settings_update(pg, &actor, to, NULL, &bell, &err), 0);
-    assert_int_equal(ask("SELECT count(*) FROM peer WHERE ip6 IS NOT NULL"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip6 IS NOT NULL"), 0);
     assert_int_equal(
         rk_group_update(pg, &actor, id,
                         &(struct rk_group_input){ .name = "six", .peers = &a, .peers_n = 1 }, &bell,
                         &err),
         0);
-    assert_int_equal(ask("SELECT count(*) FROM peer p JOIN account c ON p.ip6 << c.net6 WHERE "
-                         "p.dns_label = 'a'"),
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT count(*) FROM peer p JOIN account c ON p.ip6 << c.net6 WHERE "
+                            "p.dns_label = 'a'"),
                      1);
     assert_int_equal(
         rk_group_update(pg, &actor, id, &(struct rk_group_input){ .name = "six" }, &bell, &err), 0);
-    assert_int_equal(ask("SELECT count(*) FROM peer WHERE ip6 IS NOT NULL"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip6 IS NOT NULL"), 0);
 }
 
 static void ranges_are_checked_in_their_order(void **state)
@@ -420,13 +416,17 @@ static void a_token_belongs_to_its_user(void **state)
     struct rk_err err = { 0 };
 
     (void)state;
-    must("INSERT INTO users (id, account_id, role, is_service_user) SELECT 'svc', id, 'user', true "
-         "FROM account;"
-         "INSERT INTO users (id, account_id, role) SELECT 'ann', id, 'admin' FROM account");
+    pg_must(
+        pg,
+        "INSERT INTO users (id, account_id, role, is_service_user) SELECT 'svc', id, 'user', true "
+        "FROM account;"
+        "INSERT INTO users (id, account_id, role) SELECT 'ann', id, 'admin' FROM account");
     assert_int_equal(rk_pat_create(pg, &actor, "svc", "t", 30, id, plain, &err), 0);
     assert_true(rk_pat_valid(RK_PAT_PREFIX, rk_str(plain)));
     assert_int_equal(
-        ask("SELECT count(*) FROM pat WHERE expires_at - created_at = interval '720 hours'"), 1);
+        pg_ask(&fx,
+               "SELECT count(*) FROM pat WHERE expires_at - created_at = interval '720 hours'"),
+        1);
     refused(rk_pat_create(pg, &actor, "ann", "t", 30, id, plain, &err), RK_DENIED, &err,
             "admin role required to perform this action");
     refused(rk_pat_create(pg, &actor, "nobody", "t", 30, id, plain, &err), RK_NOT_FOUND, &err,
@@ -444,8 +444,9 @@ static void an_account_goes_with_everything_in_it(void **state)
     (void)state;
     assert_int_equal(rk_account_delete(pg, &actor, &bell, &err), 0);
     assert_true((int64_t)bell.serial > was);
-    assert_int_equal(ask("SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM peer) + "
-                         "(SELECT count(*) FROM event)"),
+    assert_int_equal(pg_ask(&fx,
+                            "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM peer) + "
+                            "(SELECT count(*) FROM event)"),
                      0);
     assert_int_equal(rk_account_delete(pg, &actor, &bell, &err), RK_NOT_FOUND);
 }

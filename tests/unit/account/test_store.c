@@ -13,7 +13,7 @@
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "libcommon/pg/pg_int.h"
-#include "tests/support/pg_fixture.h"
+#include "tests/support/pg_ask.h"
 
 static struct fixture fx;
 static struct rk_account_created acc;
@@ -23,27 +23,6 @@ static const char invalid[] = "couldn't add peer: setup key is invalid";
 static struct rk_pg *connect_pg(void)
 {
     return rk_pg_new(fx.conninfo, "test");
-}
-
-static void must(struct rk_pg *pg, const char *sql)
-{
-    struct rk_err err = { 0 };
-
-    if (rk_pg_script(pg, sql, &err) < 0)
-        fail_msg("%s", err.msg);
-}
-
-static int64_t ask(struct rk_pg *pg, const char *sql)
-{
-    const struct rk_pg_stmt st = { "ask", sql };
-    rk_auto(rk_pg_free) struct rk_pg *own = connect_pg();
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    struct rk_err err = { 0 };
-
-    (void)pg;
-    if (rk_pg_exec(own, &st, NULL, 0, &res, &err) < 0)
-        fail_msg("%s: %s", sql, err.msg);
-    return rk_pg_int(res, 0, 0);
 }
 
 static int start(void **state)
@@ -127,7 +106,7 @@ static void fresh(struct rk_pg *pg, unsigned limit)
     struct rk_err err = { 0 };
     char hash[45], sql[512];
 
-    must(pg, "DELETE FROM account");
+    pg_must(pg, "DELETE FROM account");
     if (rk_account_setup(pg, &in, &acc, &err) < 0)
         fail_msg("%s", err.msg);
     rk_sha256_b64(rk_str(key_text), hash);
@@ -135,7 +114,7 @@ static void fresh(struct rk_pg *pg, unsigned limit)
              "INSERT INTO setup_key (id, account_id, name, hash, masked, type, usage_limit) "
              "VALUES ('k1', '%s', 'key', '%s', 'A2C8E****', 'reusable', %u)",
              acc.account_id, hash, limit);
-    must(pg, sql);
+    pg_must(pg, sql);
 }
 
 static struct rk_delta *load(struct rk_pg *pg, uint64_t since)
@@ -209,8 +188,8 @@ static void setup_makes_one_account_with_its_defaults(void **state)
     assert_true(p->rules[0].bidirectional && p->rules[0].enabled);
     assert_int_equal(p->rules[0].protocol, RK_PROTO_ALL);
     assert_string_equal(p->rules[0].sources[0], item(d, RK_OBJ_GROUP)->id);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM event"), 3);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM pat"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event"), 3);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM pat"), 1);
 }
 
 static void *race_setup(void *arg)
@@ -233,13 +212,13 @@ static void of_two_setups_one_wins(void **state)
         pthread_t t[2];
         int r[2], i;
 
-        must(pg, "DELETE FROM account");
+        pg_must(pg, "DELETE FROM account");
         for (i = 0; i < 2; i++)
             assert_int_equal(pthread_create(&t[i], NULL, race_setup, &r[i]), 0);
         for (i = 0; i < 2; i++)
             pthread_join(t[i], NULL);
         assert_int_equal(r[0] + r[1], RK_PRECONDITION);
-        assert_int_equal(ask(pg, "SELECT count(*) FROM account"), 1);
+        assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM account"), 1);
     }
 }
 
@@ -279,11 +258,12 @@ static void a_peer_gets_address_label_groups_and_the_event(void **state)
     assert_memory_equal(p->meta_hash, hash, 16);
     assert_int_equal(item(d, RK_OBJ_GROUP)->row.group->members_n, 1);
     assert_int_equal(
-        ask(pg,
+        pg_ask(
+            &fx,
             "SELECT count(*) FROM event WHERE code = 'peer.setupkey.add' AND initiator_id = 'k1' "
             "AND meta->>'setup_key_name' = 'key' AND meta ? 'ipv6'"),
         1);
-    assert_int_equal(ask(pg, "SELECT used_times FROM setup_key"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 1);
 }
 
 static void bad_keys_are_refused_with_the_known_text(void **state)
@@ -301,14 +281,14 @@ static void bad_keys_are_refused_with_the_known_text(void **state)
     (void)state;
     for (i = 0; i < RK_COUNT(spoil); i++) {
         fresh(pg, 0);
-        must(pg, spoil[i]);
+        pg_must(pg, spoil[i]);
         assert_int_equal(register_peer(pg, "h", NULL, &bell, &err), RK_INVALID);
         assert_string_equal(err.msg, invalid);
     }
     fresh(pg, 0);
     assert_int_equal(register_peer(pg, "", NULL, &bell, &err), RK_INTERNAL);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer"), 0);
-    assert_int_equal(ask(pg, "SELECT used_times FROM setup_key"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 0);
 }
 
 struct racer {
@@ -345,7 +325,7 @@ static void of_two_peers_racing_for_the_last_use_one_wins(void **state)
 
     (void)state;
     fresh(pg, 200);
-    must(pg, "UPDATE setup_key SET used_times = 199");
+    pg_must(pg, "UPDATE setup_key SET used_times = 199");
     pthread_barrier_init(&gate, NULL, 3);
     for (i = 0; i < 2; i++) {
         racer[i].gate = &gate;
@@ -358,12 +338,12 @@ static void of_two_peers_racing_for_the_last_use_one_wins(void **state)
             fail_msg("round %d: %d (%s) and %d (%s)", round, racer[0].r, racer[0].msg, racer[1].r,
                      racer[1].msg);
         assert_string_equal(racer[racer[0].r < 0 ? 0 : 1].msg, invalid);
-        must(pg, "UPDATE setup_key SET used_times = 199");
+        pg_must(pg, "UPDATE setup_key SET used_times = 199");
     }
     for (i = 0; i < 2; i++)
         pthread_join(t[i], NULL);
     pthread_barrier_destroy(&gate);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer"), 200);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer"), 200);
 }
 
 static void the_same_key_pair_twice_is_refused_and_spends_nothing(void **state)
@@ -382,7 +362,7 @@ static void the_same_key_pair_twice_is_refused_and_spends_nothing(void **state)
     assert_int_equal(rk_peer_register(pg, &reg, &bell, &err), 0);
     assert_int_equal(rk_peer_register(pg, &reg, &bell, &err), RK_PRECONDITION);
     assert_string_equal(err.msg, "peer has been already registered");
-    assert_int_equal(ask(pg, "SELECT used_times FROM setup_key"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 1);
 }
 
 static void names_that_collide_get_the_address_behind_them(void **state)
@@ -395,15 +375,16 @@ static void names_that_collide_get_the_address_behind_them(void **state)
     fresh(pg, 0);
     assert_int_equal(register_peer(pg, "web", NULL, &bell, &err), 0);
     assert_int_equal(register_peer(pg, "web", NULL, &bell, &err), 0);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer WHERE dns_label = 'web'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE dns_label = 'web'"), 1);
     assert_int_equal(
-        ask(pg, "SELECT count(*) FROM peer WHERE dns_label = "
-                "'web-' || split_part(host(ip), '.', 3) || '-' || split_part(host(ip), '.', 4)"),
+        pg_ask(&fx,
+               "SELECT count(*) FROM peer WHERE dns_label = "
+               "'web-' || split_part(host(ip), '.', 3) || '-' || split_part(host(ip), '.', 4)"),
         1);
-    must(pg, "UPDATE setup_key SET ephemeral = true");
+    pg_must(pg, "UPDATE setup_key SET ephemeral = true");
     assert_int_equal(register_peer(pg, "db", NULL, &bell, &err), 0);
     assert_int_equal(
-        ask(pg, "SELECT count(*) FROM peer WHERE ephemeral AND dns_label LIKE 'db-%-%'"), 1);
+        pg_ask(&fx, "SELECT count(*) FROM peer WHERE ephemeral AND dns_label LIKE 'db-%-%'"), 1);
 }
 
 static void a_small_network_is_filled_to_the_last_address(void **state)
@@ -415,12 +396,12 @@ static void a_small_network_is_filled_to_the_last_address(void **state)
 
     (void)state;
     fresh(pg, 0);
-    must(pg, "UPDATE account SET net4 = '100.64.9.0/28'");
+    pg_must(pg, "UPDATE account SET net4 = '100.64.9.0/28'");
     for (i = 0; i < 13; i++) /* 16 less network, broadcast and the agents' own */
         assert_int_equal(register_peer(pg, "n", NULL, &bell, &err), 0);
     assert_int_equal(register_peer(pg, "n", NULL, &bell, &err), RK_INTERNAL);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer WHERE ip = '100.64.9.14'"), 0);
-    assert_int_equal(ask(pg, "SELECT used_times FROM setup_key"), 13);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip = '100.64.9.14'"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 13);
 }
 
 static void extra_labels_need_the_keys_permission(void **state)
@@ -442,7 +423,7 @@ static void extra_labels_need_the_keys_permission(void **state)
     fresh(pg, 0);
     assert_int_equal(rk_peer_register(pg, &reg, &bell, &err), RK_PRECONDITION);
     assert_string_equal(err.msg, "couldn't add peer: setup key doesn't allow extra DNS labels");
-    must(pg, "UPDATE setup_key SET allow_extra_dns_labels = true");
+    pg_must(pg, "UPDATE setup_key SET allow_extra_dns_labels = true");
     assert_int_equal(rk_peer_register(pg, &reg, &bell, &err), 0);
     d = load(pg, 0);
     assert_int_equal(item(d, RK_OBJ_PEER)->row.peer_row->extra_dns_labels_n, 2);
@@ -519,7 +500,8 @@ static void a_failure_at_any_step_leaves_nothing(void **state)
                 break;
             assert_int_equal(r, codes[c]);
             assert_int_equal(
-                ask(pg,
+                pg_ask(
+                    &fx,
                     "SELECT (SELECT count(*) FROM peer) + (SELECT count(*) FROM group_peer) + "
                     "(SELECT count(*) FROM account_change) + (SELECT sum(serial) FROM account) + "
                     "(SELECT sum(used_times) FROM setup_key) + (SELECT count(*) FROM event "
@@ -588,8 +570,9 @@ static void metadata_changes_once_and_an_empty_ui_version_keeps_the_old(void **s
     assert_int_equal(rk_peer_update_meta(pg, acc.account_id, id, &meta, &bell, &err), 0);
     assert_int_equal(bell.serial, 3);
     assert_int_equal(
-        ask(pg, "SELECT count(*) FROM peer WHERE meta->>'uiVersion' = 'ui/1' AND "
-                "meta->>'netbirdVersion' = '0.78.0' AND (meta->'flags'->>'disableIPv6')::boolean"),
+        pg_ask(&fx,
+               "SELECT count(*) FROM peer WHERE meta->>'uiVersion' = 'ui/1' AND "
+               "meta->>'netbirdVersion' = '0.78.0' AND (meta->'flags'->>'disableIPv6')::boolean"),
         1);
     empty = meta_of("");
     empty.goos = empty.kernel = empty.core = empty.platform = empty.os = empty.version =
@@ -621,23 +604,23 @@ static void the_newer_session_wins(void **state)
     memcpy(row.peer_id, item(d, RK_OBJ_PEER)->id, sizeof(row.peer_id));
     assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
     assert_false(old[0]);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"),
-                     1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"), 1);
     row.session = 50; /* an older stream elsewhere */
     assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
     assert_true(old[0]);
     row.connected = false; /* its end changes nothing */
     assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
     assert_false(old[0]);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"),
-                     1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"), 1);
     pair[0] = pair[1] = row; /* beginning and end in one batch */
     pair[0].connected = true;
     pair[0].session = pair[1].session = 200;
     assert_int_equal(rk_peer_store_presence(pg, pair, 2, old, &err), 0);
     assert_false(old[0] || old[1]);
     assert_int_equal(
-        ask(pg, "SELECT count(*) FROM peer_status WHERE NOT connected AND session = 200"), 1);
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE NOT connected AND session = 200"), 1);
 }
 
 static void a_deleted_peer_takes_its_policies_along(void **state)
@@ -664,7 +647,7 @@ static void a_deleted_peer_takes_its_policies_along(void **state)
              "source_resource_id, source_resource_type) VALUES ('pol1', 0, 'pol1', true, 'accept', "
              "'all', true, '%s', 'peer')",
              acc.account_id, id);
-    must(pg, sql);
+    pg_must(pg, sql);
     assert_int_equal(rk_peer_delete(pg, &actor, id, &bell, &err), 0);
     assert_int_equal(bell.serial, 2);
     d = load(pg, 1);
@@ -673,10 +656,11 @@ static void a_deleted_peer_takes_its_policies_along(void **state)
     assert_false(item(d, RK_OBJ_PEER)->present);
     assert_false(item(d, RK_OBJ_POLICY)->present);
     assert_int_equal(
-        ask(pg, "SELECT count(*) FROM event WHERE code IN ('user.peer.delete', 'policy.delete')"),
+        pg_ask(&fx,
+               "SELECT count(*) FROM event WHERE code IN ('user.peer.delete', 'policy.delete')"),
         2);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
-                             "meta->>'fqdn' = 'gone.d.test'"),
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                                 "meta->>'fqdn' = 'gone.d.test'"),
                      1);
     assert_int_equal(rk_peer_delete(pg, &actor, id, &bell, &err), RK_NOT_FOUND);
 }
@@ -695,14 +679,14 @@ static void an_agent_that_logs_out_is_its_owners_doing_or_nobodys(void **state)
         fresh(pg, 0);
         assert_int_equal(register_peer(pg, "gone", NULL, &bell, &err), 0);
         if (owned)
-            must(pg, "UPDATE peer SET user_id = 'alice'");
+            pg_must(pg, "UPDATE peer SET user_id = 'alice'");
         full = load(pg, 0);
         assert_int_equal(rk_peer_delete(pg, &itself, item(full, RK_OBJ_PEER)->id, &bell, &err), 0);
         assert_int_equal(
-            ask(pg, owned ? "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
-                            "initiator_id = 'alice'"
-                          : "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
-                            "initiator_id = 'sys'"),
+            pg_ask(&fx, owned ? "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                                "initiator_id = 'alice'"
+                              : "SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND "
+                                "initiator_id = 'sys'"),
             1);
     }
 }
@@ -735,7 +719,7 @@ static void what_changed_is_named_and_a_gap_means_everything(void **state)
     same = load(pg, 3);
     assert_false(same->full);
     assert_int_equal(same->n, 0);
-    must(pg, "DELETE FROM account_change WHERE serial = 2");
+    pg_must(pg, "DELETE FROM account_change WHERE serial = 2");
     gap = load(pg, 1);
     assert_true(gap->full);
     assert_int_equal(count_kind(gap, RK_OBJ_PEER), 3);
@@ -745,12 +729,12 @@ static void what_changed_is_named_and_a_gap_means_everything(void **state)
                      0);
     assert_int_equal(serials[0], 3);
     assert_int_equal(serials[1], 0);
-    must(pg, "UPDATE account_change SET at = now() - interval '1 hour'");
-    must(pg, "UPDATE account_change SET at = now() WHERE serial = 3");
+    pg_must(pg, "UPDATE account_change SET at = now() - interval '1 hour'");
+    pg_must(pg, "UPDATE account_change SET at = now() WHERE serial = 3");
     assert_int_equal(rk_store_prune_changes(pg, 60, &pruned, &err), 0);
     assert_int_equal(pruned, 2);
-    assert_int_equal(ask(pg, "SELECT count(*) FROM account_change WHERE serial <> 3"), 0);
-    must(pg, "DELETE FROM account");
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM account_change WHERE serial <> 3"), 0);
+    pg_must(pg, "DELETE FROM account");
     gone = load(pg, 3);
     assert_true(gone->account_gone);
 }

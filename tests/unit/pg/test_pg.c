@@ -174,6 +174,16 @@ static void what_is_queued_travels_with_the_next_answer(void **state)
         assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
         assert_int_equal(rk_pg_later(c, &add, NULL, &err, RK_P_INT(7002)), 0);
     }
+    {
+        struct rk_pg_tx *tx = NULL;
+        struct rk_pg_result *unread = NULL;
+
+        /* After a rollback nobody may be there any more to take an answer. */
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        assert_int_equal(rk_pg_later(c, &more, &unread, &err, RK_P_INT(7003)), 0);
+        rk_pg_rollback(tx);
+        assert_null(unread);
+    }
     assert_int_equal(rk_pg_run0(c, &count, &left, &err), 0);
     assert_int_equal(rk_pg_int(left, 0, 0), 2 * 102);
 }
