@@ -198,8 +198,154 @@ static const char replicas[] =
     "INSERT INTO replica (name, beat) SELECT DISTINCT replica, now() + interval '1 hour' "
     "FROM peer_status WHERE connected;";
 
+/*
+ * Everything else an administrator configures. References to groups are arrays of ids, checked by
+ * the rules that write them; `due` holds what must happen at a time, claimed by whichever replica
+ * is alive.
+ */
+static const char whole_map[] =
+    "CREATE TABLE posture_check ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  description text NOT NULL DEFAULT '',"
+    "  checks jsonb NOT NULL," /* the member `checks` of the REST object PostureCheck */
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX posture_check_account ON posture_check (account_id);"
+    "CREATE TABLE route ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  net_id text NOT NULL,"
+    "  description text NOT NULL DEFAULT '',"
+    "  network cidr,"                         /* NULL for a domain route */
+    "  domains text[] NOT NULL DEFAULT '{}'," /* lower-case punycode */
+    "  peer_id text NOT NULL DEFAULT '',"     /* '' with peer_groups */
+    "  peer_groups text[] NOT NULL DEFAULT '{}',"
+    "  groups text[] NOT NULL,"
+    "  access_control_groups text[] NOT NULL DEFAULT '{}',"
+    "  metric integer NOT NULL,"
+    "  masquerade boolean NOT NULL,"
+    "  keep_route boolean NOT NULL DEFAULT false,"
+    "  skip_auto_apply boolean NOT NULL DEFAULT false,"
+    "  enabled boolean NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX route_account ON route (account_id);"
+    "CREATE TABLE network ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  description text NOT NULL DEFAULT '',"
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX network_account ON network (account_id);"
+    /* Which groups hold a resource is in group_resource. */
+    "CREATE TABLE network_resource ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  network_id text NOT NULL REFERENCES network ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  description text NOT NULL DEFAULT '',"
+    "  type text NOT NULL CHECK (type IN ('host','subnet','domain')),"
+    "  prefix inet," /* host and subnet; host bits are kept */
+    "  domain text NOT NULL DEFAULT '',"
+    "  enabled boolean NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  CONSTRAINT network_resource_name UNIQUE (account_id, name)"
+    ");"
+    "CREATE INDEX network_resource_network ON network_resource (network_id);"
+    "CREATE TABLE network_router ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  network_id text NOT NULL REFERENCES network ON DELETE CASCADE,"
+    "  peer_id text NOT NULL DEFAULT ''," /* '' with peer_groups */
+    "  peer_groups text[] NOT NULL DEFAULT '{}',"
+    "  metric integer NOT NULL,"
+    "  masquerade boolean NOT NULL,"
+    "  enabled boolean NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX network_router_account ON network_router (account_id);"
+    "CREATE INDEX network_router_network ON network_router (network_id);"
+    "CREATE TABLE nameserver_group ("
+    "  id text PRIMARY KEY,"
+    "  public_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  description text NOT NULL DEFAULT '',"
+    "  nameservers jsonb NOT NULL," /* as in REST: ip, ns_type, port */
+    "  groups text[] NOT NULL,"
+    "  domains text[]," /* NULL and empty are echoed apart */
+    "  is_primary boolean NOT NULL,"
+    "  search_domains_enabled boolean NOT NULL,"
+    "  enabled boolean NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  CONSTRAINT nameserver_group_name UNIQUE (account_id, name)"
+    ");"
+    "CREATE TABLE zone ("
+    "  id text PRIMARY KEY,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  domain text NOT NULL,"
+    "  enabled boolean NOT NULL,"
+    "  enable_search_domain boolean NOT NULL,"
+    "  distribution_groups text[] NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  CONSTRAINT zone_domain UNIQUE (account_id, domain)"
+    ");"
+    "CREATE TABLE zone_record ("
+    "  id text PRIMARY KEY,"
+    "  zone_id text NOT NULL REFERENCES zone ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  type text NOT NULL CHECK (type IN ('A','AAAA','CNAME')),"
+    "  content text NOT NULL,"
+    "  ttl bigint NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  CONSTRAINT zone_record_once UNIQUE (zone_id, name, type, content)"
+    ");"
+    "CREATE TABLE peer_job ("
+    "  id text PRIMARY KEY,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  peer_id text NOT NULL REFERENCES peer ON DELETE CASCADE,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  completed_at timestamptz,"
+    "  status text NOT NULL CHECK (status IN ('pending','succeeded','failed')),"
+    "  failed_reason text NOT NULL DEFAULT '',"
+    "  triggered_by text NOT NULL,"
+    "  workload jsonb NOT NULL"
+    ");"
+    "CREATE INDEX peer_job_peer ON peer_job (peer_id, created_at DESC);"
+    "CREATE UNIQUE INDEX peer_job_pending ON peer_job (peer_id) WHERE status = 'pending';"
+    /* One row an object and kind of deadline; whoever acts on it deletes or moves it in the same
+     * transaction. */
+    "CREATE TABLE due ("
+    "  kind text NOT NULL," /* 'ephemeral', 'login', 'inactivity', ... */
+    "  object_id text NOT NULL,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  at timestamptz NOT NULL,"
+    "  PRIMARY KEY (kind, object_id)"
+    ");"
+    "CREATE INDEX due_at ON due (at);"
+    "CREATE INDEX due_account ON due (account_id);"
+    "ALTER TABLE account ADD COLUMN dns_disabled_groups text[] NOT NULL DEFAULT '{}';"
+    "ALTER TABLE policy_rule ADD COLUMN authorized_user text NOT NULL DEFAULT '';"
+    /* Where a peer connects from, as posture checks and REST see it. */
+    "ALTER TABLE peer ADD COLUMN location_ip text NOT NULL DEFAULT '',"
+    "  ADD COLUMN country_code text NOT NULL DEFAULT '',"
+    "  ADD COLUMN city_name text NOT NULL DEFAULT '',"
+    "  ADD COLUMN geoname_id bigint NOT NULL DEFAULT 0;"
+    /* The fields an event changed: {"name": {"before": ..., "after": ...}, ...}. */
+    "ALTER TABLE event ADD COLUMN changes jsonb;";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
+    { 3, "whole map", whole_map },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

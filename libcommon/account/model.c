@@ -25,6 +25,7 @@ static void account_content_free(struct rk_account_row *r)
 {
     free(r->dns_domain);
     free(r->auto_update_version);
+    free(r->dns_disabled_groups.v);
 }
 
 static void strings_free(char **v, size_t n)
@@ -42,12 +43,20 @@ static void peer_content_free(struct rk_peer_row *r)
     free(r->ssh_key);
     free(r->version);
     free(r->goos);
+    free(r->os_version);
+    free(r->kernel_version);
+    strings_free(r->networks.v, r->networks.n);
+    strings_free(r->processes.v, r->processes.n);
+    free(r->location_ip);
+    free(r->country_code);
+    free(r->city_name);
 }
 
 static void group_content_free(struct rk_group_row *r)
 {
     free(r->name);
     free(r->members);
+    free(r->resources.v);
 }
 
 static void policy_content_free(struct rk_policy_row *r)
@@ -59,7 +68,12 @@ static void policy_content_free(struct rk_policy_row *r)
         free(rule->destinations);
         strings_free(rule->ports, rule->ports_n);
         free(rule->ranges);
+        for (size_t k = 0; k < rule->authorized_n; k++)
+            strings_free(rule->authorized[k].local_users.v, rule->authorized[k].local_users.n);
+        free(rule->authorized);
+        free(rule->authorized_user);
     }
+    free(r->posture_checks.v);
     free(r->rules);
 }
 
@@ -128,6 +142,16 @@ static void item_done(struct rk_delta_item *it)
     case RK_OBJ_POLICY:
         rk_policy_row_unref(it->row.policy);
         break;
+    case RK_OBJ_USER:
+    case RK_OBJ_POSTURE_CHECK:
+    case RK_OBJ_ROUTE:
+    case RK_OBJ_NETWORK:
+    case RK_OBJ_RESOURCE:
+    case RK_OBJ_ROUTER:
+    case RK_OBJ_NAMESERVER_GROUP:
+    case RK_OBJ_ZONE:
+        rk_row_unref(it->row.object);
+        break;
     }
 }
 
@@ -135,8 +159,10 @@ void rk_delta_free(struct rk_delta *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->n; i++)
+    for (size_t i = 0; i < d->n; i++) {
         item_done(&d->items[i]);
+        free(d->items[i].id);
+    }
     free(d->items);
     free(d);
 }
@@ -152,6 +178,6 @@ struct rk_delta_item *rk_delta_add(struct rk_delta *d, enum rk_object_kind kind,
     it = &d->items[d->n++];
     memset(it, 0, sizeof(*it));
     it->kind = kind;
-    (void)rk_str_copy(rk_str(id), it->id, sizeof(it->id));
+    it->id = rk_strdup(id);
     return it;
 }

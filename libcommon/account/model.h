@@ -12,19 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/account/objects.h"
 #include "libcommon/base/attr.h"
 #include "libcommon/base/id.h"
 #include "libcommon/base/str.h"
 #include "libcommon/crypto/box.h"
-
-/* What a change names in account_change.kind. */
-enum rk_object_kind {
-    RK_OBJ_ACCOUNT,    /* 'account': settings, network; object_id = account id */
-    RK_OBJ_PEER,       /* 'peer' */
-    RK_OBJ_GROUP,      /* 'group': the group itself and all of its members */
-    RK_OBJ_GROUP_PEER, /* 'group_peer': one membership; object_id = '<group id>:<peer id>' */
-    RK_OBJ_POLICY,     /* 'policy': with its rules */
-};
 
 /* Capabilities of an agent (PeerSystemMeta.capabilities), as bits. */
 #define RK_CAP_SOURCE_PREFIXES (1u << 1)
@@ -48,6 +40,7 @@ struct rk_account_row {
     bool metrics_push_enabled;
     char *auto_update_version; /* never "": "disabled" by default */
     bool auto_update_always;
+    struct rk_ids dns_disabled_groups; /* their members get no DNS configuration */
 };
 
 struct rk_peer_row {
@@ -77,6 +70,11 @@ struct rk_peer_row {
     bool flag_disable_ipv6;
     bool flag_server_ssh_allowed;
     int32_t sync_message_version;
+    /* What posture checks look at. */
+    char *os_version, *kernel_version;
+    struct rk_strings networks;  /* meta.networkAddresses, "address/bits" as sent */
+    struct rk_strings processes; /* paths of files whose process runs */
+    char *location_ip, *country_code, *city_name;
     uint8_t meta_hash[16]; /* rk_meta_hash of all of it, so a Sync with the same metadata needs no
                               query */
 };
@@ -84,12 +82,14 @@ struct rk_peer_row {
 struct rk_group_row {
     _Atomic unsigned refs;
     char id[RK_XID_LEN + 1];
+    char public_id[RK_XID_LEN + 1];
     char *name;
     bool is_all; /* the built-in group, by its name "All" */
     /* Members at loading; afterwards the snapshot's bitmap is the truth. Peer ids, each RK_XID_LEN
      * + 1 bytes. */
     char (*members)[RK_XID_LEN + 1];
     size_t members_n;
+    struct rk_ids resources; /* network resources in the group */
 };
 
 enum rk_rule_action {
@@ -109,6 +109,12 @@ struct rk_port_range {
     uint16_t start, end;
 };
 
+/* The users of a group, and the local users they may become; none named = any. */
+struct rk_authorized {
+    char group[RK_XID_LEN + 1];
+    struct rk_strings local_users;
+};
+
 struct rk_rule {
     char id[RK_XID_LEN + 1];
     bool enabled;
@@ -119,12 +125,17 @@ struct rk_rule {
     size_t sources_n;
     char (*destinations)[RK_XID_LEN + 1];
     size_t destinations_n;
-    char source_peer[RK_XID_LEN + 1];      /* sourceResource of type peer, or "" */
-    char destination_peer[RK_XID_LEN + 1]; /* destinationResource of type peer, or "" */
-    char **ports;                          /* decimal, verbatim */
+    char source_peer[RK_XID_LEN + 1];          /* sourceResource of type peer, or "" */
+    char destination_peer[RK_XID_LEN + 1];     /* destinationResource of type peer, or "" */
+    char destination_resource[RK_XID_LEN + 1]; /* destinationResource of another type, or "" */
+    char **ports;                              /* decimal, verbatim */
     size_t ports_n;
     struct rk_port_range *ranges;
     size_t ranges_n;
+    /* netbird-ssh: who may log in as whom. */
+    struct rk_authorized *authorized;
+    size_t authorized_n;
+    char *authorized_user; /* "" = none */
 };
 
 struct rk_policy_row {
@@ -132,6 +143,7 @@ struct rk_policy_row {
     char id[RK_XID_LEN + 1];
     char public_id[RK_XID_LEN + 1];
     bool enabled;
+    struct rk_ids posture_checks; /* all must pass for a source */
     struct rk_rule *rules;
     size_t rules_n;
 };
@@ -162,7 +174,7 @@ RK_DEFINE_AUTO(struct rk_policy_row, rk_policy_row_unref)
  */
 struct rk_delta_item {
     enum rk_object_kind kind;
-    char id[RK_XID_LEN + 1];   /* of the object; GROUP_PEER: the group */
+    char *id;                  /* owned; of the object; GROUP_PEER: the group */
     char peer[RK_XID_LEN + 1]; /* GROUP_PEER: the peer */
     bool present;              /* false: gone (GROUP_PEER: not a member) */
     union {
@@ -170,7 +182,8 @@ struct rk_delta_item {
         struct rk_peer_row *peer_row;
         struct rk_group_row *group;
         struct rk_policy_row *policy;
-    } row; /* owned; NULL unless present (and always NULL for GROUP_PEER) */
+        struct rk_row *object; /* all other kinds */
+    } row;                     /* owned; NULL unless present (and always NULL for GROUP_PEER) */
 };
 
 struct rk_delta {

@@ -4,10 +4,6 @@
 
 #include "libcommon/account/settings_rules.h"
 
-/* "10.0.0.0/16" */
-#define RK_PREFIX_LEN 64
-void rk_prefix_format(const struct rk_prefix *p, char out[RK_PREFIX_LEN]);
-
 /* Gives every peer a new address inside the prefix and writes it to the account. Every peer is
  * touched. */
 int rk_settings_renumber4(struct rk_change *ch,

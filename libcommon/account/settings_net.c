@@ -59,29 +59,6 @@ static const struct rk_pg_stmt groups6_stmt = {
     "settings->'ipv6_enabled_groups' ? $2"
 };
 
-void rk_prefix_format(const struct rk_prefix *p, char out[RK_PREFIX_LEN])
-{
-    char addr[INET6_ADDRSTRLEN];
-
-    if (!inet_ntop(p->family, p->addr, addr, sizeof(addr)))
-        addr[0] = '\0';
-    snprintf(out, RK_PREFIX_LEN, "%s/%u", addr, p->bits);
-}
-
-static void mask(struct rk_prefix *p)
-{
-    unsigned total = p->family == AF_INET ? 4 : 16;
-
-    for (unsigned i = 0; i < total; i++) {
-        unsigned from = i * 8;
-
-        if (from >= p->bits)
-            p->addr[i] = 0;
-        else if (from + 8 > p->bits)
-            p->addr[i] &= (uint8_t)(0xff << (from + 8 - p->bits));
-    }
-}
-
 static int check_place(const struct rk_prefix *p, struct rk_err *err)
 {
     static const uint8_t loopback6[16] = { [15] = 1 };
@@ -128,7 +105,7 @@ int rk_prefix_parse_range(const char *text, int family, struct rk_prefix *out, s
         return rk_fail(err, RK_INVALID, "network range must be an %s address",
                        family == AF_INET ? "ipv4" : "ipv6");
     p.bits = (unsigned)bits;
-    mask(&p);
+    rk_prefix_mask(&p);
     if (check_place(&p, err) < 0)
         return RK_INVALID;
     *out = p;

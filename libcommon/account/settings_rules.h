@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "libcommon/account/actor.h"
+#include "libcommon/base/prefix.h"
 
 static inline RK_UNUSED void rk_auto_json_decref(json_t **p)
 {
@@ -47,10 +48,5 @@ int rk_account_delete(struct rk_pg *pg,
 
 /* A prefix "10.0.0.0/16" of the family, masked. RK_INVALID with the text for the wire. Any thread.
  */
-struct rk_prefix {
-    int family; /* AF_INET or AF_INET6 */
-    uint8_t addr[16];
-    unsigned bits;
-};
 int rk_prefix_parse_range(const char *text, int family, struct rk_prefix *out, struct rk_err *err)
     RK_CHECKED;

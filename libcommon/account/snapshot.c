@@ -37,6 +37,8 @@ void rk_snapshot_unref(struct rk_snapshot *s)
         snap_group_unref(s->groups[i]);
     for (size_t i = 0; i < s->policies_n; i++)
         snap_policy_unref(s->policies[i]);
+    for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
+        snap_rows_done(&s->rows[i]);
     rk_account_row_unref(s->account);
     rk_bitmap_done(&s->approved);
     free(s->slots);

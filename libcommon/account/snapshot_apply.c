@@ -68,6 +68,8 @@ static struct rk_snapshot *copy_of(const struct rk_snapshot *base)
     s->policies = copy_array(base->policies, base->policies_n, sizeof(struct snap_policy *));
     for (size_t i = 0; i < s->policies_n; i++)
         (void)atomic_fetch_add_explicit(&s->policies[i]->refs, 1, memory_order_relaxed);
+    for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
+        snap_rows_copy(&s->rows[i], &base->rows[i]);
     return s;
 }
 
@@ -503,6 +505,8 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     if (delta->serial > x.s->serial)
         x.s->serial = delta->serial;
     apply_account(&x);
+    for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
+        (void)snap_rows_apply(&x.s->rows[i], delta, (enum rk_object_kind)i);
     apply_peers(&x);
     apply_groups(&x);
     apply_policies(&x);

@@ -14,6 +14,7 @@
 #include "libcommon/account/compile_peer.h"
 #include "libcommon/account/compile_rule.h"
 #include "libcommon/account/snapshot.h"
+#include "libcommon/account/snapshot_rows.h"
 
 struct snap_slot {
     struct compile_peer *peer; /* NULL: not in use */
@@ -55,6 +56,7 @@ struct rk_snapshot {
     size_t groups_n;
     struct snap_policy **policies;
     size_t policies_n;
+    struct snap_rows rows[RK_OBJ_COUNT]; /* by kind, those of objects.h */
     int64_t forwarder_port;
 };
 

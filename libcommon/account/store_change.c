@@ -11,7 +11,7 @@
 #include "libcommon/account/store_int.h"
 #include "libcommon/base/alloc.h"
 
-#define MAX_OBJECT_ID (2 * RK_XID_LEN + 1) /* "<group>:<peer>" */
+#define MAX_OBJECT_ID RK_OBJECT_ID_MAX /* "<group>:<peer>" is shorter */
 
 struct touched {
     enum rk_object_kind kind;
@@ -41,32 +41,32 @@ static const struct rk_pg_stmt add_event = {
                  "VALUES ($1, $2, $3, $4, $5::jsonb)"
 };
 
+static const char *const kind_names[RK_OBJ_COUNT] = {
+    [RK_OBJ_ACCOUNT] = "account",
+    [RK_OBJ_PEER] = "peer",
+    [RK_OBJ_GROUP] = "group",
+    [RK_OBJ_GROUP_PEER] = "group_peer",
+    [RK_OBJ_POLICY] = "policy",
+    [RK_OBJ_USER] = "user",
+    [RK_OBJ_POSTURE_CHECK] = "posture_check",
+    [RK_OBJ_ROUTE] = "route",
+    [RK_OBJ_NETWORK] = "network",
+    [RK_OBJ_RESOURCE] = "network_resource",
+    [RK_OBJ_ROUTER] = "network_router",
+    [RK_OBJ_NAMESERVER_GROUP] = "nameserver_group",
+    [RK_OBJ_ZONE] = "zone",
+};
+
 const char *store_kind_name(enum rk_object_kind kind)
 {
-    switch (kind) {
-    case RK_OBJ_ACCOUNT:
-        return "account";
-    case RK_OBJ_PEER:
-        return "peer";
-    case RK_OBJ_GROUP:
-        return "group";
-    case RK_OBJ_GROUP_PEER:
-        return "group_peer";
-    case RK_OBJ_POLICY:
-        return "policy";
-    }
-    return "";
+    return kind_names[kind];
 }
 
 bool store_kind_parse(struct rk_str name, enum rk_object_kind *out)
 {
-    static const enum rk_object_kind all[] = { RK_OBJ_ACCOUNT, RK_OBJ_PEER, RK_OBJ_GROUP,
-                                               RK_OBJ_GROUP_PEER, RK_OBJ_POLICY };
-    size_t i;
-
-    for (i = 0; i < RK_COUNT(all); i++) {
-        if (rk_str_eq(name, rk_str(store_kind_name(all[i])))) {
-            *out = all[i];
+    for (size_t i = 0; i < RK_OBJ_COUNT; i++) {
+        if (rk_str_eq(name, rk_str(kind_names[i]))) {
+            *out = (enum rk_object_kind)i;
             return true;
         }
     }

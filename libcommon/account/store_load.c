@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "libcommon/account/store_int.h"
+#include "libcommon/account/store_objects.h"
 #include "libcommon/account/store_rows.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -16,7 +17,7 @@
 
 /* More named objects than this: reading the whole account is cheaper than asking for each. */
 #define MAX_NAMED 5000
-#define OBJECT_KEY_MAX (16 + 2 * RK_XID_LEN + 3) /* kind, space, two ids */
+#define OBJECT_KEY_MAX (32 + RK_OBJECT_ID_MAX) /* kind, space, id */
 
 /* The account's serial, and what has changed since. One row without a change when there is none. */
 static const struct rk_pg_stmt look_at = {
@@ -85,26 +86,21 @@ struct loading {
     const char *default_domain;
     struct rk_delta *d;
     struct rk_pg_result *changes; /* owns the names' text */
-    struct names peer, group, policy, member_groups, member_peers;
+    struct names named[RK_OBJ_COUNT], member_groups, member_peers;
     bool account;
-    /* What was asked for; NULL: nothing. */
-    struct rk_pg_result *account_rows, *peer_rows, *group_rows, *policy_rows, *rule_rows,
-        *member_rows;
+    /* What was asked for, by kind; NULL: nothing. */
+    struct rk_pg_result *rows[RK_OBJ_COUNT], *rule_rows;
 };
 
 static void loading_done(struct loading *l)
 {
     rk_delta_free(l->d);
     rk_pg_result_free(l->changes);
-    rk_pg_result_free(l->account_rows);
-    rk_pg_result_free(l->peer_rows);
-    rk_pg_result_free(l->group_rows);
-    rk_pg_result_free(l->policy_rows);
+    for (size_t i = 0; i < RK_OBJ_COUNT; i++) {
+        rk_pg_result_free(l->rows[i]);
+        free(l->named[i].v);
+    }
     rk_pg_result_free(l->rule_rows);
-    rk_pg_result_free(l->member_rows);
-    free(l->peer.v);
-    free(l->group.v);
-    free(l->policy.v);
     free(l->member_groups.v);
     free(l->member_peers.v);
 }
@@ -113,18 +109,30 @@ RK_DEFINE_AUTO_DONE(struct loading, loading_done)
 /* === Asking: everything travels with the COMMIT that follows === */
 
 /* Of a full load everything, else what was named. */
+static int ask_of(struct loading *l,
+                  const struct rk_pg_stmt *some,
+                  const struct rk_pg_stmt *all,
+                  enum rk_object_kind kind,
+                  struct rk_pg_result **out,
+                  struct rk_err *err)
+{
+    const struct names *names = &l->named[kind];
+
+    if (l->d->full)
+        return rk_pg_later(l->pg, all, out, err, RK_P_C(l->account_id));
+    if (names->n == 0)
+        return 0;
+    return rk_pg_later(l->pg, some, out, err, RK_P_C(l->account_id),
+                       RK_P_ARRAY(names->v, names->n));
+}
+
 static int ask(struct loading *l,
                const struct queries *q,
-               const struct names *names,
+               enum rk_object_kind kind,
                struct rk_pg_result **out,
                struct rk_err *err)
 {
-    if (l->d->full)
-        return rk_pg_later(l->pg, &q->all, out, err, RK_P_C(l->account_id));
-    if (names->n == 0)
-        return 0;
-    return rk_pg_later(l->pg, &q->some, out, err, RK_P_C(l->account_id),
-                       RK_P_ARRAY(names->v, names->n));
+    return ask_of(l, &q->some, &q->all, kind, out, err);
 }
 
 static int ask_all(struct loading *l, struct rk_err *err)
@@ -132,17 +140,20 @@ static int ask_all(struct loading *l, struct rk_err *err)
     int r = 0;
 
     if (l->d->full || l->account)
-        r = rk_pg_later(l->pg, &read_account, &l->account_rows, err, RK_P_C(l->account_id));
+        r = rk_pg_later(l->pg, &read_account, &l->rows[RK_OBJ_ACCOUNT], err, RK_P_C(l->account_id));
     if (r == 0)
-        r = ask(l, &peers, &l->peer, &l->peer_rows, err);
+        r = ask(l, &peers, RK_OBJ_PEER, &l->rows[RK_OBJ_PEER], err);
     if (r == 0)
-        r = ask(l, &groups, &l->group, &l->group_rows, err);
+        r = ask(l, &groups, RK_OBJ_GROUP, &l->rows[RK_OBJ_GROUP], err);
     if (r == 0)
-        r = ask(l, &policies, &l->policy, &l->policy_rows, err);
+        r = ask(l, &policies, RK_OBJ_POLICY, &l->rows[RK_OBJ_POLICY], err);
     if (r == 0)
-        r = ask(l, &rules, &l->policy, &l->rule_rows, err);
+        r = ask(l, &rules, RK_OBJ_POLICY, &l->rule_rows, err);
+    for (size_t i = 0; i < store_objects_count && r == 0; i++)
+        r = ask_of(l, &store_objects[i].some, &store_objects[i].all, store_objects[i].kind,
+                   &l->rows[store_objects[i].kind], err);
     if (r == 0 && l->member_groups.n > 0)
-        r = rk_pg_later(l->pg, &members, &l->member_rows, err,
+        r = rk_pg_later(l->pg, &members, &l->rows[RK_OBJ_GROUP_PEER], err,
                         RK_P_ARRAY(l->member_groups.v, l->member_groups.n),
                         RK_P_ARRAY(l->member_peers.v, l->member_peers.n));
     return r;
@@ -151,14 +162,11 @@ static int ask_all(struct loading *l, struct rk_err *err)
 /* === Taking === */
 
 /* A named object that no row answered for is gone. `found` is keyed by id. */
-static void add_missing(struct loading *l,
-                        enum rk_object_kind kind,
-                        const struct names *names,
-                        const struct rk_map *found)
+static void add_missing(struct loading *l, enum rk_object_kind kind, const struct rk_map *found)
 {
-    size_t i;
+    const struct names *names = &l->named[kind];
 
-    for (i = 0; i < names->n; i++) {
+    for (size_t i = 0; i < names->n; i++) {
         if (!rk_map_get(found, names->v[i]))
             rk_delta_add(l->d, kind, names->v[i].p);
     }
@@ -168,13 +176,13 @@ static int take_account(struct loading *l, struct rk_err *err)
 {
     struct rk_delta_item *it;
 
-    if (!l->account_rows)
+    if (!l->rows[RK_OBJ_ACCOUNT])
         return 0;
-    if (rk_pg_rows(l->account_rows) == 0)
+    if (rk_pg_rows(l->rows[RK_OBJ_ACCOUNT]) == 0)
         return rk_fail(err, RK_INTERNAL, "account %s vanished inside a snapshot", l->account_id);
     it = rk_delta_add(l->d, RK_OBJ_ACCOUNT, l->account_id);
     it->present = true;
-    it->row.account = store_account_row(l->account_rows, 0, l->default_domain);
+    it->row.account = store_account_row(l->rows[RK_OBJ_ACCOUNT], 0, l->default_domain);
     return 0;
 }
 
@@ -182,8 +190,8 @@ static void take_peers(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
 
-    for (int i = 0; l->peer_rows && i < rk_pg_rows(l->peer_rows); i++) {
-        struct rk_peer_row *row = store_peer_row(l->peer_rows, i);
+    for (int i = 0; l->rows[RK_OBJ_PEER] && i < rk_pg_rows(l->rows[RK_OBJ_PEER]); i++) {
+        struct rk_peer_row *row = store_peer_row(l->rows[RK_OBJ_PEER], i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_PEER, row->id);
 
         it->present = true;
@@ -191,15 +199,15 @@ static void take_peers(struct loading *l)
         if (!l->d->full)
             rk_map_put(found, rk_str(row->id), row);
     }
-    add_missing(l, RK_OBJ_PEER, &l->peer, found);
+    add_missing(l, RK_OBJ_PEER, found);
 }
 
 static void take_groups(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
 
-    for (int i = 0; l->group_rows && i < rk_pg_rows(l->group_rows); i++) {
-        struct rk_group_row *row = store_group_row(l->group_rows, i);
+    for (int i = 0; l->rows[RK_OBJ_GROUP] && i < rk_pg_rows(l->rows[RK_OBJ_GROUP]); i++) {
+        struct rk_group_row *row = store_group_row(l->rows[RK_OBJ_GROUP], i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_GROUP, row->id);
 
         it->present = true;
@@ -207,15 +215,15 @@ static void take_groups(struct loading *l)
         if (!l->d->full)
             rk_map_put(found, rk_str(row->id), row);
     }
-    add_missing(l, RK_OBJ_GROUP, &l->group, found);
+    add_missing(l, RK_OBJ_GROUP, found);
 }
 
 static void take_policies(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
 
-    for (int i = 0; l->policy_rows && i < rk_pg_rows(l->policy_rows); i++) {
-        struct rk_policy_row *row = store_policy_row(l->policy_rows, i);
+    for (int i = 0; l->rows[RK_OBJ_POLICY] && i < rk_pg_rows(l->rows[RK_OBJ_POLICY]); i++) {
+        struct rk_policy_row *row = store_policy_row(l->rows[RK_OBJ_POLICY], i);
         struct rk_delta_item *it = rk_delta_add(l->d, RK_OBJ_POLICY, row->id);
 
         it->present = true;
@@ -228,12 +236,29 @@ static void take_policies(struct loading *l)
         if (row)
             store_add_rule(row, l->rule_rows, i);
     }
-    add_missing(l, RK_OBJ_POLICY, &l->policy, found);
+    add_missing(l, RK_OBJ_POLICY, found);
+}
+
+static void take_objects(struct loading *l, const struct store_object *o)
+{
+    rk_auto(rk_map_free) struct rk_map *found = rk_map_new();
+    const struct rk_pg_result *res = l->rows[o->kind];
+
+    for (int i = 0; res && i < rk_pg_rows(res); i++) {
+        struct rk_row *row = o->read(res, i);
+        struct rk_delta_item *it = rk_delta_add(l->d, o->kind, row->id);
+
+        it->present = true;
+        it->row.object = row;
+        if (!l->d->full)
+            rk_map_put(found, rk_str(row->id), row);
+    }
+    add_missing(l, o->kind, found);
 }
 
 static void take_members(struct loading *l)
 {
-    const struct rk_pg_result *res = l->member_rows;
+    const struct rk_pg_result *res = l->rows[RK_OBJ_GROUP_PEER];
     rk_auto(rk_map_free) struct rk_map *present = rk_map_new();
     rk_auto(rk_cfree) char *keys = NULL;
     char key[2 * RK_XID_LEN + 2];
@@ -272,26 +297,16 @@ static void sort_change(struct loading *l,
 
     if (!store_kind_parse(kind_name, &kind))
         return;
-    switch (kind) {
-    case RK_OBJ_ACCOUNT:
+    if (kind == RK_OBJ_ACCOUNT) {
         l->account = true;
-        break;
-    case RK_OBJ_PEER:
-        l->peer.v[l->peer.n++] = id;
-        break;
-    case RK_OBJ_GROUP:
-        l->group.v[l->group.n++] = id;
-        break;
-    case RK_OBJ_POLICY:
-        l->policy.v[l->policy.n++] = id;
-        break;
-    case RK_OBJ_GROUP_PEER:
+    } else if (kind == RK_OBJ_GROUP_PEER) {
         /* A group that is read whole carries its members already. */
         if (!rk_str_next(&rest, ':', &group) || !rest.p || rk_map_get(whole_groups, group))
-            break;
+            return;
         l->member_groups.v[l->member_groups.n++] = group;
         l->member_peers.v[l->member_peers.n++] = rest;
-        break;
+    } else {
+        l->named[kind].v[l->named[kind].n++] = id;
     }
 }
 
@@ -300,12 +315,12 @@ static void name_changes(struct loading *l)
 {
     rk_auto(rk_map_free) struct rk_map *whole_groups = rk_map_new();
     rk_auto(rk_map_free) struct rk_map *seen = rk_map_new();
-    struct names *const lists[] = { &l->peer, &l->group, &l->policy, &l->member_groups,
-                                    &l->member_peers };
     int n = rk_pg_rows(l->changes);
 
-    for (size_t i = 0; i < RK_COUNT(lists); i++)
-        lists[i]->v = rk_new_array(struct rk_str, (size_t)n + 1);
+    for (size_t i = 0; i < RK_OBJ_COUNT; i++)
+        l->named[i].v = rk_new_array(struct rk_str, (size_t)n + 1);
+    l->member_groups.v = rk_new_array(struct rk_str, (size_t)n + 1);
+    l->member_peers.v = rk_new_array(struct rk_str, (size_t)n + 1);
     for (int k = 0; k < n; k++) {
         if (rk_str_eq(rk_pg_str(l->changes, k, LOOK_KIND), RK_STR("group")))
             rk_map_put(whole_groups, rk_pg_str(l->changes, k, LOOK_OBJECT), l);
@@ -393,6 +408,8 @@ int rk_store_load(struct rk_pg *pg,
     take_peers(&l);
     take_groups(&l);
     take_policies(&l);
+    for (size_t i = 0; i < store_objects_count; i++)
+        take_objects(&l, &store_objects[i]);
     take_members(&l);
     *out = rk_steal(l.d);
     return 0;

@@ -3,6 +3,7 @@
 #include "libcommon/account/store_rows.h"
 
 #include <arpa/inet.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,7 @@ store_account_row(const struct rk_pg_result *res, int row, const char *default_d
     a->metrics_push_enabled = rk_pg_bool(res, row, 11);
     a->auto_update_version = update.n ? rk_strndup(update.p, update.n) : rk_strdup("disabled");
     a->auto_update_always = rk_pg_bool(res, row, 13);
+    store_ids(res, row, 14, &a->dns_disabled_groups);
     return a;
 }
 
@@ -115,6 +117,13 @@ struct rk_peer_row *store_peer_row(const struct rk_pg_result *res, int row)
     if (n == sizeof(p->meta_hash))
         memcpy(p->meta_hash, hash, n);
     free(hash);
+    p->os_version = dup_col(res, row, 22);
+    p->kernel_version = dup_col(res, row, 23);
+    store_strings(res, row, 24, &p->networks);
+    store_strings(res, row, 25, &p->processes);
+    p->location_ip = dup_col(res, row, 26);
+    p->country_code = dup_col(res, row, 27);
+    p->city_name = dup_col(res, row, 28);
     return p;
 }
 
@@ -132,6 +141,16 @@ static void copy_ids(
     free(items);
 }
 
+void store_ids(const struct rk_pg_result *res, int row, int col, struct rk_ids *out)
+{
+    copy_ids(res, row, col, &out->v, &out->n);
+}
+
+void store_strings(const struct rk_pg_result *res, int row, int col, struct rk_strings *out)
+{
+    copy_strings(res, row, col, &out->v, &out->n);
+}
+
 struct rk_group_row *store_group_row(const struct rk_pg_result *res, int row)
 {
     struct rk_group_row *g = rk_group_row_new();
@@ -140,6 +159,8 @@ struct rk_group_row *store_group_row(const struct rk_pg_result *res, int row)
     g->name = dup_col(res, row, 1);
     g->is_all = rk_str_eq(rk_str(g->name), RK_STR("All"));
     copy_ids(res, row, 2, &g->members, &g->members_n);
+    copy_id(res, row, 3, g->public_id);
+    store_ids(res, row, 4, &g->resources);
     return g;
 }
 
@@ -150,6 +171,7 @@ struct rk_policy_row *store_policy_row(const struct rk_pg_result *res, int row)
     copy_id(res, row, 0, p->id);
     copy_id(res, row, 1, p->public_id);
     p->enabled = rk_pg_bool(res, row, 2);
+    store_ids(res, row, 3, &p->posture_checks);
     return p;
 }
 
@@ -194,11 +216,42 @@ static void copy_ranges(const struct rk_pg_result *res, int row, int col, struct
     free(items);
 }
 
+/* A side that is one thing: a peer, or a resource (NULL: none there). */
 static void
-copy_peer_resource(const struct rk_pg_result *res, int row, int type_col, char out[RK_XID_LEN + 1])
+copy_resource(const struct rk_pg_result *res, int row, int type_col, char *peer, char *resource)
 {
-    if (rk_str_eq(rk_pg_str(res, row, type_col), RK_STR("peer")))
-        copy_id(res, row, type_col + 1, out);
+    struct rk_str type = rk_pg_str(res, row, type_col);
+
+    if (rk_str_eq(type, RK_STR("peer")))
+        copy_id(res, row, type_col + 1, peer);
+    else if (type.n > 0 && resource)
+        copy_id(res, row, type_col + 1, resource);
+}
+
+/* {"<group>": ["<local user>", ...]} */
+static void copy_authorized(const struct rk_pg_result *res, int row, int col, struct rk_rule *rule)
+{
+    struct rk_str text = rk_pg_str(res, row, col);
+    json_t *all = json_loadb(text.p, text.n, 0, NULL), *names;
+    const char *group;
+
+    rule->authorized = all ? rk_new_array(struct rk_authorized, json_object_size(all) + 1) : NULL;
+    json_object_foreach(all, group, names)
+    {
+        struct rk_authorized *a = &rule->authorized[rule->authorized_n];
+
+        if (!rk_str_copy(rk_str(group), a->group, sizeof(a->group)))
+            continue; /* no group of ours has such an id */
+        rule->authorized_n++;
+        a->local_users.v = rk_new_array(char *, json_array_size(names) + 1);
+        for (size_t i = 0; i < json_array_size(names); i++) {
+            const char *name = json_string_value(json_array_get(names, i));
+
+            if (name)
+                a->local_users.v[a->local_users.n++] = rk_strdup(name);
+        }
+    }
+    json_decref(all);
 }
 
 void store_add_rule(struct rk_policy_row *p, const struct rk_pg_result *res, int row)
@@ -215,8 +268,10 @@ void store_add_rule(struct rk_policy_row *p, const struct rk_pg_result *res, int
     rule->bidirectional = rk_pg_bool(res, row, 5);
     copy_ids(res, row, 6, &rule->sources, &rule->sources_n);
     copy_ids(res, row, 7, &rule->destinations, &rule->destinations_n);
-    copy_peer_resource(res, row, 8, rule->source_peer);
-    copy_peer_resource(res, row, 10, rule->destination_peer);
+    copy_resource(res, row, 8, rule->source_peer, NULL);
+    copy_resource(res, row, 10, rule->destination_peer, rule->destination_resource);
     copy_strings(res, row, 12, &rule->ports, &rule->ports_n);
     copy_ranges(res, row, 13, rule);
+    copy_authorized(res, row, 14, rule);
+    rule->authorized_user = dup_col(res, row, 15);
 }

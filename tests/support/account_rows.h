@@ -57,6 +57,11 @@ static RK_UNUSED struct rk_peer_row *rows_peer(const char *id, unsigned n)
         *c = (char)tolower((unsigned char)*c);
     p->user_id = rk_strdup("");
     p->ssh_key = rk_strdup("");
+    p->os_version = rk_strdup("");
+    p->kernel_version = rk_strdup("");
+    p->location_ip = rk_strdup("");
+    p->country_code = rk_strdup("");
+    p->city_name = rk_strdup("");
     p->version = rk_strdup("0.77.1");
     p->goos = rk_strdup("linux");
     p->capabilities = RK_CAP_SOURCE_PREFIXES;
@@ -106,6 +111,7 @@ rows_rule(struct rk_policy_row *p, enum rk_rule_protocol protocol, bool bidirect
     r->enabled = true;
     r->protocol = protocol;
     r->bidirectional = bidirectional;
+    r->authorized_user = rk_strdup("");
     return r;
 }
 

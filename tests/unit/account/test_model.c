@@ -53,14 +53,34 @@ static void a_delta_owns_the_rows_of_every_kind_in_it(void **state)
     rk_delta_free(d);
 }
 
-static void an_id_too_long_for_its_field_becomes_empty_not_another_one(void **state)
+static void an_account_id_that_does_not_fit_becomes_empty_not_another_one(void **state)
 {
     struct rk_delta *d = rk_delta_new("123456789012345678901", 1);
 
     (void)state;
     assert_string_equal(d->account_id, "");
-    assert_string_equal(rk_delta_add(d, RK_OBJ_PEER, "123456789012345678901")->id, "");
     rk_delta_free(d);
+}
+
+static void every_kind_of_object_row_is_counted_and_owned_by_its_delta(void **state)
+{
+    struct rk_delta *d = rk_delta_new(ROWS_ACCOUNT, 1);
+    struct rk_row *kept;
+
+    (void)state;
+    for (int kind = RK_OBJ_FIRST_ROW; kind < RK_OBJ_COUNT; kind++) {
+        const char *id = "auth0|a-user-id-that-is-longer-than-any-of-ours";
+        struct rk_delta_item *it = rk_delta_add(d, (enum rk_object_kind)kind, id);
+
+        it->present = true;
+        it->row.object = rk_row_new((enum rk_object_kind)kind, id);
+        assert_string_equal(it->id, id);
+        assert_string_equal(it->row.object->id, id);
+    }
+    kept = rk_row_ref(d->items[0].row.object);
+    rk_delta_free(d);
+    assert_int_equal(kept->kind, RK_OBJ_FIRST_ROW);
+    rk_row_unref(kept);
 }
 
 int main(void)
@@ -69,7 +89,8 @@ int main(void)
         cmocka_unit_test(a_row_lives_until_its_last_reference_goes),
         cmocka_unit_test(a_half_built_row_can_be_given_up),
         cmocka_unit_test(a_delta_owns_the_rows_of_every_kind_in_it),
-        cmocka_unit_test(an_id_too_long_for_its_field_becomes_empty_not_another_one),
+        cmocka_unit_test(an_account_id_that_does_not_fit_becomes_empty_not_another_one),
+        cmocka_unit_test(every_kind_of_object_row_is_counted_and_owned_by_its_delta),
     };
 
     return RUN_TESTS(tests);

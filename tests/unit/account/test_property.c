@@ -301,6 +301,10 @@ static void settle(struct rk_delta *d, const struct rk_delta *truth)
             rk_policy_row_unref(it->row.policy);
             it->row.policy = now ? rk_policy_row_ref(now->row.policy) : NULL;
             break;
+        default:
+            rk_row_unref(it->row.object);
+            it->row.object = now ? rk_row_ref(now->row.object) : NULL;
+            break;
         }
         it->present = now != NULL;
     }
