@@ -96,6 +96,9 @@ static const struct rk_pg_stmt unknown_group_stmt = {
                               "FROM account_group g WHERE g.account_id = $1 AND g.id = x)"
                               " LIMIT 1"
 };
+static const struct rk_pg_stmt delete_lock_stmt = {
+    "account_delete_lock", "SELECT serial FROM account WHERE id = $1 FOR UPDATE"
+};
 static const struct rk_pg_stmt delete_stmt = {
     "account_delete", "DELETE FROM account WHERE id = $1 RETURNING serial"
 };
@@ -535,6 +538,12 @@ int rk_account_delete(struct rk_pg *pg,
     int r;
 
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &delete_lock_stmt, NULL, err, RK_P_C(actor->account_id));
+    if (r < 0)
+        return r;
+    r = rk_pg_ask_guard(pg, err);
     if (r < 0)
         return r;
     /* Everything of the account goes with its row, its audit trail too. */

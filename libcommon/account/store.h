@@ -62,9 +62,9 @@ int rk_store_prune_changes(struct rk_pg *pg,
 
 /*
  * One change of one account = one transaction. begin locks the account row (which serialises its
- * writers); touch names an object that maps are made of, and makes commit raise the serial by one
- * and write account_change; event writes the audit event. Changes that touch nothing (setup keys)
- * raise no serial.
+ * writers) and asks the connection's guard; touch names an object that maps are made of, and makes
+ * commit raise the serial by one and write account_change; event writes the audit event. Changes
+ * that touch nothing (setup keys) raise no serial.
  *
  *     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
  *     r = rk_change_begin(pg, account_id, &ch, err); ...

@@ -93,6 +93,9 @@ int rk_change_begin(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "account not found: %s", account_id);
+    r = rk_pg_ask_guard(pg, err);
+    if (r < 0)
+        return r;
     *out = rk_steal(ch);
     return 0;
 }

@@ -34,7 +34,8 @@
 
 struct rk_pg_tx {
     struct rk_pg *c;
-    bool lost; /* the connection this transaction lived on is gone */
+    bool lost;  /* the connection this transaction lived on is gone */
+    bool inner; /* a part of the open one: neither its beginning nor its end are told */
 };
 
 /* A statement that has been handed to libpq and whose answer has not been read. */
@@ -57,7 +58,11 @@ struct rk_pg {
     unsigned prepared_n;
     struct rk_pg_tx tx; /* at most one at a time */
     bool in_tx;
-    const char *begin; /* waits for the first statement; NULL: sent */
+    rk_pg_guard_fn *guard;
+    void *guard_arg;
+    bool guarding;         /* the guard runs */
+    struct rk_pg_tx inner; /* the guard's own */
+    const char *begin;     /* waits for the first statement; NULL: sent */
     struct queued queue[QUEUE_MAX];
     unsigned queued_n;
     unsigned timeout_ms;
@@ -591,6 +596,11 @@ int rk_pg_begin(struct rk_pg *c,
     const char *sql = NULL;
     int r;
 
+    if (c->guarding && isolation == RK_PG_REPEATABLE_READ_ONLY) {
+        c->inner = (struct rk_pg_tx){ .c = c, .inner = true };
+        *out = &c->inner;
+        return 0;
+    }
     if (c->in_tx)
         return rk_fail(err, RK_INTERNAL, "postgres: a transaction is open already");
     switch (isolation) {
@@ -614,7 +624,13 @@ int rk_pg_begin(struct rk_pg *c,
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
 {
     struct rk_pg *c = (*tx)->c;
-    int r = ready(c, "commit", err);
+    int r;
+
+    if ((*tx)->inner) {
+        *tx = NULL;
+        return 0;
+    }
+    r = ready(c, "commit", err);
 
     if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
         /* COMMIT would answer "ROLLBACK" without an error. */
@@ -639,7 +655,7 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
 {
     struct rk_pg *c;
 
-    if (!tx || !tx->c->in_tx)
+    if (!tx || tx->inner || !tx->c->in_tx)
         return;
     c = tx->c;
     c->in_tx = false;
@@ -652,4 +668,22 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
         return;
     if (simple(c, "ROLLBACK", "rollback", NULL) < 0)
         drop(c); /* never reuse a session whose state is unknown */
+}
+
+void rk_pg_guard(struct rk_pg *c, rk_pg_guard_fn *fn, void *arg)
+{
+    c->guard = fn;
+    c->guard_arg = arg;
+}
+
+int rk_pg_ask_guard(struct rk_pg *c, struct rk_err *err)
+{
+    int r;
+
+    if (!c->guard || c->guarding)
+        return 0;
+    c->guarding = true;
+    r = c->guard(c->guard_arg, err);
+    c->guarding = false;
+    return r;
 }

@@ -130,3 +130,12 @@ int rk_pg_begin(struct rk_pg *c,
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err) RK_CHECKED;
 void rk_pg_rollback(struct rk_pg_tx *tx); /* NULL is fine */
 RK_DEFINE_AUTO(struct rk_pg_tx, rk_pg_rollback)
+
+/*
+ * A condition for the changes of one request: who changes something asks it inside the transaction,
+ * once it holds its lock, and goes no further when it fails. Until it is set to NULL. While it runs
+ * it may begin a read-only transaction, which then is a part of the open one.
+ */
+typedef int rk_pg_guard_fn(void *arg, struct rk_err *err);
+void rk_pg_guard(struct rk_pg *c, rk_pg_guard_fn *fn, void *arg);
+int rk_pg_ask_guard(struct rk_pg *c, struct rk_err *err) RK_CHECKED; /* 0 without one */

@@ -2,6 +2,11 @@
 
 #include "services/dashboard-api/call.h"
 
+int call_page(struct call *c, struct rk_err *err)
+{
+    return page_parse(c->query, c->arena, &c->page, err);
+}
+
 const char *call_query(struct call *c, const char *name)
 {
     struct rk_str rest = c->query, part;

@@ -16,6 +16,7 @@
 #include "libcommon/crypto/seal.h"
 #include "libcommon/pg/pg.h"
 #include "services/dashboard-api/config.h"
+#include "services/dashboard-api/json/page.h"
 #include "services/dashboard-api/route/route.h"
 
 /* Who asks, read with the token in one query. Strings live in the call's arena. */
@@ -53,8 +54,15 @@ struct call {
     struct rk_json json;
     bool plain_type; /* Content-Type without a charset */
     bool no_store;
+    struct page page; /* of a list; see call_page */
+    bool paged;       /* the handler has chosen the page itself, `total` says out of how many */
+    uint64_t total;
+    const char *link; /* Link header, "" = none */
     struct rk_bell bell;
 };
 
+/* Reads page, per_page, q and sort into c->page; RK_INVALID. For lists that page themselves (in
+ * SQL, with `paged` set); all others are paged behind their handler. */
+int call_page(struct call *c, struct rk_err *err) RK_CHECKED;
 /* Value of a query parameter, decoded, in the arena; NULL when absent. */
 const char *call_query(struct call *c, const char *name);

@@ -1,5 +1,6 @@
 /* From an answered request to bytes on the wire: status, headers, body. */
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
@@ -41,6 +42,27 @@ static struct MHD_Response *make_preflight(const struct request *q)
     return response;
 }
 
+/* What the worker has said beside the body. */
+static void add_worker_headers(struct MHD_Response *response, const struct request *q)
+{
+    const struct call *c = &q->call;
+    char total[24];
+
+    if (c->no_store)
+        add(response, "Cache-Control", "no-store");
+    if (q->etag[0] != '\0') {
+        add(response, "ETag", q->etag);
+        /* Kept only to be asked about: nobody may show it without asking. */
+        add(response, "Cache-Control", "private, no-cache");
+    }
+    if (c->paged) {
+        snprintf(total, sizeof(total), "%llu", (unsigned long long)c->total);
+        add(response, "X-Total-Count", total);
+    }
+    if (c->link[0] != '\0')
+        add(response, "Link", c->link);
+}
+
 /* The body moves from the request to the response. */
 static struct MHD_Response *make_json(struct request *q, struct rk_buf *body)
 {
@@ -50,14 +72,17 @@ static struct MHD_Response *make_json(struct request *q, struct rk_buf *body)
     if (!response)
         return NULL;
     *body = (struct rk_buf){ .max = body->max };
-    add(response, "Content-Type",
-        body == &q->call.out && q->call.plain_type ? "application/json" : JSON_TYPE);
-    if (body == &q->call.out && q->call.no_store)
-        add(response, "Cache-Control", "no-store");
+    if (q->status != 304)
+        add(response, "Content-Type",
+            body == &q->call.out && q->call.plain_type ? "application/json" : JSON_TYPE);
+    if (body == &q->call.out)
+        add_worker_headers(response, q);
     if (q->retry_after)
         add(response, "Retry-After", "1");
     if (q->has_origin) {
         add(response, "Access-Control-Allow-Origin", "*");
+        add(response, "Access-Control-Expose-Headers",
+            "ETag, Link, Retry-After, X-Request-Id, X-Total-Count");
         add(response, "Vary", "Origin");
     }
     return response;

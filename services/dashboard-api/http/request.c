@@ -7,6 +7,7 @@
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/http/answer.h"
+#include "services/dashboard-api/http/precondition.h"
 
 #define MAX_ARENA ((size_t)512 << 20)
 #define MAX_REPLY 4096
@@ -44,6 +45,28 @@ void request_free(struct request *q)
     rk_free(q);
 }
 
+/* A list that was asked for in part. */
+static int take_page(struct call *c, struct rk_err *err)
+{
+    int r;
+
+    if (c->query.n == 0)
+        return 0;
+    if (!c->paged) {
+        if (c->out.n == 0 || c->out.p[0] != '[')
+            return 0;
+        r = call_page(c, err);
+        if (r < 0 || !c->page.asked)
+            return r;
+        r = page_apply(&c->page, c->arena, &c->out, &c->total, err);
+        if (r < 0)
+            return r;
+        c->paged = true;
+    }
+    c->link = page_link(&c->page, c->query, c->total, c->arena);
+    return 0;
+}
+
 static int attempt(struct request *q, struct rk_err *err)
 {
     struct call *c = &q->call;
@@ -53,6 +76,8 @@ static int attempt(struct request *q, struct rk_err *err)
     c->out.overflow = false;
     rk_json_init(&c->json, &c->out);
     c->bell = (struct rk_bell){ .serial = 0 };
+    c->paged = false;
+    c->link = "";
     if (!q->route->is_public) {
         r = caller_load(c, err);
         if (r < 0)
@@ -61,13 +86,27 @@ static int attempt(struct request *q, struct rk_err *err)
         if (r < 0)
             return r;
     }
+    precondition_set(q);
     r = q->route->handler(c, err);
+    precondition_clear(q);
+    if (r == 0)
+        r = take_page(c, err);
     if (r < 0)
         return r;
     rk_buf_put_c(&c->out, "\n");
     if (c->out.overflow)
         return rk_fail(err, RK_INTERNAL, "answer is larger than %zu bytes", CALL_MAX_OUT);
     return 0;
+}
+
+/* What is read has a tag, and is not sent again to who has it. */
+static void tag(struct request *q)
+{
+    etag_of(rk_buf_str(&q->call.out), q->etag);
+    if (!q->if_none_match || !etag_listed(rk_str(q->if_none_match), q->etag, true))
+        return;
+    rk_buf_clear(&q->call.out);
+    q->worker_status = 304;
 }
 
 void request_serve(struct request *q, struct rk_pg *pg)
@@ -91,6 +130,8 @@ void request_serve(struct request *q, struct rk_pg *pg)
     } while (r == RK_CONFLICT && ++attempts < MAX_ATTEMPTS);
     if (r == 0) {
         q->worker_status = 200;
+        if (!q->route->writes)
+            tag(q);
         return;
     }
     err.code = r;
@@ -98,6 +139,8 @@ void request_serve(struct request *q, struct rk_pg *pg)
         rk_error(NULL, "%s %s: %s (request %s)", q->route->method, q->route->path, err.msg, q->id);
     c->plain_type = false;
     c->no_store = false;
+    c->paged = false;
+    c->link = "";
     q->worker_status = answer_error(&err, &c->out);
 }
 

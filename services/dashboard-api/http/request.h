@@ -15,6 +15,7 @@
 #include "libcommon/base/list.h"
 #include "libcommon/loop/workers.h"
 #include "services/dashboard-api/call.h"
+#include "services/dashboard-api/http/etag.h"
 
 struct server;
 
@@ -48,12 +49,14 @@ struct request {
     size_t max_body;
     bool too_large;
     char *token;
+    char *if_match, *if_none_match; /* NULL when absent */
     struct rk_str vars[ROUTE_MAX_VARS];
 
     struct call call;
     unsigned status;     /* of what the loop answers */
     struct rk_buf reply; /* errors made on the loop */
     unsigned worker_status;
+    char etag[ETAG_LEN + 1]; /* of call.out; "" = none */
 };
 
 struct request *request_new(struct server *s, const char *uri);

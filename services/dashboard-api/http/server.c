@@ -146,6 +146,8 @@ static void begin(struct request *q, const char *method)
     }
     if (q->max_body > 0 && length && rk_str_u64(rk_str(length), &n) && n > q->max_body)
         q->too_large = true;
+    q->if_match = header(q, "If-Match");
+    q->if_none_match = header(q, "If-None-Match");
     if (q->route && q->route->is_public)
         return;
     authorization = header(q, "Authorization");

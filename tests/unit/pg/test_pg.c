@@ -188,6 +188,61 @@ static void what_is_queued_travels_with_the_next_answer(void **state)
     assert_int_equal(rk_pg_int(left, 0, 0), 2 * 102);
 }
 
+struct guard {
+    struct rk_pg *c;
+    unsigned asked;
+    int answer;
+};
+
+/* Reads in a transaction of its own, as a whole picture would. */
+static int guard(void *arg, struct rk_err *err)
+{
+    static const struct rk_pg_stmt seen = { "guard_seen", "SELECT count(*) FROM guarded" };
+    struct guard *g = arg;
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+
+    g->asked++;
+    assert_int_equal(rk_pg_begin(g->c, RK_PG_REPEATABLE_READ_ONLY, &tx, err), 0);
+    assert_int_equal(rk_pg_run0(g->c, &seen, &res, err), 0);
+    assert_int_equal(rk_pg_int(res, 0, 0), 1); /* what the open transaction has done */
+    return g->answer < 0 ? rk_fail(err, g->answer, "not now") : 0;
+}
+
+static void a_guard_reads_inside_the_transaction_and_may_end_it(void **state)
+{
+    static const struct rk_pg_stmt add = { "guard_add", "INSERT INTO guarded VALUES (1)" };
+    static const struct rk_pg_stmt take = { "guard_take", "DELETE FROM guarded" };
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    struct guard g = { .c = c };
+    struct rk_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(rk_pg_script(c, "CREATE TABLE guarded (x int)", &err), 0);
+    assert_int_equal(rk_pg_ask_guard(c, &err), 0);
+    rk_pg_guard(c, guard, &g);
+    for (unsigned i = 0; i < 2; i++) {
+        struct rk_pg_tx *tx = NULL;
+
+        g.answer = i == 0 ? RK_PRECONDITION : 0;
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        assert_int_equal(rk_pg_run0(c, &add, NULL, &err), 0);
+        assert_int_equal(rk_pg_ask_guard(c, &err), g.answer);
+        assert_int_equal(g.asked, i + 1);
+        if (i == 0) {
+            assert_string_equal(err.msg, "not now");
+            rk_pg_rollback(tx);
+        } else {
+            /* The guard's transaction has ended nothing of ours. */
+            assert_int_equal(rk_pg_commit(&tx, &err), 0);
+        }
+    }
+    rk_pg_guard(c, NULL, NULL);
+    assert_int_equal(rk_pg_ask_guard(c, &err), 0);
+    assert_int_equal(g.asked, 2);
+    assert_int_equal(rk_pg_run0(c, &take, NULL, &err), 0);
+}
+
 static void terminate_all(struct rk_pg *by)
 {
     static const struct rk_pg_stmt kill_all = {
@@ -355,6 +410,7 @@ int main(void)
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(an_unfinished_transaction_leaves_nothing),
         cmocka_unit_test(what_is_queued_travels_with_the_next_answer),
+        cmocka_unit_test(a_guard_reads_inside_the_transaction_and_may_end_it),
         cmocka_unit_test(a_killed_connection_is_unavailable_inside_a_transaction_and_recovers),
         cmocka_unit_test(a_dead_server_costs_nothing_but_the_error_and_comes_back),
         cmocka_unit_test(a_frozen_server_is_given_up),
