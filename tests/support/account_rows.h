@@ -137,7 +137,21 @@ static RK_UNUSED void rows_range(struct rk_rule *r, uint16_t start, uint16_t end
     r->ranges[r->ranges_n++] = (struct rk_port_range){ start, end };
 }
 
+static RK_UNUSED void rows_string(struct rk_strings *s, const char *value)
+{
+    s->v = rk_realloc(s->v, (s->n + 1) * sizeof(*s->v));
+    s->v[s->n++] = rk_strdup(value);
+}
+
 /* The delta takes the row. */
+static RK_UNUSED void rows_add_object(struct rk_delta *d, struct rk_row *row)
+{
+    struct rk_delta_item *it = rk_delta_add(d, row->kind, row->id);
+
+    it->present = true;
+    it->row.object = row;
+}
+
 static RK_UNUSED void rows_add_account(struct rk_delta *d, struct rk_account_row *a)
 {
     struct rk_delta_item *it = rk_delta_add(d, RK_OBJ_ACCOUNT, a->id);
