@@ -411,13 +411,13 @@ static RK_UNUSED struct rk_snapshot *golden_account(json_t *in)
     return rows_apply(NULL, d);
 }
 
-static RK_UNUSED json_t *golden_load(const char *name)
+static RK_UNUSED json_t *golden_load(const char *source_dir, const char *name)
 {
     char path[512];
     json_error_t err;
     json_t *doc;
 
-    (void)snprintf(path, sizeof(path), "%s/tests/unit/account/golden/%s.json", RK_SOURCE_DIR, name);
+    (void)snprintf(path, sizeof(path), "%s/tests/unit/account/golden/%s.json", source_dir, name);
     doc = json_load_file(path, 0, &err);
     if (!doc)
         fail_msg("%s:%d: %s", path, err.line, err.text);

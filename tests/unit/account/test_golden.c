@@ -66,7 +66,7 @@ static void check_map(const struct rk_snapshot *s, const char *id, json_t *want)
 
 static void example(const char *name)
 {
-    json_t *doc = golden_load(name), *want;
+    json_t *doc = golden_load(RK_SOURCE_DIR, name), *want;
     struct rk_snapshot *s = golden_account(json_object_get(doc, "in"));
     const char *id;
     size_t n = 0;
