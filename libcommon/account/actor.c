@@ -81,6 +81,27 @@ int rk_actor_row(struct rk_pg *pg,
     return 0;
 }
 
+int rk_actor_begin(struct rk_pg *pg,
+                   const struct rk_actor *actor,
+                   enum rk_watched kind,
+                   const char *id,
+                   const char *also,
+                   struct rk_change **out,
+                   struct rk_err *err)
+{
+    rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+    int r;
+
+    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    if (r < 0)
+        return r;
+    r = rk_change_watch(ch, kind, id, also, err);
+    if (r < 0)
+        return r;
+    *out = rk_steal(ch);
+    return 0;
+}
+
 int rk_actor_commit(struct rk_change **ch,
                     const struct rk_actor *actor,
                     struct rk_bell *out_bell,

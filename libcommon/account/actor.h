@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "libcommon/account/store.h"
+#include "libcommon/account/audit.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/err.h"
 
@@ -39,6 +39,16 @@ int rk_actor_row(struct rk_pg *pg,
                  const char *id,
                  struct rk_pg_result **out,
                  struct rk_err *err) RK_CHECKED;
+
+/* rk_change_begin, and rk_change_watch of the object that changes, with the other id by which its
+ * events may name it (NULL: none). */
+int rk_actor_begin(struct rk_pg *pg,
+                   const struct rk_actor *actor,
+                   enum rk_watched kind,
+                   const char *id,
+                   const char *also,
+                   struct rk_change **out,
+                   struct rk_err *err) RK_CHECKED;
 
 /* rk_change_commit for a change that moves the serial; *out_bell tells the caller whom to tell. */
 int rk_actor_commit(struct rk_change **ch,

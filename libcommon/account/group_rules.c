@@ -218,7 +218,8 @@ int rk_group_create(struct rk_pg *pg,
 
     if (in->name[0] == '\0')
         return rk_fail(err, RK_INVALID, "group name shouldn't be empty");
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    rk_xid_new(id);
+    r = rk_actor_begin(pg, actor, RK_WATCH_GROUP, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = check_name(ch, actor, in->name, err);
@@ -228,7 +229,6 @@ int rk_group_create(struct rk_pg *pg,
     if (r < 0)
         return r;
 
-    rk_xid_new(id);
     rk_xid_new(public_id);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
                   RK_P_C(actor->account_id), RK_P_C(in->name));
@@ -288,7 +288,7 @@ int rk_group_update(struct rk_pg *pg,
 
     if (in->name[0] == '\0')
         return rk_fail(err, RK_INVALID, "group name shouldn't be empty");
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_GROUP, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(pg, actor, &get_stmt, "group", id, &old, err);
@@ -358,7 +358,7 @@ int rk_group_delete(struct rk_pg *pg,
     rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_GROUP, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(pg, actor, &get_stmt, "group", id, &old, err);

@@ -343,9 +343,22 @@ static const char whole_map[] =
     /* The fields an event changed: {"name": {"before": ..., "after": ...}, ...}. */
     "ALTER TABLE event ADD COLUMN changes jsonb;";
 
+/* Events name people who are gone; an audit trail is searched by what it tells of. */
+static const char audit_trail[] =
+    "CREATE TABLE departed_user ("
+    "  id text PRIMARY KEY,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  email text NOT NULL,"
+    "  at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX event_target ON event (account_id, target_id, id DESC);"
+    "CREATE INDEX event_initiator ON event (account_id, initiator_id, id DESC);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
     { 3, "whole map", whole_map },
+    { 4, "audit trail", audit_trail },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

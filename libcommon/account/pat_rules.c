@@ -87,14 +87,14 @@ int rk_pat_create(struct rk_pg *pg,
         return rk_fail(err, RK_INVALID, "token name can't be empty");
     if (days < 1 || days > RK_PAT_MAX_DAYS)
         return rk_fail(err, RK_INVALID, "expiration has to be between 1 and 365");
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    rk_xid_new(id);
+    r = rk_actor_begin(pg, actor, RK_WATCH_TOKEN, id, user_id, &ch, err);
     if (r < 0)
         return r;
     r = load_owner(pg, actor, user_id, &owner, err);
     if (r < 0)
         return r;
 
-    rk_xid_new(id);
     rk_pat_new(RK_PAT_PREFIX, plain);
     rk_sha256_b64(rk_str(plain), hash);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
@@ -124,7 +124,7 @@ int rk_pat_delete(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *pat = NULL;
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_TOKEN, id, user_id, &ch, err);
     if (r < 0)
         return r;
     r = load_owner(pg, actor, user_id, &owner, err);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "libcommon/account/audit.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/account/store_int.h"
 #include "libcommon/base/json.h"
@@ -133,6 +134,9 @@ int rk_peer_delete(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(found) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer %s account %s not found", peer_id, account_id);
+    r = rk_change_watch(ch, RK_WATCH_PEER, peer_id, NULL, err);
+    if (r < 0)
+        return r;
     initiator_id = actor->user_id ? actor->user_id : rk_pg_str(found, 0, 0).p;
     r = event_meta(ch, peer_id, actor->default_domain, &meta, err);
     if (r < 0)

@@ -284,6 +284,10 @@ int rk_peer_update(struct rk_pg *pg,
     s.ip6 = rk_pg_str(row, 0, IP6).p;
     s.domain = (const char *)domain.p;
     snprintf(s.label, sizeof(s.label), "%s", rk_pg_str(row, 0, LABEL).p);
+    /* Some of its events name it by its address. */
+    r = rk_change_watch(ch, RK_WATCH_PEER, id, in->ip ? in->ip : s.ip, err);
+    if (r < 0)
+        return r;
 
     if (in->ip && !same_address(AF_INET, in->ip, s.ip)) {
         r = change_ip(&s, in->ip, err);

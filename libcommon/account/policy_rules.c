@@ -307,10 +307,10 @@ int rk_policy_create(struct rk_pg *pg,
     r = rk_policy_validate(in, err);
     if (r < 0)
         return r;
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    rk_xid_new(id);
+    r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    rk_xid_new(id);
     rk_xid_new(public_id);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
                   RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
@@ -391,7 +391,7 @@ int rk_policy_update(struct rk_pg *pg,
     r = rk_policy_validate(in, err);
     if (r < 0)
         return r;
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);
@@ -435,7 +435,7 @@ int rk_policy_delete(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);

@@ -497,7 +497,7 @@ int rk_settings_update(struct rk_pg *pg,
     r = rk_settings_validate(settings, err);
     if (r < 0)
         return r;
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_ACCOUNT, actor->account_id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &lock_stmt, &account, err, RK_P_C(actor->account_id));

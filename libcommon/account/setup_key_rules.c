@@ -134,7 +134,7 @@ int rk_setup_key_create(struct rk_pg *pg,
     rk_sha256_b64(rk_str(secret), hash);
     snprintf(masked, sizeof(masked), "%.5s****", secret);
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_SETUP_KEY, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_auto_groups_check(ch, actor, in->auto_groups, in->auto_groups_n, err);
@@ -197,7 +197,7 @@ int rk_setup_key_update(struct rk_pg *pg,
     size_t was_n;
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_SETUP_KEY, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);
@@ -240,7 +240,7 @@ int rk_setup_key_delete(struct rk_pg *pg,
     rk_auto(rk_pg_result_free) struct rk_pg_result *key = NULL;
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_actor_begin(pg, actor, RK_WATCH_SETUP_KEY, id, NULL, &ch, err);
     if (r < 0)
         return r;
     r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);

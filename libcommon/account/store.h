@@ -88,7 +88,8 @@ int rk_change_touch_member(struct rk_change *ch,
                            const char *group_id,
                            const char *peer_id,
                            struct rk_err *err) RK_CHECKED;
-/* `meta` is the JSON text of an object, or {NULL,0} for {}. */
+/* `meta` is the JSON text of an object, or {NULL,0} for {}. What has changed comes from
+ * rk_change_watch (audit.h). */
 int rk_change_event(struct rk_change *ch,
                     const char *code,
                     const char *initiator_id,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "libcommon/account/audit_int.h"
 #include "libcommon/account/store_int.h"
 #include "libcommon/base/alloc.h"
 
@@ -24,6 +25,7 @@ struct rk_change {
     char account_id[RK_XID_LEN + 1];
     struct touched *touched;
     size_t n, cap;
+    struct audit *audit; /* NULL until something is watched */
 };
 
 static const struct rk_pg_stmt lock_account = {
@@ -105,6 +107,7 @@ void rk_change_abort(struct rk_change *ch)
     if (!ch)
         return;
     rk_pg_rollback(ch->tx);
+    audit_free(ch->audit);
     free(ch->touched);
     free(ch);
 }
@@ -147,9 +150,21 @@ int rk_change_event(struct rk_change *ch,
                     struct rk_str meta,
                     struct rk_err *err)
 {
+    if (meta.n == 0)
+        meta = RK_STR("{}");
+    if (ch->audit && audit_hold(ch->audit, code, initiator_id, target_id, meta))
+        return 0;
     return rk_pg_later(ch->pg, &add_event, NULL, err, RK_P_C(ch->account_id), RK_P_C(code),
-                       RK_P_C(initiator_id), RK_P_C(target_id),
-                       RK_P_STR(meta.n ? meta : RK_STR("{}")));
+                       RK_P_C(initiator_id), RK_P_C(target_id), RK_P_STR(meta));
+}
+
+int rk_change_watch(struct rk_change *ch,
+                    enum rk_watched kind,
+                    const char *id,
+                    const char *also,
+                    struct rk_err *err)
+{
+    return audit_watch(&ch->audit, ch->pg, ch->account_id, kind, id, also, err);
 }
 
 /* Raises the serial and writes account_change, on the way to COMMIT. */
@@ -172,6 +187,11 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
+    if ((*ch)->audit) {
+        r = audit_write((*ch)->audit, (*ch)->pg, (*ch)->account_id, err);
+        if (r < 0)
+            return r;
+    }
     if ((*ch)->n > 0) {
         r = write_changes(*ch, &res, err);
         if (r < 0)
