@@ -140,7 +140,7 @@ put_map(struct compile_view *v, int64_t now_us, struct rk_str peer_config, struc
 void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, struct rk_buf *out)
 {
     rk_auto(compile_view_done) struct compile_view v = {
-        .s = s, .index = index, .me = s->slots[index].peer, .now_us = now_us
+        .s = s, .index = index, .me = snap_slot(s, index)->peer, .now_us = now_us
     };
     rk_auto(rk_buf_done) struct rk_buf config;
     bool approved = rk_bitmap_test(&s->approved, index);
@@ -158,7 +158,7 @@ void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, s
         (void)put_remotes(&v, compile_by_rank(&v, &v.seen), ONLINE, now_us, TAG_SYNC_REMOTE, out);
     for (size_t i = rk_bitmap_next(&v.seen, 0); i != SIZE_MAX && n == 0;
          i = rk_bitmap_next(&v.seen, i + 1))
-        n += s->slots[i].expires_at_us > now_us;
+        n += snap_slot(s, i)->expires_at_us > now_us;
     rk_wire_bool(out, 4, n == 0);
     if (approved)
         put_map(&v, now_us, rk_buf_str(&config), out);

@@ -57,7 +57,7 @@ void rk_compile_peer_config(const struct rk_snapshot *s,
                             const struct rk_peer_claims *claims,
                             struct rk_buf *out)
 {
-    const struct compile_peer *me = s->slots[index].peer;
+    const struct compile_peer *me = snap_slot(s, index)->peer;
     bool sup6 = me->sup6;
 
     if (claims)
@@ -67,7 +67,7 @@ void rk_compile_peer_config(const struct rk_snapshot *s,
 
 void rk_compile_session_expiry(const struct rk_snapshot *s, size_t index, struct rk_buf *out)
 {
-    const struct rk_peer_row *r = s->slots[index].peer->row;
+    const struct rk_peer_row *r = snap_slot(s, index)->peer->row;
     const struct rk_account_row *a = s->account;
     int64_t at, sec, us;
 

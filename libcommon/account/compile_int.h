@@ -33,7 +33,7 @@ RK_DEFINE_AUTO_DONE(struct compile_view, compile_view_done)
 const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_bitmap *set);
 static inline const struct snap_slot *compile_slot_at(const struct rk_snapshot *s, size_t place)
 {
-    return &s->slots[s->in_order ? place : s->order[place]];
+    return snap_slot(s, s->in_order ? place : s->order[place]);
 }
 
 /* Finds `seen` and writes `rules`. */

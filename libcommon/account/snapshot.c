@@ -31,8 +31,8 @@ void rk_snapshot_unref(struct rk_snapshot *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < s->slots_n; i++)
-        compile_peer_unref(s->slots[i].peer);
+    snap_pages_done(s);
+    snap_places_unref(s->places);
     for (size_t i = 0; i < s->groups_n; i++)
         snap_group_unref(s->groups[i]);
     for (size_t i = 0; i < s->policies_n; i++)
@@ -40,11 +40,8 @@ void rk_snapshot_unref(struct rk_snapshot *s)
     for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
         snap_rows_done(&s->rows[i]);
     rk_account_row_unref(s->account);
+    rk_bitmap_done(&s->used);
     rk_bitmap_done(&s->approved);
-    free(s->slots);
-    free(s->order);
-    free(s->by_key);
-    free(s->rank);
     free(s->groups);
     free(s->policies);
     free(s);
@@ -72,12 +69,12 @@ size_t rk_snapshot_peers(const struct rk_snapshot *s)
 
 size_t rk_snapshot_peer_bound(const struct rk_snapshot *s)
 {
-    return s->slots_n;
+    return s->pages_n * SNAP_PAGE;
 }
 
 const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s, size_t index)
 {
-    return index < s->slots_n && s->slots[index].peer ? s->slots[index].peer->row : NULL;
+    return rk_bitmap_test(&s->used, index) ? snap_slot(s, index)->peer->row : NULL;
 }
 
 size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KEY_LEN])
@@ -86,7 +83,7 @@ size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KE
 
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = memcmp(s->slots[s->by_key[mid]].peer->row->key, key, RK_KEY_LEN);
+        int c = memcmp(snap_slot(s, s->by_key[mid])->peer->row->key, key, RK_KEY_LEN);
 
         if (c == 0)
             return s->by_key[mid];
@@ -107,7 +104,7 @@ size_t rk_snapshot_find_id(const struct rk_snapshot *s, struct rk_str id)
         return RK_NO_PEER;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = strcmp(s->slots[s->order[mid]].peer->row->id, want);
+        int c = strcmp(snap_slot(s, s->order[mid])->peer->row->id, want);
 
         if (c == 0)
             return s->order[mid];

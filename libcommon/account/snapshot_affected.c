@@ -36,37 +36,53 @@ static bool own_same(const struct compile_peer *a, const struct compile_peer *b)
 
 static void everyone(const struct rk_snapshot *s, struct rk_bitmap *out)
 {
-    for (size_t i = 0; i < s->peers_n; i++)
-        rk_bitmap_set(out, s->order[i]);
+    rk_bitmap_or(out, &s->used);
+}
+
+static const struct snap_slot *slot_of(const struct rk_snapshot *s, size_t index)
+{
+    static const struct snap_slot none = { NULL, 0 };
+
+    return index / SNAP_PAGE < s->pages_n ? snap_slot(s, index) : &none;
+}
+
+static void changed_peer(const struct rk_snapshot *was,
+                         const struct rk_snapshot *now,
+                         size_t i,
+                         struct rk_bitmap *out)
+{
+    const struct snap_slot *x = slot_of(was, i), *y = slot_of(now, i);
+    const struct compile_peer *a = x->peer, *b = y->peer;
+
+    if (a == b && (!a || x->expires_at_us == y->expires_at_us))
+        return;
+    if (a && b && strcmp(a->row->id, b->row->id) == 0) {
+        bool outside = compile_peer_same_outside(a, b) && x->expires_at_us == y->expires_at_us;
+
+        if (!outside || !own_same(a, b))
+            rk_bitmap_set(out, i);
+        if (outside)
+            return;
+    }
+    /* It came, changed its looks, or took over another's index: sight goes both ways, so who it
+     * sees sees it. Whom only the one before saw, or one that went, shows in the sides of their
+     * rules. */
+    if (b) {
+        rk_bitmap_set(out, i);
+        rk_snapshot_visible(now, i, out);
+    }
 }
 
 static void
 changed_peers(const struct rk_snapshot *was, const struct rk_snapshot *now, struct rk_bitmap *out)
 {
-    size_t bound = was->slots_n > now->slots_n ? was->slots_n : now->slots_n;
+    size_t pages = was->pages_n > now->pages_n ? was->pages_n : now->pages_n;
 
-    for (size_t i = 0; i < bound; i++) {
-        const struct compile_peer *a = i < was->slots_n ? was->slots[i].peer : NULL;
-        const struct compile_peer *b = i < now->slots_n ? now->slots[i].peer : NULL;
-
-        if (a == b && (!a || was->slots[i].expires_at_us == now->slots[i].expires_at_us))
+    for (size_t i = 0; i < pages; i++) {
+        if (i < was->pages_n && i < now->pages_n && was->pages[i] == now->pages[i])
             continue;
-        if (a && b && strcmp(a->row->id, b->row->id) == 0) {
-            bool outside = compile_peer_same_outside(a, b) &&
-                           was->slots[i].expires_at_us == now->slots[i].expires_at_us;
-
-            if (!outside || !own_same(a, b))
-                rk_bitmap_set(out, i);
-            if (outside)
-                continue;
-        }
-        /* It came, changed its looks, or took over another's index: sight goes both ways, so who it
-         * sees sees it. Whom only the one before saw, or one that went, shows in the sides of their
-         * rules. */
-        if (b) {
-            rk_bitmap_set(out, i);
-            rk_snapshot_visible(now, i, out);
-        }
+        for (size_t k = 0; k < SNAP_PAGE; k++)
+            changed_peer(was, now, i * SNAP_PAGE + k, out);
     }
 }
 

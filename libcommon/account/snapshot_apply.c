@@ -24,8 +24,17 @@ struct apply {
     bool full;              /* what the delta does not name is gone */
     struct rk_bitmap fresh; /* indexes whose place in order and by_key must be found anew */
     bool places_moved;      /* peers came, went, or changed key */
-    bool sides_moved;       /* rules must be materialised anew */
+    bool sides_moved;       /* something is dirty */
+    struct snap_dirty dirty;
 };
+
+/* `id` outlives the apply: it is the delta's, or of a row that the snapshot before has too. */
+static void mark(struct apply *x, const char *id)
+{
+    x->sides_moved = true;
+    if (!x->dirty.all)
+        (void)rk_map_put(x->dirty.ids, rk_str(id), x);
+}
 
 /* Never NULL, with room for one more. */
 static void *copy_array(const void *from, size_t n, size_t size)
@@ -47,19 +56,12 @@ static struct rk_snapshot *copy_of(const struct rk_snapshot *base)
     memcpy(s->account_id, base->account_id, sizeof(s->account_id));
     s->serial = base->serial;
     s->account = rk_account_row_ref(base->account);
-    s->slots_n = base->slots_n;
-    s->slots = rk_new_array(struct snap_slot, base->slots_n);
-    for (size_t i = 0; i < base->slots_n; i++) {
-        s->slots[i] = base->slots[i];
-        if (s->slots[i].peer)
-            (void)compile_peer_ref(s->slots[i].peer);
-    }
-    s->peers_n = base->peers_n;
-    s->order = copy_array(base->order, base->peers_n, sizeof(*s->order));
-    s->by_key = copy_array(base->by_key, base->peers_n, sizeof(*s->by_key));
-    s->rank = copy_array(base->rank, base->slots_n, sizeof(*s->rank));
-    s->in_order = base->in_order;
+    snap_pages_copy(s, base);
+    if (base->places)
+        snap_places_share(s, base->places);
+    rk_bitmap_copy(&s->used, &base->used);
     rk_bitmap_copy(&s->approved, &base->approved);
+    s->old_forwarders = base->old_forwarders;
     s->groups_n = base->groups_n;
     s->groups = copy_array(base->groups, base->groups_n, sizeof(struct snap_group *));
     for (size_t i = 0; i < s->groups_n; i++)
@@ -90,13 +92,34 @@ static int64_t expires_at(const struct rk_account_row *a, const struct rk_peer_r
     return r->last_login_us + a->peer_login_expiration_s * 1000000;
 }
 
+/* Every peer's expiry anew, and everything with a name in it when the domain is another. */
+static void refresh_peers(struct rk_snapshot *s, bool domain)
+{
+    for (size_t i = rk_bitmap_next(&s->used, 0); i != SIZE_MAX;
+         i = rk_bitmap_next(&s->used, i + 1)) {
+        int64_t at = expires_at(s->account, snap_slot(s, i)->peer->row);
+        struct snap_slot *slot;
+
+        if (!domain && at == snap_slot(s, i)->expires_at_us)
+            continue;
+        slot = snap_slot_own(s, i);
+        slot->expires_at_us = at;
+        if (domain) {
+            struct compile_peer *was = slot->peer;
+
+            slot->peer = compile_peer_new(was->row, s->account->dns_domain);
+            compile_peer_unref(was);
+        }
+    }
+}
+
 static void apply_account(struct apply *x)
 {
     struct rk_snapshot *s = x->s;
-    bool domain;
 
     for (size_t i = 0; i < x->d->n; i++) {
         const struct rk_delta_item *it = &x->d->items[i];
+        bool domain;
 
         if (it->kind != RK_OBJ_ACCOUNT || !it->present)
             continue;
@@ -104,17 +127,7 @@ static void apply_account(struct apply *x)
                  !rk_str_eq(rk_str(s->account->dns_domain), rk_str(it->row.account->dns_domain));
         rk_account_row_unref(s->account);
         s->account = rk_account_row_ref(it->row.account);
-        for (size_t k = 0; k < s->slots_n; k++) {
-            struct compile_peer *p = s->slots[k].peer;
-
-            if (!p)
-                continue;
-            s->slots[k].expires_at_us = expires_at(s->account, p->row);
-            if (domain) {
-                s->slots[k].peer = compile_peer_new(p->row, s->account->dns_domain);
-                compile_peer_unref(p);
-            }
-        }
+        refresh_peers(s, domain);
     }
     if (!s->account) {
         s->account = rk_account_row_new();
@@ -147,10 +160,10 @@ static void group_remove(struct apply *x, size_t at)
 {
     struct rk_snapshot *s = x->s;
 
+    mark(x, s->groups[at]->row->id);
     snap_group_unref(s->groups[at]);
     memmove(&s->groups[at], &s->groups[at + 1], (s->groups_n - at - 1) * sizeof(*s->groups));
     s->groups_n--;
-    x->sides_moved = true;
 }
 
 static void group_put(struct apply *x, struct rk_group_row *row)
@@ -170,13 +183,14 @@ static void group_put(struct apply *x, struct rk_group_row *row)
     }
     at = snap_group_place(s, row->id, &found);
     if (found) {
-        x->sides_moved = x->sides_moved || !rk_bitmap_equal(&s->groups[at]->members, &g->members);
+        if (!rk_bitmap_equal(&s->groups[at]->members, &g->members))
+            mark(x, row->id);
         snap_group_unref(s->groups[at]);
     } else {
         s->groups = rk_realloc(s->groups, (s->groups_n + 1) * sizeof(*s->groups));
         memmove(&s->groups[at + 1], &s->groups[at], (s->groups_n - at) * sizeof(*s->groups));
         s->groups_n++;
-        x->sides_moved = true;
+        mark(x, row->id);
     }
     s->groups[at] = g;
 }
@@ -195,7 +209,7 @@ static void membership_put(struct apply *x, const struct rk_delta_item *it)
         rk_bitmap_set(&group_own(s, at)->members, index);
     else
         rk_bitmap_unset(&group_own(s, at)->members, index);
-    x->sides_moved = true;
+    mark(x, it->id);
 }
 
 /* Ids of one kind that the delta names, for what a full one leaves out. Any pointer will do as the
@@ -245,126 +259,63 @@ static void apply_groups(struct apply *x)
  * --------------------------------------------------------------------------------------------------------
  */
 
-static void peer_remove(struct apply *x, size_t index)
+/* Its groups are other sets of approved peers now. */
+static void mark_peer(struct apply *x, size_t index, const char *id)
 {
     struct rk_snapshot *s = x->s;
 
-    compile_peer_unref(s->slots[index].peer);
-    s->slots[index] = (struct snap_slot){ NULL, 0 };
+    mark(x, id);
+    for (size_t i = 0; i < s->groups_n; i++)
+        if (rk_bitmap_test(&s->groups[i]->members, index))
+            mark(x, s->groups[i]->row->id);
+}
+
+static void peer_remove(struct apply *x, size_t index, const char *id)
+{
+    struct rk_snapshot *s = x->s;
+    struct snap_slot *slot = snap_slot_own(s, index);
+
+    mark_peer(x, index, id);
+    s->old_forwarders -= !slot->peer->new_forwarder;
+    compile_peer_unref(slot->peer);
+    *slot = (struct snap_slot){ NULL, 0 };
+    rk_bitmap_unset(&s->used, index);
     rk_bitmap_unset(&s->approved, index);
     for (size_t i = 0; i < s->groups_n; i++)
         if (rk_bitmap_test(&s->groups[i]->members, index))
             rk_bitmap_unset(&group_own(s, i)->members, index);
-    x->places_moved = x->sides_moved = true;
-}
-
-static size_t free_index(struct rk_snapshot *s, size_t *hint)
-{
-    size_t i = *hint;
-
-    while (i < s->slots_n && s->slots[i].peer)
-        i++;
-    if (i == s->slots_n) {
-        size_t n = s->slots_n < 8 ? 8 : s->slots_n + s->slots_n / 4;
-
-        s->slots = rk_realloc(s->slots, n * sizeof(*s->slots));
-        memset(&s->slots[s->slots_n], 0, (n - s->slots_n) * sizeof(*s->slots));
-        s->slots_n = n;
-    }
-    *hint = i + 1;
-    return i;
+    x->places_moved = true;
 }
 
 static void peer_put(struct apply *x, size_t index, struct rk_peer_row *row)
 {
     struct rk_snapshot *s = x->s;
-    struct snap_slot *slot = &s->slots[index];
+    struct snap_slot *slot = snap_slot_own(s, index);
     struct compile_peer *was = slot->peer;
 
     slot->peer = compile_peer_new(row, s->account->dns_domain);
     slot->expires_at_us = expires_at(s->account, row);
+    rk_bitmap_set(&s->used, index);
+    s->old_forwarders += !slot->peer->new_forwarder;
+    if (was)
+        s->old_forwarders -= !was->new_forwarder;
     if (!was || memcmp(was->row->key, row->key, RK_KEY_LEN) != 0) {
         rk_bitmap_set(&x->fresh, index);
-        x->places_moved = x->sides_moved = true;
+        x->places_moved = true;
     }
-    if (rk_bitmap_test(&s->approved, index) == row->requires_approval) {
-        x->sides_moved = true;
-        if (row->requires_approval)
-            rk_bitmap_unset(&s->approved, index);
-        else
-            rk_bitmap_set(&s->approved, index);
-    }
+    if (!was || rk_bitmap_test(&s->approved, index) == row->requires_approval)
+        mark_peer(x, index, row->id);
+    if (row->requires_approval)
+        rk_bitmap_unset(&s->approved, index);
+    else
+        rk_bitmap_set(&s->approved, index);
     compile_peer_unref(was);
-}
-
-static int by_id(const void *a, const void *b, void *arg)
-{
-    const struct rk_snapshot *s = arg;
-    const uint32_t *x = a, *y = b;
-
-    return strcmp(s->slots[*x].peer->row->id, s->slots[*y].peer->row->id);
-}
-
-static int by_key(const void *a, const void *b, void *arg)
-{
-    const struct rk_snapshot *s = arg;
-    const uint32_t *x = a, *y = b;
-
-    return memcmp(s->slots[*x].peer->row->key, s->slots[*y].peer->row->key, RK_KEY_LEN);
-}
-
-/* `sorted` without the indexes that went or are fresh, merged with the fresh ones: linear for the
- * usual few. */
-static uint32_t *merge_places(const struct apply *x,
-                              const uint32_t *sorted,
-                              size_t n,
-                              uint32_t *fresh,
-                              size_t fresh_n,
-                              int (*cmp)(const void *, const void *, void *),
-                              size_t *out_n)
-{
-    struct rk_snapshot *s = x->s;
-    uint32_t *out = rk_new_array(uint32_t, n + fresh_n + 1);
-    size_t k = 0, o = 0;
-
-    qsort_r(fresh, fresh_n, sizeof(*fresh), cmp, s);
-    for (size_t i = 0; i < n; i++) {
-        if (!s->slots[sorted[i]].peer || rk_bitmap_test(&x->fresh, sorted[i]))
-            continue;
-        while (k < fresh_n && cmp(&fresh[k], &sorted[i], s) < 0)
-            out[o++] = fresh[k++];
-        out[o++] = sorted[i];
-    }
-    while (k < fresh_n)
-        out[o++] = fresh[k++];
-    *out_n = o;
-    return out;
 }
 
 static void place_peers(struct apply *x)
 {
-    struct rk_snapshot *s = x->s;
-    size_t fresh_n = 0, n = 0, keys_n = 0;
-    uint32_t *fresh = rk_new_array(uint32_t, rk_bitmap_count(&x->fresh) + 1), *order, *keys;
-
-    for (size_t i = rk_bitmap_next(&x->fresh, 0); i != SIZE_MAX;
-         i = rk_bitmap_next(&x->fresh, i + 1))
-        fresh[fresh_n++] = (uint32_t)i;
-    order = merge_places(x, s->order, s->peers_n, fresh, fresh_n, by_id, &n);
-    keys = merge_places(x, s->by_key, s->peers_n, fresh, fresh_n, by_key, &keys_n);
-    free(fresh);
-    free(s->order);
-    free(s->by_key);
-    s->order = order;
-    s->by_key = keys;
-    s->peers_n = n;
-    s->rank = rk_realloc(s->rank, (s->slots_n + 1) * sizeof(*s->rank));
-    memset(s->rank, 0, (s->slots_n + 1) * sizeof(*s->rank));
-    s->in_order = true;
-    for (size_t i = 0; i < n; i++) {
-        s->rank[order[i]] = (uint32_t)i;
-        s->in_order = s->in_order && (i == 0 || order[i - 1] < order[i]);
-    }
+    if (x->places_moved)
+        snap_places_refresh(x->s, &x->fresh);
 }
 
 static void apply_peers(struct apply *x)
@@ -375,9 +326,9 @@ static void apply_peers(struct apply *x)
     size_t hint = 0, index;
 
     rk_bitmap_init(&gone);
-    for (size_t i = 0; x->full && i < s->slots_n; i++)
-        if (s->slots[i].peer && !rk_map_get(keep, rk_str(s->slots[i].peer->row->id)))
-            rk_bitmap_set(&gone, i);
+    for (size_t i = 0; x->full && i < s->peers_n; i++)
+        if (!rk_map_get(keep, rk_str(snap_slot(s, s->order[i])->peer->row->id)))
+            rk_bitmap_set(&gone, s->order[i]);
     for (size_t i = 0; i < x->d->n; i++) {
         const struct rk_delta_item *it = &x->d->items[i];
 
@@ -388,9 +339,8 @@ static void apply_peers(struct apply *x)
             rk_bitmap_set(&gone, index);
     }
     for (size_t i = rk_bitmap_next(&gone, 0); i != SIZE_MAX; i = rk_bitmap_next(&gone, i + 1))
-        peer_remove(x, i);
-    if (x->places_moved) /* so that looking up finds only those that are still there */
-        place_peers(x);
+        peer_remove(x, i, snap_slot(s, i)->peer->row->id);
+    place_peers(x); /* so that looking up finds only those that are still there */
     for (size_t i = 0; i < x->d->n; i++) {
         const struct rk_delta_item *it = &x->d->items[i];
 
@@ -399,10 +349,13 @@ static void apply_peers(struct apply *x)
         if (rk_map_get(keep, rk_str(it->id)) != it)
             continue; /* named twice: the last one counts */
         index = rk_snapshot_find_id(s, rk_str(it->id));
-        peer_put(x, index == RK_NO_PEER ? free_index(s, &hint) : index, it->row.peer_row);
+        if (index == RK_NO_PEER) {
+            index = snap_index_free(s, hint);
+            hint = index + 1;
+        }
+        peer_put(x, index, it->row.peer_row);
     }
-    if (x->places_moved)
-        place_peers(x);
+    place_peers(x);
 }
 
 /* --- policies
@@ -453,7 +406,7 @@ static void policy_put(struct apply *x, struct rk_policy_row *row)
         s->policies_n++;
     }
     s->policies[at] = snap_policy_new(compile_policy_new(row));
-    x->sides_moved = true;
+    mark(x, row->id);
 }
 
 static void apply_policies(struct apply *x)
@@ -488,19 +441,13 @@ static void apply_policies(struct apply *x)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static int64_t forwarder_port(const struct rk_snapshot *s)
-{
-    for (size_t i = 0; i < s->peers_n; i++)
-        if (!s->slots[s->order[i]].peer->new_forwarder)
-            return FORWARDER_OLD;
-    return s->peers_n > 0 ? FORWARDER_NEW : FORWARDER_OLD;
-}
-
 struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const struct rk_delta *delta)
 {
     struct apply x = { .s = copy_of(base), .d = delta, .full = delta->full || delta->account_gone };
 
     rk_bitmap_init(&x.fresh);
+    x.dirty.ids = rk_map_new();
+    x.dirty.all = !base || x.full;
     memcpy(x.s->account_id, delta->account_id, sizeof(x.s->account_id));
     if (delta->serial > x.s->serial)
         x.s->serial = delta->serial;
@@ -511,8 +458,10 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     apply_groups(&x);
     apply_policies(&x);
     if (x.sides_moved)
-        snap_sides_refresh(x.s);
-    x.s->forwarder_port = forwarder_port(x.s);
+        snap_sides_refresh(x.s, &x.dirty);
+    x.s->forwarder_port =
+        x.s->peers_n > 0 && x.s->old_forwarders == 0 ? FORWARDER_NEW : FORWARDER_OLD;
     rk_bitmap_done(&x.fresh);
+    rk_map_free(x.dirty.ids);
     return x.s;
 }

@@ -3,10 +3,11 @@
 /*
  * Inside of a snapshot, for its own files and the compiler.
  *
- * Peers live in slots by dense index. Everything that has an order on the wire is ordered by object
- * id, which does not depend on how the snapshot came about: `order` lists the used indexes by peer
- * id and `rank` is its inverse; groups and policies are sorted by id. Sets of peers are bitmaps
- * over indexes.
+ * Peers live in slots by dense index, the slots in pages that successive snapshots share until a
+ * peer of the page changes. Everything that has an order on the wire is ordered by object id, which
+ * does not depend on how the snapshot came about: `order` lists the used indexes by peer id and
+ * `rank` is its inverse; groups and policies are sorted by id. Sets of peers are bitmaps over
+ * indexes.
  */
 
 #include <stdatomic.h>
@@ -15,10 +16,25 @@
 #include "libcommon/account/compile_rule.h"
 #include "libcommon/account/snapshot.h"
 #include "libcommon/account/snapshot_rows.h"
+#include "libcommon/base/map.h"
 
 struct snap_slot {
     struct compile_peer *peer; /* NULL: not in use */
     int64_t expires_at_us;     /* offline in others' maps from then on; INT64_MAX never */
+};
+
+#define SNAP_PAGE 64
+struct snap_page {
+    _Atomic unsigned refs;
+    struct snap_slot slots[SNAP_PAGE];
+};
+
+/* Where peers are found; shared until peers come, go or change key. */
+struct snap_places {
+    _Atomic unsigned refs;
+    uint32_t *order, *by_key, *rank;
+    size_t n;
+    bool in_order;
 };
 
 struct snap_group {
@@ -44,14 +60,16 @@ struct rk_snapshot {
     char account_id[RK_XID_LEN + 1];
     uint64_t serial;
     struct rk_account_row *account; /* NULL only when the account never came */
-    struct snap_slot *slots;
-    size_t slots_n;
-    uint32_t *order;  /* used indexes by peer id */
-    uint32_t *by_key; /* used indexes by WireGuard key */
-    uint32_t *rank;   /* index -> place in order; slots_n of them */
+    struct snap_page **pages;
+    size_t pages_n;
+    struct snap_places *places;
+    const uint32_t *order;  /* of places: used indexes by peer id */
+    const uint32_t *by_key; /* used indexes by WireGuard key */
+    const uint32_t *rank;   /* index -> place in order; one a slot */
     size_t peers_n;
     bool in_order; /* order is ascending: index order is id order */
-    struct rk_bitmap approved;
+    struct rk_bitmap used, approved;
+    size_t old_forwarders; /* peers that know only the old ForwarderPort */
     struct snap_group **groups;
     size_t groups_n;
     struct snap_policy **policies;
@@ -60,10 +78,41 @@ struct rk_snapshot {
     int64_t forwarder_port;
 };
 
+/* The slot of an index below the bound. */
+static inline const struct snap_slot *snap_slot(const struct rk_snapshot *s, size_t index)
+{
+    return &s->pages[index / SNAP_PAGE]->slots[index % SNAP_PAGE];
+}
+/* The same, not shared with any other snapshot. */
+struct snap_slot *snap_slot_own(struct rk_snapshot *s, size_t index);
+void snap_pages_copy(struct rk_snapshot *to, const struct rk_snapshot *from);
+void snap_pages_done(struct rk_snapshot *s);
+/* The lowest index not in use; there is a slot for it. */
+size_t snap_index_free(struct rk_snapshot *s, size_t from);
+void snap_places_unref(struct snap_places *p);
+void snap_places_share(struct rk_snapshot *s, struct snap_places *p);
+/* Finds places anew; `fresh` are the used indexes that have none or the wrong one yet. */
+void snap_places_refresh(struct rk_snapshot *s, const struct rk_bitmap *fresh);
+
 struct snap_group *snap_group_find(const struct rk_snapshot *s, const char *id);
 /* Where the group is, or would be put. */
 size_t snap_group_place(const struct rk_snapshot *s, const char *id, bool *out_found);
 void snap_group_unref(struct snap_group *g);
+/* The peer named directly (it replaces the groups, unless "") or the members of the groups; only
+ * approved ones, directly named or not. Whatever is not there is nobody. */
+void snap_set_of(const struct rk_snapshot *s,
+                 const char *peer,
+                 const struct rk_ids *groups,
+                 struct rk_bitmap *out);
+
+/* What an apply has moved: ids of groups with other members, of peers that came, went or changed
+ * approval, of posture checks that pass others, and of new policies. */
+struct snap_dirty {
+    bool all;
+    struct rk_map *ids;
+};
+bool snap_dirty_has(const struct snap_dirty *d, const char *id);
+bool snap_dirty_any(const struct snap_dirty *d, const struct rk_ids *ids);
 
 /* The peers `index` exchanges this rule's traffic with: `in` from them, `out` to them; adds to
  * both, itself not left out. */
@@ -85,9 +134,9 @@ static inline void snap_sides_reach(const struct snap_sides *v,
         rk_bitmap_or(out, &v->src);
 }
 
-/* Materialises every rule's sides after peers or groups changed; what came out equal stays shared
- * with before. */
-void snap_sides_refresh(struct rk_snapshot *s);
+/* Materialises the sides of the policies that name something dirty; what came out equal stays
+ * shared with before. */
+void snap_sides_refresh(struct rk_snapshot *s, const struct snap_dirty *dirty);
 void snap_policy_unref(struct snap_policy *p);
 struct snap_policy *
 snap_policy_new(struct compile_policy *code); /* takes the reference; sides empty */

@@ -31,13 +31,10 @@ void snap_policy_unref(struct snap_policy *p)
     free(p);
 }
 
-/* A peer named directly replaces the groups. Approval is required of everyone, directly named or
- * not. */
-static void materialise(const struct rk_snapshot *s,
-                        const char *peer,
-                        char (*groups)[RK_XID_LEN + 1],
-                        size_t n,
-                        struct rk_bitmap *out)
+void snap_set_of(const struct rk_snapshot *s,
+                 const char *peer,
+                 const struct rk_ids *groups,
+                 struct rk_bitmap *out)
 {
     rk_bitmap_clear(out);
     if (peer[0]) {
@@ -46,15 +43,46 @@ static void materialise(const struct rk_snapshot *s,
         if (index != RK_NO_PEER)
             rk_bitmap_set(out, index);
     } else {
-        for (size_t i = 0; i < n; i++) {
-            const struct snap_group *g =
-                snap_group_find(s, groups[i]); /* a dangling id is nobody */
+        for (size_t i = 0; i < groups->n; i++) {
+            const struct snap_group *g = snap_group_find(s, groups->v[i]);
 
             if (g)
                 rk_bitmap_or(out, &g->members);
         }
     }
     rk_bitmap_and(out, &s->approved);
+}
+
+bool snap_dirty_has(const struct snap_dirty *d, const char *id)
+{
+    return d->all || (id[0] && rk_map_get(d->ids, rk_str(id)));
+}
+
+bool snap_dirty_any(const struct snap_dirty *d, const struct rk_ids *ids)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        if (snap_dirty_has(d, ids->v[i]))
+            return true;
+    return d->all;
+}
+
+static bool rule_dirty(const struct rk_rule *r, const struct snap_dirty *dirty)
+{
+    const struct rk_ids from = { r->sources, r->sources_n };
+    const struct rk_ids to = { r->destinations, r->destinations_n };
+
+    return snap_dirty_has(dirty, r->source_peer) || snap_dirty_has(dirty, r->destination_peer) ||
+           snap_dirty_any(dirty, &from) || snap_dirty_any(dirty, &to);
+}
+
+static bool policy_dirty(const struct rk_policy_row *p, const struct snap_dirty *dirty)
+{
+    if (snap_dirty_has(dirty, p->id) || snap_dirty_any(dirty, &p->posture_checks))
+        return true;
+    for (size_t i = 0; i < p->rules_n; i++)
+        if (rule_dirty(&p->rules[i], dirty))
+            return true;
+    return false;
 }
 
 static void refresh_policy(struct rk_snapshot *s,
@@ -70,8 +98,11 @@ static void refresh_policy(struct rk_snapshot *s,
         struct snap_sides *v;
 
         if (row->enabled && r->enabled) {
-            materialise(s, r->source_peer, r->sources, r->sources_n, src);
-            materialise(s, r->destination_peer, r->destinations, r->destinations_n, dst);
+            const struct rk_ids from = { r->sources, r->sources_n };
+            const struct rk_ids to = { r->destinations, r->destinations_n };
+
+            snap_set_of(s, r->source_peer, &from, src);
+            snap_set_of(s, r->destination_peer, &to, dst);
         } else {
             rk_bitmap_clear(src);
             rk_bitmap_clear(dst);
@@ -97,12 +128,13 @@ static void refresh_policy(struct rk_snapshot *s,
     }
 }
 
-void snap_sides_refresh(struct rk_snapshot *s)
+void snap_sides_refresh(struct rk_snapshot *s, const struct snap_dirty *dirty)
 {
     rk_auto(rk_bitmap_done) struct rk_bitmap src, dst;
 
     rk_bitmap_init(&src);
     rk_bitmap_init(&dst);
     for (size_t i = 0; i < s->policies_n; i++)
-        refresh_policy(s, &s->policies[i], &src, &dst);
+        if (policy_dirty(s->policies[i]->code->row, dirty))
+            refresh_policy(s, &s->policies[i], &src, &dst);
 }
