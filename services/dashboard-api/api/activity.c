@@ -2,8 +2,6 @@
 
 #include "services/dashboard-api/api/activity.h"
 
-#include <string.h>
-
 #include "libcommon/base/attr.h"
 
 static const struct {
@@ -166,4 +164,67 @@ const char *activity_label(const char *code)
         if (strcmp(activities[i].code, code) == 0)
             return activities[i].label;
     return code;
+}
+
+/* The first that fits says the kind. */
+static const struct {
+    const char *prefix, *kind;
+} kinds[] = {
+    { "peer.job.", "job" },
+    { "peer.", "peer" },
+    { "user.peer.", "peer" },
+    { "user.invite.link.", "invite" },
+    { "user.", "user" },
+    { "service.user.", "user" },
+    { "dashboard.login", "user" },
+    { "transferred.owner.role", "user" },
+    { "personal.access.token.", "token" },
+    { "account.", "account" },
+    { "rule.", "policy" },
+    { "policy.", "policy" },
+    { "setupkey.", "setup_key" },
+    { "group.", "group" },
+    { "resource.group.", "group" },
+    { "dns.setting.", "dns_settings" },
+    { "dns.zone.record.", "zone_record" },
+    { "dns.zone.", "zone" },
+    { "nameserver.group.", "nameserver_group" },
+    { "route.", "route" },
+    { "posture.check.", "posture_check" },
+    { "network.resource.", "network_resource" },
+    { "network.router.", "network_router" },
+    { "network.", "network" },
+    { "identityprovider.", "identity_provider" },
+    { "service.", "service" },
+    { "domain.", "domain" },
+    { "integration.", "integration" },
+    { "agent_network.", "agent_network" },
+};
+
+static const char *kind_of(const char *code)
+{
+    for (size_t i = 0; i < RK_COUNT(kinds); i++)
+        if (rk_str_starts(rk_str(code), rk_str(kinds[i].prefix)))
+            return kinds[i].kind;
+    return "";
+}
+
+bool activity_known(struct rk_str code)
+{
+    for (size_t i = 0; i < RK_COUNT(activities); i++)
+        if (rk_str_eq(rk_str(activities[i].code), code))
+            return true;
+    return false;
+}
+
+size_t activity_codes_of(struct rk_str kind, struct rk_arena *arena, struct rk_str **out)
+{
+    struct rk_str *codes = rk_arena_alloc(arena, RK_COUNT(activities) * sizeof(*codes));
+    size_t n = 0;
+
+    for (size_t i = 0; kind.n > 0 && i < RK_COUNT(activities); i++)
+        if (rk_str_eq(rk_str(kind_of(activities[i].code)), kind))
+            codes[n++] = rk_str(activities[i].code);
+    *out = codes;
+    return n;
 }

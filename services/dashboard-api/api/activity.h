@@ -1,6 +1,14 @@
 #pragma once
 
-/* The sentence for each code of the audit trail. Any thread. */
+/* The codes of the audit trail: the sentence for each, and the kind of object it tells of. Any
+ * thread. */
+
+#include "libcommon/base/arena.h"
+#include "libcommon/base/str.h"
 
 /* The code itself when there is none. */
 const char *activity_label(const char *code);
+bool activity_known(struct rk_str code);
+/* Every code that tells of this kind ("peer", "policy", "setup_key", ...); 0 when there is no such
+ * kind. *out is in the arena. */
+size_t activity_codes_of(struct rk_str kind, struct rk_arena *arena, struct rk_str **out);
