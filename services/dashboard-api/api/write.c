@@ -2,6 +2,8 @@
 
 #include "services/dashboard-api/api/write.h"
 
+#include <jansson.h>
+
 #include "libcommon/base/alloc.h"
 
 static const struct rk_pg_stmt briefs_stmt = {
@@ -29,6 +31,20 @@ void write_strings(
     for (size_t i = 0; i < n; i++)
         rk_json_str(j, NULL, list[i]);
     rk_json_array_end(j);
+}
+
+void write_jsonb(
+    struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col)
+{
+    struct rk_str stored = rk_pg_str(res, row, col);
+    json_t *value = json_loadb(stored.p, stored.n, JSON_DECODE_ANY, NULL);
+    rk_auto(rk_free) char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    json_decref(value);
+    if (text)
+        rk_json_raw(j, key, rk_str(text));
+    else
+        rk_json_null(j, key);
 }
 
 void group_briefs_done(struct group_briefs *g)

@@ -11,6 +11,13 @@ int write_empty(struct call *c);
 void write_strings(
     struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col);
 
+/* The JSON of a jsonb column, compact. */
+void write_jsonb(
+    struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col);
+
+/* A zone's record: id, name, type, content and ttl from column `col` on. */
+void write_record(struct rk_json *j, const struct rk_pg_result *res, int row, int col);
+
 /* Every group of the account as it appears inside other objects, by id. */
 struct group_brief {
     const char *id, *name, *issued;
