@@ -19,17 +19,26 @@ enum {
     TAG_SYNC_REMOTE = 3 << 3 | 2
 };
 enum {
-    RULES_BYTES_MAX = 1024 * 1024 * 1024
+    RULES_BYTES_MAX = 1024 * 1024 * 1024,
+    SCRATCH_BYTES_MAX = 64 * 1024
 }; /* our own scratch; the caller's limit is the one that counts */
 
 void compile_view_done(struct compile_view *v)
 {
     rk_bitmap_done(&v->seen);
     rk_bitmap_done(&v->named);
+    rk_bitmap_done(&v->extra);
+    rk_bitmap_done(&v->visible);
+    rk_bitmap_done(&v->connected);
+    rk_bitmap_done(&v->offline);
+    rk_bitmap_done(&v->remote);
+    rk_bitmap_done(&v->own_ha);
     rk_bitmap_done(&v->in);
     rk_bitmap_done(&v->out);
     rk_bitmap_done(&v->ranked);
     rk_buf_done(&v->rules);
+    rk_buf_done(&v->sources);
+    rk_buf_done(&v->scratch);
 }
 
 const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_bitmap *set)
@@ -45,34 +54,19 @@ const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_
 /* --- the parts of the map
  * ------------------------------------------------------------------------------------------ */
 
-enum which {
-    ONLINE,
-    OFFLINE
-};
-
-/* Returns how many. `tag` replaces the fragment's own. */
-static size_t put_remotes(const struct compile_view *v,
-                          const struct rk_bitmap *set,
-                          enum which which,
-                          int64_t now_us,
-                          uint8_t tag,
-                          struct rk_buf *b)
+/* `tag` replaces the fragment's own. */
+static void
+put_remotes(struct compile_view *v, const struct rk_bitmap *set, uint8_t tag, struct rk_buf *b)
 {
-    size_t n = 0;
-
+    set = compile_by_rank(v, set);
     for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
-        const struct snap_slot *slot = compile_slot_at(v->s, i);
-        const struct compile_peer *x = slot->peer;
+        const struct compile_peer *x = compile_slot_at(v->s, i)->peer;
         struct compile_span span = v->me->v6 ? x->remote6 : x->remote4;
         size_t at = b->n;
 
-        if ((slot->expires_at_us <= now_us) != (which == OFFLINE))
-            continue;
-        n++;
         if (rk_buf_put(b, x->bytes + span.at, span.n))
             b->p[at] = tag;
     }
-    return n;
 }
 
 static void
@@ -115,23 +109,43 @@ void rk_compile_deleted(uint64_t serial, int64_t forwarder_port, struct rk_buf *
     put_empty_lists(out, serial, (struct rk_str){ NULL, 0 }, forwarder_port);
 }
 
-static void
-put_map(struct compile_view *v, int64_t now_us, struct rk_str peer_config, struct rk_buf *out)
+/* Everything that is to be known before the first byte. */
+static void look(struct compile_view *v)
 {
-    const struct rk_bitmap *remotes = compile_by_rank(v, &v->seen);
-    size_t map = rk_wire_begin(out, 5), n;
+    compile_walk_rules(v);
+    for (size_t i = rk_bitmap_next(&v->seen, 0); i != SIZE_MAX; i = rk_bitmap_next(&v->seen, i + 1))
+        if (snap_slot(v->s, i)->expires_at_us <= v->now_us)
+            rk_bitmap_set(&v->offline, i);
+    rk_bitmap_copy(&v->connected, &v->seen);
+    rk_bitmap_andnot(&v->connected, &v->offline);
+    rk_bitmap_copy(&v->named, &v->seen);
+    rk_bitmap_set(&v->named, v->index); /* the zone has the receiver too */
+    compile_look_routes(v);
+    rk_bitmap_copy(&v->visible, &v->named);
+    compile_look_resources(v);
+    rk_bitmap_copy(&v->remote, &v->extra);
+    rk_bitmap_andnot(&v->remote, &v->offline); /* an expired one stays so, whoever needs it */
+    rk_bitmap_or(&v->remote, &v->connected);
+}
+
+static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk_buf *out)
+{
+    size_t map = rk_wire_begin(out, 5), before;
 
     rk_wire_uint(out, 1, v->s->serial);
     rk_wire_str(out, 2, peer_config);
-    n = put_remotes(v, remotes, ONLINE, now_us, TAG_MAP_REMOTE, out);
-    rk_wire_bool(out, 4, n == 0);
-    /* 5 Routes */
+    put_remotes(v, &v->remote, TAG_MAP_REMOTE, out);
+    rk_wire_bool(out, 4, rk_bitmap_empty(&v->remote));
+    compile_put_routes(v, out);
+    compile_put_resources(v, out);
     compile_put_dns(v, out);
-    (void)put_remotes(v, compile_by_rank(v, &v->seen), OFFLINE, now_us, TAG_MAP_OFFLINE, out);
+    put_remotes(v, &v->offline, TAG_MAP_OFFLINE, out);
     (void)rk_buf_put(out, v->rules.p, v->rules.n);
     rk_wire_bool(out, 9, v->rules.n == 0);
-    /* 10 routesFirewallRules */
-    rk_wire_bool(out, 11, true);
+    before = out->n;
+    compile_put_route_access(v, out);
+    compile_put_resource_access(v, out);
+    rk_wire_bool(out, 11, out->n == before);
     /* 12 forwardingRules */
     compile_put_ssh_auth(v, out);
     rk_wire_end(out, map);
@@ -144,24 +158,20 @@ void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, s
     };
     rk_auto(rk_buf_done) struct rk_buf config;
     bool approved = rk_bitmap_test(&s->approved, index);
-    size_t n = 0;
 
     rk_buf_init(&config, 64 * 1024);
     rk_buf_init(&v.rules, RULES_BYTES_MAX);
+    rk_buf_init(&v.sources, RULES_BYTES_MAX);
+    rk_buf_init(&v.scratch, SCRATCH_BYTES_MAX);
     if (approved)
-        compile_walk_rules(&v);
-    rk_bitmap_copy(&v.named, &v.seen);
-    rk_bitmap_set(&v.named, index); /* the zone has the receiver too */
+        look(&v);
     compile_put_config(s, v.me, v.me->row->ssh_enabled || v.grants_ssh, v.me->sup6, &config);
     rk_wire_str(out, 2, rk_buf_str(&config));
     if (v.me->duplicate_peers)
-        (void)put_remotes(&v, compile_by_rank(&v, &v.seen), ONLINE, now_us, TAG_SYNC_REMOTE, out);
-    for (size_t i = rk_bitmap_next(&v.seen, 0); i != SIZE_MAX && n == 0;
-         i = rk_bitmap_next(&v.seen, i + 1))
-        n += snap_slot(s, i)->expires_at_us > now_us;
-    rk_wire_bool(out, 4, n == 0);
+        put_remotes(&v, &v.remote, TAG_SYNC_REMOTE, out);
+    rk_wire_bool(out, 4, rk_bitmap_empty(&v.remote));
     if (approved)
-        put_map(&v, now_us, rk_buf_str(&config), out);
+        put_map(&v, rk_buf_str(&config), out);
     else
         put_empty_lists(out, s->serial, rk_buf_str(&config), s->forwarder_port);
     /* 6 Checks */

@@ -51,30 +51,44 @@ void compile_put_fqdn(struct rk_buf *b, unsigned field, const char *label, const
     rk_wire_end(b, at);
 }
 
-static struct compile_span
-put_remote(struct rk_buf *b, const struct rk_peer_row *r, const char *domain, bool dual)
+/* "address/bits" as a field of its own. Ends in *out. */
+static void put_allowed(struct rk_buf *b, const char *ip, unsigned bits, struct compile_span *out)
 {
+    size_t begin = b->n, sub = rk_wire_begin(b, 2);
+
+    (void)rk_buf_printf(b, "%s/%u", ip, bits);
+    rk_wire_end(b, sub);
+    *out = span_since(b, begin);
+}
+
+/* The spans inside are found where the message's length, written last, has moved them to. */
+static struct compile_span
+put_remote(struct rk_buf *b, struct compile_peer *p, const char *domain, bool dual)
+{
+    const struct rk_peer_row *r = p->row;
     char ip[INET6_ADDRSTRLEN];
-    size_t begin = b->n, at, sub;
+    size_t begin = b->n, at, sub, moved;
 
     at = rk_wire_begin(b, 3);
     rk_wire_str(b, 1, rk_str(r->key_b64));
+    p->key = span_since(b, at);
     text4(r->ip4, ip);
-    sub = rk_wire_begin(b, 2);
-    (void)rk_buf_printf(b, "%s/32", ip);
-    rk_wire_end(b, sub);
+    put_allowed(b, ip, 32, &p->allowed4);
     if (dual && r->has_ip6) {
         text6(r->ip6, ip);
-        sub = rk_wire_begin(b, 2);
-        (void)rk_buf_printf(b, "%s/128", ip);
-        rk_wire_end(b, sub);
+        put_allowed(b, ip, 128, &p->allowed6);
     }
     sub = rk_wire_begin(b, 3); /* always present, only the host key in it */
     rk_wire_str(b, 2, rk_str(r->ssh_key));
     rk_wire_end(b, sub);
     compile_put_fqdn(b, 4, r->dns_label, domain);
     rk_wire_str(b, 5, rk_str(r->version));
+    moved = b->n;
     rk_wire_end(b, at);
+    moved = b->n - moved;
+    p->key.at += (uint32_t)moved;
+    p->allowed4.at += (uint32_t)moved;
+    p->allowed6.at += (uint32_t)moved;
     return span_since(b, begin);
 }
 
@@ -158,8 +172,8 @@ struct compile_peer *compile_peer_new(struct rk_peer_row *row, const char *dns_d
     p->row = rk_peer_row_ref(row);
     decide(p);
     rk_buf_init(&b, PEER_BYTES_MAX);
-    p->remote4 = put_remote(&b, row, dns_domain, false);
-    p->remote6 = row->has_ip6 ? put_remote(&b, row, dns_domain, true) : p->remote4;
+    p->remote4 = put_remote(&b, p, dns_domain, false);
+    p->remote6 = row->has_ip6 ? put_remote(&b, p, dns_domain, true) : p->remote4;
     p->dns4 = put_records(&b, row, dns_domain, false);
     p->dns6 = p->v6 ? put_records(&b, row, dns_domain, true) : p->dns4;
     text4(row->ip4, ip);

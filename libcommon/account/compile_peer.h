@@ -34,6 +34,9 @@ struct compile_peer {
     bool new_forwarder;   /* >= 0.59.0 */
     struct compile_span remote4,
         remote6; /* NetworkMap.remotePeers with tag and length; dual-stack form */
+    struct compile_span allowed4,
+        allowed6;                   /* allowedIps in those two: "address/32", "address/128" */
+    struct compile_span key;        /* wgPubKey in those two */
     struct compile_span dns4, dns6; /* CustomZone.Records with tags; dns6 has AAAA too */
     struct compile_span ip4, ip6;   /* FirewallRule.PeerIP with tag; ip6 empty without an address */
     struct compile_span prefix4, prefix6; /* FirewallRule.sourcePrefixes with tag */

@@ -26,6 +26,7 @@ struct apply {
     bool places_moved;      /* peers came, went, or changed key */
     bool sides_moved;       /* something is dirty */
     struct snap_dirty dirty;
+    bool routing_moved; /* routes, networks, or what leads to them */
 };
 
 /* `id` outlives the apply: it is the delta's, or of a row that the snapshot before has too. */
@@ -160,6 +161,7 @@ static void group_remove(struct apply *x, size_t at)
 {
     struct rk_snapshot *s = x->s;
 
+    x->routing_moved = true;
     mark(x, s->groups[at]->row->id);
     snap_group_unref(s->groups[at]);
     memmove(&s->groups[at], &s->groups[at + 1], (s->groups_n - at - 1) * sizeof(*s->groups));
@@ -182,6 +184,7 @@ static void group_put(struct apply *x, struct rk_group_row *row)
             rk_bitmap_set(&g->members, index);
     }
     at = snap_group_place(s, row->id, &found);
+    x->routing_moved = true; /* it may hold other resources */
     if (found) {
         if (!rk_bitmap_equal(&s->groups[at]->members, &g->members))
             mark(x, row->id);
@@ -383,8 +386,11 @@ static size_t policy_place(const struct rk_snapshot *s, const char *id, bool *ou
     return lo;
 }
 
-static void policy_remove(struct rk_snapshot *s, size_t at)
+static void policy_remove(struct apply *x, size_t at)
 {
+    struct rk_snapshot *s = x->s;
+
+    x->routing_moved = true;
     snap_policy_unref(s->policies[at]);
     memmove(&s->policies[at], &s->policies[at + 1],
             (s->policies_n - at - 1) * sizeof(*s->policies));
@@ -419,7 +425,7 @@ static void apply_policies(struct apply *x)
 
         for (size_t i = s->policies_n; i-- > 0;)
             if (!rk_map_get(keep, rk_str(s->policies[i]->code->row->id)))
-                policy_remove(s, i);
+                policy_remove(x, i);
     }
     for (size_t i = 0; i < x->d->n; i++) {
         const struct rk_delta_item *it = &x->d->items[i];
@@ -432,7 +438,7 @@ static void apply_policies(struct apply *x)
             size_t at = policy_place(s, it->id, &found);
 
             if (found)
-                policy_remove(s, at);
+                policy_remove(x, at);
         }
     }
 }
@@ -453,12 +459,17 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
         x.s->serial = delta->serial;
     apply_account(&x);
     for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
-        (void)snap_rows_apply(&x.s->rows[i], delta, (enum rk_object_kind)i);
+        if (snap_rows_apply(&x.s->rows[i], delta, (enum rk_object_kind)i))
+            x.routing_moved =
+                x.routing_moved || i == RK_OBJ_ROUTE || i == RK_OBJ_RESOURCE || i == RK_OBJ_ROUTER;
     apply_peers(&x);
     apply_groups(&x);
     apply_policies(&x);
     if (x.sides_moved)
         snap_sides_refresh(x.s, &x.dirty);
+    x.s->routing = base && !x.sides_moved && !x.routing_moved
+                       ? snap_routing_ref(base->routing)
+                       : snap_routing_new(x.s, base ? base->routing : NULL);
     x.s->forwarder_port =
         x.s->peers_n > 0 && x.s->old_forwarders == 0 ? FORWARDER_NEW : FORWARDER_OLD;
     rk_bitmap_done(&x.fresh);

@@ -15,6 +15,7 @@
 #include "libcommon/account/compile_peer.h"
 #include "libcommon/account/compile_rule.h"
 #include "libcommon/account/snapshot.h"
+#include "libcommon/account/snapshot_routing.h"
 #include "libcommon/account/snapshot_rows.h"
 #include "libcommon/base/map.h"
 
@@ -75,6 +76,7 @@ struct rk_snapshot {
     struct snap_policy **policies;
     size_t policies_n;
     struct snap_rows rows[RK_OBJ_COUNT]; /* by kind, those of objects.h */
+    struct snap_routing *routing;        /* what follows from routes and network resources */
     int64_t forwarder_port;
 };
 

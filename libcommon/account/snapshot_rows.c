@@ -21,7 +21,7 @@ void snap_rows_done(struct snap_rows *r)
     *r = (struct snap_rows){ NULL, 0 };
 }
 
-static size_t place(const struct snap_rows *r, const char *id, bool *out_found)
+size_t snap_rows_place(const struct snap_rows *r, const char *id, bool *out_found)
 {
     size_t lo = 0, hi = r->n;
 
@@ -45,7 +45,7 @@ static size_t place(const struct snap_rows *r, const char *id, bool *out_found)
 struct rk_row *snap_rows_find(const struct snap_rows *r, const char *id)
 {
     bool found;
-    size_t at = place(r, id, &found);
+    size_t at = snap_rows_place(r, id, &found);
 
     return found ? r->v[at] : NULL;
 }
@@ -53,7 +53,7 @@ struct rk_row *snap_rows_find(const struct snap_rows *r, const char *id)
 static void put(struct snap_rows *r, struct rk_row *row)
 {
     bool found;
-    size_t at = place(r, row->id, &found);
+    size_t at = snap_rows_place(r, row->id, &found);
 
     if (found) {
         rk_row_unref(r->v[at]);
@@ -68,7 +68,7 @@ static void put(struct snap_rows *r, struct rk_row *row)
 static bool drop(struct snap_rows *r, const char *id)
 {
     bool found;
-    size_t at = place(r, id, &found);
+    size_t at = snap_rows_place(r, id, &found);
 
     if (!found)
         return false;

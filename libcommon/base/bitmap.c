@@ -98,6 +98,14 @@ bool rk_bitmap_equal(const struct rk_bitmap *a, const struct rk_bitmap *b)
     return true;
 }
 
+bool rk_bitmap_intersects(const struct rk_bitmap *a, const struct rk_bitmap *b)
+{
+    for (size_t i = 0; i < a->words && i < b->words; i++)
+        if (a->w[i] & b->w[i])
+            return true;
+    return false;
+}
+
 bool rk_bitmap_empty(const struct rk_bitmap *b)
 {
     for (size_t i = 0; i < b->words; i++)

@@ -35,6 +35,7 @@ void rk_bitmap_andnot(struct rk_bitmap *to, const struct rk_bitmap *from);
 void rk_bitmap_xor(struct rk_bitmap *to, const struct rk_bitmap *from);
 bool rk_bitmap_equal(const struct rk_bitmap *a, const struct rk_bitmap *b);
 bool rk_bitmap_empty(const struct rk_bitmap *b);
+bool rk_bitmap_intersects(const struct rk_bitmap *a, const struct rk_bitmap *b);
 size_t rk_bitmap_count(const struct rk_bitmap *b);
 
 /* Smallest set bit >= from, or SIZE_MAX: for (i = next(b, 0); i != SIZE_MAX; i = next(b, i + 1)).

@@ -90,6 +90,11 @@ static void example(const char *name)
 EXAMPLE(default_policy_gives_every_pair_one_in_and_one_out_rule, "default_policy")
 EXAMPLE(the_server_gets_in_the_client_out_and_a_stranger_only_itself, "unidirectional")
 EXAMPLE(an_agent_before_0_48_keeps_only_single_port_ranges, "port_ranges")
+EXAMPLE(each_of_two_routers_has_its_own_copy_and_the_client_both, "route_ha")
+EXAMPLE(a_route_with_access_groups_admits_only_what_a_policy_names, "route_access")
+EXAMPLE(an_exit_node_has_an_ipv6_twin_for_those_who_can, "exit_node")
+EXAMPLE(a_network_resource_connects_clients_and_routers_without_a_peer_policy, "resource")
+EXAMPLE(a_domain_resource_lets_both_families_through, "domain_resource")
 EXAMPLE(a_login_expired_peer_is_offline_for_the_others, "login_expired")
 EXAMPLE(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it, "ipv6")
 EXAMPLE(a_drop_rule_stands_next_to_the_accept_rule, "drop")
@@ -101,6 +106,11 @@ int main(void)
         cmocka_unit_test(default_policy_gives_every_pair_one_in_and_one_out_rule),
         cmocka_unit_test(the_server_gets_in_the_client_out_and_a_stranger_only_itself),
         cmocka_unit_test(an_agent_before_0_48_keeps_only_single_port_ranges),
+        cmocka_unit_test(each_of_two_routers_has_its_own_copy_and_the_client_both),
+        cmocka_unit_test(a_route_with_access_groups_admits_only_what_a_policy_names),
+        cmocka_unit_test(an_exit_node_has_an_ipv6_twin_for_those_who_can),
+        cmocka_unit_test(a_network_resource_connects_clients_and_routers_without_a_peer_policy),
+        cmocka_unit_test(a_domain_resource_lets_both_families_through),
         cmocka_unit_test(a_login_expired_peer_is_offline_for_the_others),
         cmocka_unit_test(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it),
         cmocka_unit_test(a_drop_rule_stands_next_to_the_accept_rule),
