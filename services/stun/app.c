@@ -12,9 +12,11 @@
 #include "libcommon/loop/loop.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
+#include "services/stun/server/local.h"
 #include "services/stun/server/server.h"
 
 #define MAX_ADDRESSES 16
+#define MAX_LOCAL 8 /* sockets besides a wildcard's own */
 
 #define AT(member) offsetof(struct stun_config, member)
 
@@ -29,7 +31,7 @@ static const struct rk_setting rows[] = {
       .offset = AT(loops),
       .def = "0",
       .max = 256,
-      .help = "threads; 0: one a core" },
+      .help = "threads for each address; 0: one a core" },
     { .key = "prefix_rate",
       .type = RK_SET_INT,
       .offset = AT(prefix_rate),
@@ -107,8 +109,8 @@ struct app {
     const struct stun_config *cfg;
     struct rk_loop *loop;
     struct rk_admin *admin;
-    struct stun_server **servers;
-    uint32_t loops;
+    struct stun_server **servers; /* of each address, so many as loops */
+    uint32_t loops, server_count;
     struct rk_addr addrs[MAX_ADDRESSES];
     unsigned addr_count;
 };
@@ -118,7 +120,7 @@ static void on_scrape(void *arg)
     struct app *a = arg;
     int64_t sums[STUN_COUNT_END] = { 0 };
 
-    for (uint32_t i = 0; i < a->loops; i++)
+    for (uint32_t i = 0; i < a->server_count; i++)
         stun_server_counts(a->servers[i], sums);
     rk_metric_set(&metrics[ROW_REQUESTS], sums[STUN_COUNT_REQUESTS]);
     rk_metric_set(&metrics[ROW_ANSWERS], sums[STUN_COUNT_ANSWERS]);
@@ -155,9 +157,38 @@ static bool v6only(const struct app *a, unsigned i)
     return false;
 }
 
+static int serve_at(struct app *a, struct rk_addr *addr, bool only, struct rk_err *err)
+{
+    struct udp_socket socket;
+    int r;
+
+    a->servers =
+        rk_realloc(a->servers, sizeof(struct stun_server *) * (a->server_count + a->loops));
+    for (uint32_t i = 0; i < a->loops; i++) {
+        r = udp_socket_open(addr, only, &socket, err);
+        if (r < 0)
+            return r;
+        a->servers[a->server_count++] = stun_server_start(&socket, (uint32_t)a->cfg->prefix_rate);
+    }
+    return 0;
+}
+
+/* What cannot be had here goes to the wildcard's socket. */
+static void serve_local(struct app *a, unsigned wildcard)
+{
+    struct rk_addr local[MAX_LOCAL];
+    unsigned n = local_addresses(&a->addrs[wildcard], v6only(a, wildcard), local, MAX_LOCAL);
+
+    for (unsigned k = 0; k < n; k++) {
+        struct rk_err err = { 0 };
+
+        if (serve_at(a, &local[k], true, &err) < 0)
+            rk_debug(NULL, "no socket of its own: %s", err.msg);
+    }
+}
+
 static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
 {
-    struct udp_socket sockets[MAX_ADDRESSES];
     char text[RK_ADDR_LEN];
     int r;
 
@@ -166,13 +197,11 @@ static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
     if (r < 0)
         return r;
-    for (uint32_t i = 0; i < a->loops; i++) {
-        for (unsigned k = 0; k < a->addr_count; k++) {
-            r = udp_socket_open(&a->addrs[k], v6only(a, k), &sockets[k], err);
-            if (r < 0)
-                return r; /* the process ends */
-        }
-        a->servers[i] = stun_server_start(sockets, a->addr_count, (uint32_t)a->cfg->prefix_rate);
+    for (unsigned k = 0; k < a->addr_count; k++) {
+        r = serve_at(a, &a->addrs[k], v6only(a, k), err);
+        if (r < 0)
+            return r; /* the process ends */
+        serve_local(a, k);
     }
     for (unsigned k = 0; k < a->addr_count; k++) {
         rk_addr_format((const struct sockaddr *)&a->addrs[k].ss, text);
@@ -195,7 +224,6 @@ int stun_app_run(const struct stun_config *cfg)
     }
     rk_metrics_register(metrics, RK_COUNT(metrics));
     a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-    a.servers = rk_new_array(struct stun_server *, a.loops);
     a.loop = rk_loop_new();
     if (start(&a, &bound, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
@@ -206,7 +234,7 @@ int stun_app_run(const struct stun_config *cfg)
     rk_log_ready((const char *)bound.p, rk_admin_address(a.admin));
     rk_loop_on_stop(a.loop, on_stop, &a);
     rk_loop_run(a.loop);
-    for (uint32_t i = 0; i < a.loops; i++)
+    for (uint32_t i = 0; i < a.server_count; i++)
         stun_server_stop_free(a.servers[i]);
     free(a.servers);
     rk_loop_free(a.loop);

@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,9 +28,8 @@ struct batch {
 
 struct stun_server {
     pthread_t thread;
-    int epfd, stop_fd;
-    unsigned socket_count;
-    struct udp_socket *sockets;
+    struct udp_socket socket;
+    _Atomic bool stopping;
     struct rate *rate;
     struct batch *batch;
     _Atomic int64_t counts[STUN_COUNT_END];
@@ -122,12 +119,12 @@ static bool wanted(struct stun_server *s, const struct mmsghdr *m, uint32_t now_
     return false;
 }
 
-static void send_all(struct stun_server *s, int fd, unsigned n)
+static void send_all(struct stun_server *s, unsigned n)
 {
     unsigned at = 0;
 
     while (at < n) {
-        int r = sendmmsg(fd, s->batch->out + at, n - at, MSG_DONTWAIT);
+        int r = sendmmsg(s->socket.fd, s->batch->out + at, n - at, MSG_DONTWAIT);
 
         if (r > 0) {
             at += (unsigned)r;
@@ -142,18 +139,19 @@ static void send_all(struct stun_server *s, int fd, unsigned n)
     }
 }
 
-/* Requests read. */
-static unsigned serve(struct stun_server *s, const struct udp_socket *u)
+/* Answers what has come, and waits for the first of it unless told MSG_DONTWAIT. False when nothing
+ * has. */
+static bool serve(struct stun_server *s, int flags)
 {
     struct batch *b = s->batch;
     unsigned replies = 0;
     uint32_t now_s;
     int n;
 
-    prepare(b, u->pktinfo);
-    n = recvmmsg(u->fd, b->in, BATCH, MSG_DONTWAIT, NULL);
-    if (n <= 0)
-        return 0;
+    prepare(b, s->socket.pktinfo);
+    n = recvmmsg(s->socket.fd, b->in, BATCH, flags, NULL);
+    if (n <= 0 || (flags != MSG_DONTWAIT && atomic_load(&s->stopping) && b->in[0].msg_len == 0))
+        return false; /* a reader that shutdown() wakes is given an empty message */
     count(s, STUN_COUNT_REQUESTS, n);
     now_s = (uint32_t)(rk_mono_ms() / 1000);
     for (int i = 0; i < n; i++) {
@@ -167,59 +165,29 @@ static unsigned serve(struct stun_server *s, const struct udp_socket *u)
         reply_from(to, from);
         replies++;
     }
-    send_all(s, u->fd, replies);
-    return (unsigned)n;
+    send_all(s, replies);
+    return true;
 }
 
 static void *run(void *arg)
 {
     struct stun_server *s = arg;
-    struct epoll_event ev[8];
-    bool stop = false;
 
-    while (!stop) {
-        int n = epoll_wait(s->epfd, ev, (int)RK_COUNT(ev), -1);
-
-        for (int i = 0; i < n; i++) {
-            const struct udp_socket *u = ev[i].data.ptr;
-
-            if (!u)
-                stop = true;
-            else
-                serve(s, u);
-        }
-    }
-    for (unsigned i = 0; i < s->socket_count; i++)
-        for (unsigned k = 0; k < 1024 && serve(s, &s->sockets[i]) > 0; k++)
-            ; /* what had arrived before the stop, bounded under a flood */
+    while (!atomic_load(&s->stopping))
+        serve(s, MSG_WAITFORONE);
+    for (unsigned k = 0; k < 1024 && serve(s, MSG_DONTWAIT); k++)
+        ; /* what had arrived before the stop, bounded under a flood */
     return NULL;
 }
 
-static void watch(struct stun_server *s, int fd, void *ptr)
-{
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ptr };
-    int r = epoll_ctl(s->epfd, EPOLL_CTL_ADD, fd, &ev);
-
-    assert(r == 0);
-    (void)r;
-}
-
-struct stun_server *
-stun_server_start(const struct udp_socket *sockets, unsigned count_, uint32_t prefix_rate)
+struct stun_server *stun_server_start(const struct udp_socket *socket, uint32_t prefix_rate)
 {
     struct stun_server *s = rk_new(struct stun_server);
     int r;
 
-    s->epfd = epoll_create1(EPOLL_CLOEXEC);
-    s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    assert(s->epfd >= 0 && s->stop_fd >= 0);
-    s->socket_count = count_;
-    s->sockets = rk_memdup(sockets, sizeof(*sockets) * count_);
+    s->socket = *socket;
     s->rate = rate_new(prefix_rate);
     s->batch = batch_new();
-    watch(s, s->stop_fd, NULL);
-    for (unsigned i = 0; i < count_; i++)
-        watch(s, s->sockets[i].fd, &s->sockets[i]);
     r = pthread_create(&s->thread, NULL, run, s);
     assert(r == 0);
     (void)r;
@@ -228,20 +196,13 @@ stun_server_start(const struct udp_socket *sockets, unsigned count_, uint32_t pr
 
 void stun_server_stop_free(struct stun_server *s)
 {
-    uint64_t one = 1;
-    ssize_t w;
-
     if (!s)
         return;
-    w = write(s->stop_fd, &one, sizeof(one));
-    (void)w;
+    atomic_store(&s->stopping, true);
+    (void)shutdown(s->socket.fd, SHUT_RD); /* wakes the reader; says ENOTCONN all the same */
     pthread_join(s->thread, NULL);
-    for (unsigned i = 0; i < s->socket_count; i++)
-        close(s->sockets[i].fd);
-    close(s->stop_fd);
-    close(s->epfd);
+    close(s->socket.fd);
     rate_free(s->rate);
-    free(s->sockets);
     free(s->batch);
     free(s);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * One loop on one thread: reads up to 64 requests at a time from its own sockets and sends the
- * answers in one call, each from the address its request came to. Nothing is shared but counters.
+ * One thread with one socket: waits in the call that reads up to 64 requests, and sends the answers
+ * in one call, each from the address its request came to. Nothing is shared but counters.
  */
 
 #include <stdatomic.h>
@@ -22,9 +22,8 @@ enum stun_count {
 
 struct stun_server;
 
-/* Starts the thread; takes the sockets. `prefix_rate`: see limit/rate.h. */
-struct stun_server *
-stun_server_start(const struct udp_socket *sockets, unsigned count, uint32_t prefix_rate);
+/* Starts the thread; takes the socket. `prefix_rate`: see limit/rate.h. */
+struct stun_server *stun_server_start(const struct udp_socket *socket, uint32_t prefix_rate);
 /* Answers what has arrived, then ends. */
 void stun_server_stop_free(struct stun_server *s);
 void stun_server_counts(const struct stun_server *s,

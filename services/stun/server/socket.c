@@ -6,25 +6,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "services/stun/server/local.h"
+
 #define RECEIVE_BYTES (4 << 20)
-
-static bool wildcard(const struct rk_addr *a)
-{
-    const struct sockaddr_in6 *s6 = (const struct sockaddr_in6 *)&a->ss;
-    const struct sockaddr_in *s4 = (const struct sockaddr_in *)&a->ss;
-
-    return a->ss.ss_family == AF_INET ? s4->sin_addr.s_addr == INADDR_ANY
-                                      : IN6_IS_ADDR_UNSPECIFIED(&s6->sin6_addr);
-}
 
 static int set_up(int fd, const struct rk_addr *addr, bool v6only, bool pktinfo)
 {
-    int one = 1, only = v6only, bytes = RECEIVE_BYTES;
+    int one = 1, only = v6only, bytes = RECEIVE_BYTES, whole = IP_PMTUDISC_PROBE;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    /* An answer is smaller than any path's limit: never a fragment, so the kernel needs no
+     * identification for it. */
+    (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof(whole));
     if (addr->ss.ss_family == AF_INET6) {
         if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
             return -1;
@@ -38,8 +34,8 @@ static int set_up(int fd, const struct rk_addr *addr, bool v6only, bool pktinfo)
 
 int udp_socket_open(struct rk_addr *addr, bool v6only, struct udp_socket *out, struct rk_err *err)
 {
-    int fd = socket(addr->ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool pktinfo = wildcard(addr);
+    int fd = socket(addr->ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool pktinfo = local_is_wildcard(addr);
     char text[RK_ADDR_LEN];
 
     if (fd < 0 || set_up(fd, addr, v6only, pktinfo) < 0) {

@@ -1,7 +1,7 @@
 #pragma once
 
-/* UDP sockets that share one address, one for each loop (SO_REUSEPORT); the kernel spreads agents
- * over them. */
+/* Blocking UDP sockets that share one address, one for each loop (SO_REUSEPORT); the kernel spreads
+ * agents over them. */
 
 #include <stdbool.h>
 #include <stdint.h>
