@@ -63,7 +63,7 @@ static void put_lists(struct rk_json *j, const struct rk_peer_meta *m)
     rk_json_object_end(j);
 }
 
-static void put_meta(const struct rk_peer_meta *m, bool with_ui_version, struct rk_buf *out)
+void peer_meta_json(const struct rk_peer_meta *m, struct rk_buf *out)
 {
     struct rk_json j;
 
@@ -76,7 +76,7 @@ static void put_meta(const struct rk_peer_meta *m, bool with_ui_version, struct 
     rk_json_cstr(&j, "platform", m->platform);
     rk_json_cstr(&j, "OS", m->os);
     rk_json_cstr(&j, "netbirdVersion", m->version);
-    if (with_ui_version)
+    if (m->ui_version[0] != '\0')
         rk_json_cstr(&j, "uiVersion", m->ui_version);
     rk_json_cstr(&j, "kernelVersion", m->kernel_version);
     rk_json_cstr(&j, "OSVersion", m->os_version);
@@ -92,18 +92,13 @@ static void put_meta(const struct rk_peer_meta *m, bool with_ui_version, struct 
     rk_json_object_end(&j);
 }
 
-void peer_meta_json(const struct rk_peer_meta *m, struct rk_buf *out)
-{
-    put_meta(m, m->ui_version[0] != '\0', out);
-}
-
 void rk_meta_hash(const struct rk_peer_meta *m, uint8_t out[16])
 {
     rk_auto(rk_buf_done) struct rk_buf b;
     uint8_t full[32];
 
     rk_buf_init(&b, META_MAX_BYTES);
-    put_meta(m, false, &b);
+    peer_meta_json(m, &b);
     rk_sha256(b.p, b.n, full);
     memcpy(out, full, 16);
 }
@@ -209,4 +204,31 @@ int rk_peer_update_ssh_key(struct rk_pg *pg,
             return r;
     }
     return finish(&ch, account_id, out_bell, err);
+}
+
+int rk_peer_update_location(struct rk_pg *pg,
+                            const char *account_id,
+                            const char *peer_id,
+                            const struct rk_peer_location *at,
+                            struct rk_bell *out_bell,
+                            struct rk_err *err)
+{
+    static const struct rk_pg_stmt store = {
+        "peer_store_location",
+        "UPDATE peer SET location_ip = $3, country_code = $4, city_name = $5, geoname_id = $6 "
+        "WHERE account_id = $1 AND id = $2 AND (location_ip, country_code, city_name, geoname_id) "
+        "IS DISTINCT FROM ($3, $4, $5, $6::bigint) RETURNING id"
+    };
+    rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = rk_change_begin(pg, account_id, &ch, err);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &store, &res, err, RK_P_C(account_id), RK_P_C(peer_id), RK_P_C(at->ip),
+                  RK_P_C(at->country_code), RK_P_C(at->city_name), RK_P_INT(at->geoname_id));
+    if (r == 0 && rk_pg_rows(res) > 0)
+        r = rk_change_touch(ch, RK_OBJ_PEER, peer_id, err);
+    return r < 0 ? r : finish(&ch, account_id, out_bell, err);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "libcommon/account/due.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/base/alloc.h"
 
@@ -34,12 +35,31 @@ static const struct rk_pg_stmt store = {
     "> g.session"
 };
 
+/* Whoever is gone now may have deadlines from now on. */
+static int follow_gone(struct rk_pg *pg,
+                       const struct rk_peer_presence *rows,
+                       struct rk_str *ids,
+                       size_t n,
+                       int64_t ephemeral_s,
+                       struct rk_err *err)
+{
+    size_t gone = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!rows[i].connected)
+            ids[gone++] = rk_str(rows[i].peer_id);
+    }
+    return gone > 0 ? rk_due_follow(pg, ids, gone, ephemeral_s, err) : 0;
+}
+
 int rk_peer_store_presence(struct rk_pg *pg,
                            const struct rk_peer_presence *rows,
                            size_t n,
+                           int64_t ephemeral_s,
                            bool *out_superseded,
                            struct rk_err *err)
 {
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_cfree) char *block = rk_alloc(n * 5 * sizeof(struct rk_str) + n * 24 + 1);
     struct rk_str *ids = (struct rk_str *)(void *)block;
@@ -59,8 +79,14 @@ int rk_peer_store_presence(struct rk_pg *pg,
         replica[i] = rk_str(rows[i].replica);
         ip[i] = rk_str(rows[i].connection_ip);
     }
-    r = rk_pg_run(pg, &store, &res, err, RK_P_ARRAY(ids, n), RK_P_ARRAY(connected, n),
-                  RK_P_ARRAY(session, n), RK_P_ARRAY(replica, n), RK_P_ARRAY(ip, n));
+    r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
+    if (r == 0)
+        r = rk_pg_later(pg, &store, &res, err, RK_P_ARRAY(ids, n), RK_P_ARRAY(connected, n),
+                        RK_P_ARRAY(session, n), RK_P_ARRAY(replica, n), RK_P_ARRAY(ip, n));
+    if (r == 0)
+        r = follow_gone(pg, rows, ids, n, ephemeral_s, err);
+    if (r == 0)
+        r = rk_pg_commit(&tx, err);
     if (r < 0 || !out_superseded)
         return r;
     for (i = 0; i < n; i++)

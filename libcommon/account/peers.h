@@ -41,18 +41,22 @@ struct rk_peer_meta {
 #define RK_META_FLAG_SERVER_SSH_ALLOWED RK_META_FLAG(3)
 #define RK_META_FLAG_DISABLE_IPV6 RK_META_FLAG(16)
 
-/* Over everything but ui_version (an empty one keeps the stored one). */
+/* Over everything; over ui_version only when there is one (an empty one keeps the stored one). */
 void rk_meta_hash(const struct rk_peer_meta *m, uint8_t out[16]);
 
 struct rk_peer_registration {
     uint8_t key[RK_KEY_LEN];
     const char *setup_key; /* as sent */
+    const char *user_id;   /* who signed in; then the setup key is not looked at. NULL: nobody */
     const struct rk_peer_meta *meta;
     const char *ssh_key;
     const struct rk_str *dns_labels;
     size_t dns_labels_n;
-    const char *connection_ip;  /* text, or "" */
+    const char *connection_ip;            /* text, or "" */
+    const char *country_code, *city_name; /* of that address; NULL: not known */
+    int64_t geoname_id;
     const char *default_domain; /* the server's dns_domain */
+    int64_t ephemeral_s;        /* life of an ephemeral peer (due.h); 0: the default */
 };
 
 /*
@@ -61,6 +65,10 @@ struct rk_peer_registration {
  * invalid" (unknown, revoked, expired, exhausted, also for the loser of a race), RK_PRECONDITION
  * for extra labels the key does not allow and for a key pair that is registered already,
  * RK_INTERNAL for an empty host name or when no free address is found after 10 attempts.
+ *
+ * Or for a user: the peer is theirs, its logins expire, it waits for approval where the account
+ * wants that; event peer.user.add. RK_DENIED for a user who is blocked or waits for approval,
+ * RK_NOT_FOUND for one who does not exist.
  */
 int rk_peer_register(struct rk_pg *pg,
                      const struct rk_peer_registration *reg,
@@ -75,6 +83,18 @@ int rk_peer_update_meta(struct rk_pg *pg,
                         const struct rk_peer_meta *meta,
                         struct rk_bell *out_bell,
                         struct rk_err *err) RK_CHECKED;
+/* Where a peer connects from, by the server's own eyes. Touches the peer when that has changed. */
+struct rk_peer_location {
+    const char *ip;                       /* text */
+    const char *country_code, *city_name; /* "" = not known */
+    int64_t geoname_id;
+};
+int rk_peer_update_location(struct rk_pg *pg,
+                            const char *account_id,
+                            const char *peer_id,
+                            const struct rk_peer_location *at,
+                            struct rk_bell *out_bell,
+                            struct rk_err *err) RK_CHECKED;
 /* Stores a changed SSH host key. */
 int rk_peer_update_ssh_key(struct rk_pg *pg,
                            const char *account_id,
@@ -105,11 +125,12 @@ struct rk_peer_presence {
     char replica[RK_REPLICA_LEN];
     char connection_ip[64]; /* "" = unknown */
 };
-/* One statement for all. *out_superseded[i] = a newer session of that peer exists elsewhere
- * (connects only); may be NULL. */
+/* One transaction for all, with the deadlines of those that went (due.h). *out_superseded[i] = a
+ * newer session of that peer exists elsewhere (connects only); may be NULL. */
 int rk_peer_store_presence(struct rk_pg *pg,
                            const struct rk_peer_presence *rows,
                            size_t n,
+                           int64_t ephemeral_s,
                            bool *out_superseded,
                            struct rk_err *err) RK_CHECKED;
 

@@ -21,8 +21,11 @@ int rk_replica_beat(struct rk_pg *pg,
 
 /*
  * Peers whose stream is on a replica without a beat for `lease_s` are no longer connected; they
- * were last seen at its last beat. Any number of replicas may do it at once. A call does a bounded
- * part of the work and says how much in *out_peers.
+ * were last seen at its last beat, and have the deadlines of that (due.h). Any number of replicas
+ * may do it at once. A call does a bounded part of the work and says how much in *out_peers.
  */
-int rk_replica_sweep(struct rk_pg *pg, int64_t lease_s, int64_t *out_peers, struct rk_err *err)
-    RK_CHECKED;
+int rk_replica_sweep(struct rk_pg *pg,
+                     int64_t lease_s,
+                     int64_t ephemeral_s,
+                     int64_t *out_peers,
+                     struct rk_err *err) RK_CHECKED;

@@ -77,6 +77,11 @@ int rk_change_begin(struct rk_pg *pg,
                     const char *account_id,
                     struct rk_change **out,
                     struct rk_err *err) RK_CHECKED; /* RK_NOT_FOUND: no account */
+/* The same, but RK_NOT_FOUND also while somebody else changes the account. */
+int rk_change_begin_idle(struct rk_pg *pg,
+                         const char *account_id,
+                         struct rk_change **out,
+                         struct rk_err *err) RK_CHECKED;
 void rk_change_abort(struct rk_change *ch);
 RK_DEFINE_AUTO(struct rk_change, rk_change_abort)
 int rk_change_touch(struct rk_change *ch,

@@ -75,10 +75,15 @@ bool store_kind_parse(struct rk_str name, enum rk_object_kind *out)
     return false;
 }
 
-int rk_change_begin(struct rk_pg *pg,
-                    const char *account_id,
-                    struct rk_change **out,
-                    struct rk_err *err)
+static const struct rk_pg_stmt lock_idle_account = {
+    "change_lock_idle", "SELECT serial FROM account WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"
+};
+
+static int begin_with(struct rk_pg *pg,
+                      const struct rk_pg_stmt *lock,
+                      const char *account_id,
+                      struct rk_change **out,
+                      struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = rk_new(struct rk_change);
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
@@ -90,7 +95,7 @@ int rk_change_begin(struct rk_pg *pg,
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &ch->tx, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &lock_account, &res, err, RK_P_C(account_id));
+    r = rk_pg_run(pg, lock, &res, err, RK_P_C(account_id));
     if (r < 0)
         return r;
     if (rk_pg_rows(res) == 0)
@@ -100,6 +105,22 @@ int rk_change_begin(struct rk_pg *pg,
         return r;
     *out = rk_steal(ch);
     return 0;
+}
+
+int rk_change_begin(struct rk_pg *pg,
+                    const char *account_id,
+                    struct rk_change **out,
+                    struct rk_err *err)
+{
+    return begin_with(pg, &lock_account, account_id, out, err);
+}
+
+int rk_change_begin_idle(struct rk_pg *pg,
+                         const char *account_id,
+                         struct rk_change **out,
+                         struct rk_err *err)
+{
+    return begin_with(pg, &lock_idle_account, account_id, out, err);
 }
 
 void rk_change_abort(struct rk_change *ch)

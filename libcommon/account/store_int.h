@@ -30,13 +30,33 @@ bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4]);
 /* Random lower half under a /64, neither all zero nor all one. */
 void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
 
-/* What every event of a peer says of it; ip6 may be "". */
+/* What every event of a peer says of it; ip6 and what is not known of its place may be "". */
 struct peer_facts {
-    struct rk_str name, label, domain, ip, ip6, connection_ip;
+    struct rk_str id, user_id;
+    bool wasm; /* an agent in a browser */
+    struct rk_str name, label, domain, ip, ip6, connection_ip, country_code, city_name;
+    int64_t geoname_id;
     int64_t created_at_us;
 };
+/* One row a peer that exists; the facts point into the result. */
+int peer_facts_load(struct rk_change *ch,
+                    const struct rk_str *ids,
+                    size_t n,
+                    const char *default_domain,
+                    struct rk_pg_result **out,
+                    struct rk_err *err) RK_CHECKED;
+void peer_facts_read(const struct rk_pg_result *res, int row, struct peer_facts *out);
 /* Appends the event's meta; extra_key NULL: nothing more. */
 void peer_facts_json(const struct peer_facts *f,
                      const char *extra_key,
                      struct rk_str extra,
                      struct rk_buf *out);
+
+/* Deletes these peers, their policies and deadlines, with touches and events. initiator_id NULL:
+ * each peer's owner, or "sys". What does not exist is passed over. */
+int peer_delete_all(struct rk_change *ch,
+                    const struct rk_str *ids,
+                    size_t n,
+                    const char *initiator_id,
+                    const char *default_domain,
+                    struct rk_err *err) RK_CHECKED;

@@ -51,6 +51,11 @@ static const struct rk_setting rows[] = {
       .max = 64 },
     { ROW(sweep_ms, RK_SET_INT, "3000", "how often serials are compared with Postgres, ms"),
       .min = 100, .max = 600000 },
+    { ROW(ephemeral_life_s,
+          RK_SET_INT,
+          "600",
+          "how long an ephemeral peer may be away before it is deleted, s"),
+      .min = 1, .max = 31536000 },
 };
 
 /* Every element of a comma list begins with one of the prefixes. */

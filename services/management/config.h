@@ -23,6 +23,7 @@ struct config {
     char *trusted_proxies;
     int64_t workers;
     int64_t sweep_ms;
+    int64_t ephemeral_life_s;
 };
 
 /* The table; its check() holds what depends on several values. */

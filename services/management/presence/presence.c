@@ -161,7 +161,8 @@ static void batch_run(struct rk_job *j, void *worker)
     struct batch *b = rk_container_of(j, struct batch, job);
     struct worker *w = worker;
 
-    b->r = rk_peer_store_presence(w->pg, b->out, b->n, b->superseded, &b->err);
+    b->r = rk_peer_store_presence(w->pg, b->out, b->n, w->cfg->ephemeral_life_s, b->superseded,
+                                  &b->err);
 }
 
 static void batch_done(struct rk_job *j)

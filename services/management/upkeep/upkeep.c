@@ -47,7 +47,8 @@ static void work(struct rk_job *j, void *worker)
 
     k->r = rk_replica_beat(pg, k->name, UPKEEP_LEASE_S, &k->lived, &k->err);
     if (k->r == 0 && upkeep_may_sweep(k->lived, k->now_ms, &k->sweep_after_ms))
-        k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, &k->swept, &k->err);
+        k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, k->owner->app->cfg->ephemeral_life_s, &k->swept,
+                                &k->err);
     if (k->r == 0 && k->prune)
         k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
     (void)rk_heap_trim(UPKEEP_KEEP_HEAP);

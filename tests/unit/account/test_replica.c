@@ -2,6 +2,7 @@
 
 #include "tests/support/test.h"
 
+#include "libcommon/account/due.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/account/replica.h"
 #include "tests/support/pg_ask.h"
@@ -52,7 +53,7 @@ static void connect_as(const char *replica, const char *peer, int64_t session, b
 
     snprintf(row.peer_id, sizeof(row.peer_id), "%s", peer);
     snprintf(row.replica, sizeof(row.replica), "%s", replica);
-    assert_int_equal(rk_peer_store_presence(pg, &row, 1, NULL, &err), 0);
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, NULL, &err), 0);
 }
 
 static bool beat(const char *name)
@@ -69,7 +70,7 @@ static int64_t sweep(void)
     struct rk_err err = { 0 };
     int64_t n = -1;
 
-    assert_int_equal(rk_replica_sweep(pg, 20, &n, &err), 0);
+    assert_int_equal(rk_replica_sweep(pg, 20, RK_EPHEMERAL_LIFE_S, &n, &err), 0);
     return n;
 }
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "libcommon/account/account_create.h"
+#include "libcommon/account/due.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/account/store.h"
 #include "libcommon/account/store_int.h"
@@ -602,22 +603,22 @@ static void the_newer_session_wins(void **state)
     assert_int_equal(register_peer(pg, "p", NULL, &bell, &err), 0);
     d = load(pg, 0);
     memcpy(row.peer_id, item(d, RK_OBJ_PEER)->id, sizeof(row.peer_id));
-    assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, old, &err), 0);
     assert_false(old[0]);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"), 1);
     row.session = 50; /* an older stream elsewhere */
-    assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, old, &err), 0);
     assert_true(old[0]);
     row.connected = false; /* its end changes nothing */
-    assert_int_equal(rk_peer_store_presence(pg, &row, 1, old, &err), 0);
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, old, &err), 0);
     assert_false(old[0]);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND session = 100"), 1);
     pair[0] = pair[1] = row; /* beginning and end in one batch */
     pair[0].connected = true;
     pair[0].session = pair[1].session = 200;
-    assert_int_equal(rk_peer_store_presence(pg, pair, 2, old, &err), 0);
+    assert_int_equal(rk_peer_store_presence(pg, pair, 2, RK_EPHEMERAL_LIFE_S, old, &err), 0);
     assert_false(old[0] || old[1]);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE NOT connected AND session = 200"), 1);
