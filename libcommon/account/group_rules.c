@@ -70,10 +70,18 @@ static const struct {
     { { "group_link_traffic", "SELECT 'traffic event logging' FROM account WHERE id = $1"
                               " AND settings->'extra'->'network_traffic_logs_groups' ? $2" },
       "settings" },
+    { { "group_link_route",
+        "SELECT net_id FROM route WHERE account_id = $1 AND ($2 = ANY (groups) OR"
+        " $2 = ANY (peer_groups) OR $2 = ANY (access_control_groups)) ORDER BY id LIMIT 1" },
+      "route" },
+    { { "group_link_nameservers", "SELECT name FROM nameserver_group WHERE account_id = $1"
+                                  " AND $2 = ANY (groups) ORDER BY id LIMIT 1" },
+      "name server groups" },
     { { "group_link_policy",
         "SELECT p.name FROM policy p JOIN policy_rule r ON r.policy_id = p.id WHERE p.account_id = "
         "$1"
-        " AND ($2 = ANY (r.sources) OR $2 = ANY (r.destinations)) ORDER BY p.id LIMIT 1" },
+        " AND ($2 = ANY (r.sources) OR $2 = ANY (r.destinations) OR r.authorized_groups ? $2)"
+        " ORDER BY p.id LIMIT 1" },
       "policy" },
     { { "group_link_setup_key",
         "SELECT name FROM setup_key WHERE account_id = $1 AND $2 = ANY (auto_groups)"
@@ -82,6 +90,15 @@ static const struct {
     { { "group_link_user", "SELECT id FROM users WHERE account_id = $1 AND $2 = ANY (auto_groups) "
                            "ORDER BY id LIMIT 1" },
       "user" },
+    { { "group_link_router", "SELECT id FROM network_router WHERE account_id = $1"
+                             " AND $2 = ANY (peer_groups) ORDER BY id LIMIT 1" },
+      "network router" },
+    { { "group_link_dns", "SELECT g.name FROM account a JOIN account_group g ON g.id = $2"
+                          " WHERE a.id = $1 AND $2 = ANY (a.dns_disabled_groups)" },
+      "disabled DNS management groups" },
+    { { "group_link_zone", "SELECT name FROM zone WHERE account_id = $1"
+                           " AND $2 = ANY (distribution_groups) ORDER BY id LIMIT 1" },
+      "dns zone" },
 };
 
 static int

@@ -113,3 +113,26 @@ static RK_UNUSED void make_group(const char *name, char out[RK_XID_LEN + 1])
     done(rk_group_create(pg, &actor, &(struct rk_group_input){ .name = name }, out, &bell, &err),
          &err);
 }
+
+/* Two peers: a at the first address of the account's network, b at the second. */
+#define A "peer000000000000000a"
+#define B "peer000000000000000b"
+
+static RK_UNUSED void two_peers(void)
+{
+    pg_must(pg, "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT "
+                "'peer000000000000000' || n, id, 'key' || n, host(network(net4)::inet + "
+                "CASE n WHEN 'a' THEN 1 ELSE 2 END)::inet, n, n FROM account, "
+                "(VALUES ('a'), ('b')) v(n)");
+}
+
+static RK_UNUSED void make_group_of(const char *name, const char *member, char out[RK_XID_LEN + 1])
+{
+    struct rk_err err = { 0 };
+    const struct rk_str peer = rk_str(member);
+
+    done(rk_group_create(pg, &actor,
+                         &(struct rk_group_input){ .name = name, .peers = &peer, .peers_n = 1 },
+                         out, &bell, &err),
+         &err);
+}

@@ -10,6 +10,7 @@ handler_fn token_list, token_get, token_create, token_delete;
 handler_fn setup_key_list, setup_key_get, setup_key_create, setup_key_update, setup_key_delete;
 handler_fn group_list, group_get, group_create, group_update, group_delete;
 handler_fn policy_list, policy_get, policy_create, policy_update, policy_delete;
+handler_fn route_list, route_get, route_create, route_update, route_delete;
 handler_fn peer_list, peer_get, peer_update, peer_delete, peer_accessible;
 handler_fn account_list, account_update, account_delete;
 handler_fn nsgroup_list, nsgroup_get, nsgroup_create, nsgroup_update, nsgroup_delete;

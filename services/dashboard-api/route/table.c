@@ -69,6 +69,12 @@ const struct route routes[] = {
     { "DELETE", "/api/dns/zones/{}/records/{}", record_delete, "dns", NEED(DNS, DELETE),
       .writes = true },
 
+    { "GET", "/api/routes", route_list, "routes", NEED(ROUTES, READ) },
+    { "POST", "/api/routes", route_create, "routes", NEED(ROUTES, CREATE), BODY },
+    { "GET", "/api/routes/{}", route_get, "routes", NEED(ROUTES, READ) },
+    { "PUT", "/api/routes/{}", route_update, "routes", NEED(ROUTES, UPDATE), BODY },
+    { "DELETE", "/api/routes/{}", route_delete, "routes", NEED(ROUTES, DELETE), .writes = true },
+
     { "GET", "/api/peers", peer_list, "peers", NEED(PEERS, READ), .refusal = REFUSE_NEVER },
     { "GET", "/api/peers/{}", peer_get, "peers", NEED(PEERS, READ), .refusal = REFUSE_NEVER },
     { "PUT", "/api/peers/{}", peer_update, "peers", NEED(PEERS, UPDATE), BODY },
