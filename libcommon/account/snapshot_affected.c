@@ -4,6 +4,7 @@
  * Whose map may differ between two snapshots. Three sources: what is in every map (account
  * settings, forwarder port); a peer whose own row changed (itself, and who sees it when that is
  * visible outside); a rule whose side changed (who entered or left it, and the opposite side).
+ * Routes and network resources: snapshot_affected_routing.c.
  */
 
 /* Settings that reach every map of the account. metrics_push_enabled does not: it travels with the
@@ -49,6 +50,7 @@ static const struct snap_slot *slot_of(const struct rk_snapshot *s, size_t index
 static void changed_peer(const struct rk_snapshot *was,
                          const struct rk_snapshot *now,
                          size_t i,
+                         struct rk_bitmap *looks,
                          struct rk_bitmap *out)
 {
     const struct snap_slot *x = slot_of(was, i), *y = slot_of(now, i);
@@ -69,12 +71,15 @@ static void changed_peer(const struct rk_snapshot *was,
      * rules. */
     if (b) {
         rk_bitmap_set(out, i);
+        rk_bitmap_set(looks, i);
         rk_snapshot_visible(now, i, out);
     }
 }
 
-static void
-changed_peers(const struct rk_snapshot *was, const struct rk_snapshot *now, struct rk_bitmap *out)
+static void changed_peers(const struct rk_snapshot *was,
+                          const struct rk_snapshot *now,
+                          struct rk_bitmap *looks,
+                          struct rk_bitmap *out)
 {
     size_t pages = was->pages_n > now->pages_n ? was->pages_n : now->pages_n;
 
@@ -82,7 +87,7 @@ changed_peers(const struct rk_snapshot *was, const struct rk_snapshot *now, stru
         if (i < was->pages_n && i < now->pages_n && was->pages[i] == now->pages[i])
             continue;
         for (size_t k = 0; k < SNAP_PAGE; k++)
-            changed_peer(was, now, i * SNAP_PAGE + k, out);
+            changed_peer(was, now, i * SNAP_PAGE + k, looks, out);
     }
 }
 
@@ -169,15 +174,17 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
                           const struct rk_snapshot *now,
                           struct rk_bitmap *out)
 {
-    rk_auto(rk_bitmap_done) struct rk_bitmap hit;
+    rk_auto(rk_bitmap_done) struct rk_bitmap hit, looks;
 
     rk_bitmap_init(&hit);
+    rk_bitmap_init(&looks);
     if (!account_same(was->account, now->account) || was->forwarder_port != now->forwarder_port) {
         everyone(now, out);
         return;
     }
-    changed_peers(was, now, &hit);
+    changed_peers(was, now, &looks, &hit);
     changed_policies(was, now, &hit);
+    snap_affected_routing(was, now, &looks, &hit);
     for (size_t i = rk_bitmap_next(&hit, 0); i != SIZE_MAX; i = rk_bitmap_next(&hit, i + 1))
         if (rk_snapshot_peer(now, i))
             rk_bitmap_set(out, i);

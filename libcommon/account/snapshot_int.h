@@ -136,6 +136,13 @@ static inline void snap_sides_reach(const struct snap_sides *v,
         rk_bitmap_or(out, &v->src);
 }
 
+/* Whom routes and network resources concern that changed, or whose peers did: `looks` are the
+ * indexes whose peer is another or looks different to others. Adds to *out. */
+void snap_affected_routing(const struct rk_snapshot *was,
+                           const struct rk_snapshot *now,
+                           const struct rk_bitmap *looks,
+                           struct rk_bitmap *out);
+
 /* Materialises the sides of the policies that name something dirty; what came out equal stays
  * shared with before. */
 void snap_sides_refresh(struct rk_snapshot *s, const struct snap_dirty *dirty);

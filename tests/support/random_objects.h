@@ -1,0 +1,125 @@
+#pragma once
+
+/*
+ * Random objects of an account, for tests that live through many changes: a maker for each kind.
+ * They name peers p00.., groups g0.. (the last never exists) and one another by number.
+ */
+
+#include <stdio.h>
+
+#include "tests/support/account_rows.h"
+
+enum {
+    RANDOM_PEERS = 14,
+    RANDOM_GROUPS = 5,
+    RANDOM_OBJECTS = 5, /* of each kind */
+    RANDOM_NETWORKS = 3
+};
+
+static uint64_t random_seed = 20261121;
+
+static RK_UNUSED unsigned below(unsigned n)
+{
+    random_seed ^= random_seed << 13;
+    random_seed ^= random_seed >> 7;
+    random_seed ^= random_seed << 17;
+    return (unsigned)((random_seed >> 11) % n);
+}
+
+static RK_UNUSED void random_peer_id(unsigned i, char out[RK_XID_LEN + 1])
+{
+    /* Not in the order of the numbers, so that order by id and by index differ. */
+    (void)snprintf(out, RK_XID_LEN + 1, "p%02u", i * 5 % RANDOM_PEERS);
+}
+
+static RK_UNUSED void
+random_object_id(enum rk_object_kind kind, unsigned i, char out[RK_XID_LEN + 1])
+{
+    (void)snprintf(out, RK_XID_LEN + 1, "o%d-%u", kind, i);
+}
+
+static RK_UNUSED void random_groups(struct rk_ids *out, unsigned max)
+{
+    char id[RK_XID_LEN + 1];
+
+    for (unsigned n = below(max + 1); n > 0; n--) {
+        (void)snprintf(id, sizeof(id), "g%u", below(RANDOM_GROUPS + 1));
+        rows_ids_add(&out->v, &out->n, id);
+    }
+}
+
+/* A peer, or groups of them. */
+static RK_UNUSED void random_via(char peer[RK_XID_LEN + 1], struct rk_ids *groups)
+{
+    if (below(2))
+        random_peer_id(below(RANDOM_PEERS), peer);
+    else
+        random_groups(groups, 2);
+}
+
+static RK_UNUSED void random_network(char out[RK_XID_LEN + 1])
+{
+    (void)snprintf(out, RK_XID_LEN + 1, "n%u", below(RANDOM_NETWORKS));
+}
+
+/* --- makers --------------------------------------------------------------------------------- */
+
+static RK_UNUSED struct rk_row *random_route(const char *id)
+{
+    static const char *const networks[] = { "10.0.0.0/8", "0.0.0.0/0", "fd77::/64",
+                                            "192.0.2.0/32" };
+    struct rk_route_row *r = (struct rk_route_row *)rk_row_new(RK_OBJ_ROUTE, id);
+    unsigned which = below(RK_COUNT(networks));
+
+    (void)rk_prefix_parse(rk_str(networks[which]), &r->network);
+    r->type = which == 3 ? RK_NET_DOMAIN : which == 2 ? RK_NET_IPV6 : RK_NET_IPV4;
+    if (which == 3)
+        rows_string(&r->domains, below(2) ? "*.corp.test" : "db.test");
+    r->description = rk_strdup("");
+    r->net_id = rk_strdup(below(3) ? "lan" : "other");
+    random_via(r->peer, &r->peer_groups);
+    random_groups(&r->groups, 3);
+    if (below(2))
+        random_groups(&r->access_groups, 2);
+    r->metric = 100 + below(2);
+    r->masquerade = below(2);
+    r->keep_route = below(2);
+    r->skip_auto_apply = below(2);
+    r->enabled = below(6) > 0;
+    return &r->row;
+}
+
+static RK_UNUSED struct rk_row *random_resource(const char *id)
+{
+    static const char *const networks[] = { "10.0.0.0/8", "0.0.0.0/0", "fd77::/64", "10.1.2.3/32" };
+    struct rk_resource_row *r = (struct rk_resource_row *)rk_row_new(RK_OBJ_RESOURCE, id);
+
+    random_network(r->network);
+    r->name = rk_strdup(below(2) ? "lan" : id);
+    r->description = rk_strdup("");
+    r->type = below(3) ? RK_RESOURCE_SUBNET : RK_RESOURCE_DOMAIN;
+    r->domain = rk_strdup(r->type == RK_RESOURCE_DOMAIN ? "*.corp.test" : "");
+    if (r->type == RK_RESOURCE_SUBNET)
+        (void)rk_prefix_parse(rk_str(networks[below(RK_COUNT(networks))]), &r->prefix);
+    r->enabled = below(6) > 0;
+    return &r->row;
+}
+
+static RK_UNUSED struct rk_row *random_router(const char *id)
+{
+    struct rk_router_row *r = (struct rk_router_row *)rk_row_new(RK_OBJ_ROUTER, id);
+
+    random_network(r->network);
+    random_via(r->peer, &r->peer_groups);
+    r->metric = 100 + below(2);
+    r->masquerade = below(2);
+    r->enabled = below(6) > 0;
+    return &r->row;
+}
+
+typedef struct rk_row *random_maker(const char *id);
+static random_maker *const random_makers[RK_OBJ_COUNT] = {
+    [RK_OBJ_ROUTE] = random_route,
+    [RK_OBJ_RESOURCE] = random_resource,
+    [RK_OBJ_ROUTER] = random_router,
+};
