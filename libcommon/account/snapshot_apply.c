@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "libcommon/account/version.h"
+#include "libcommon/account/posture.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/map.h"
 
@@ -21,20 +21,17 @@ enum {
 struct apply {
     struct rk_snapshot *s;
     const struct rk_delta *d;
-    bool full;              /* what the delta does not name is gone */
-    struct rk_bitmap fresh; /* indexes whose place in order and by_key must be found anew */
-    bool places_moved;      /* peers came, went, or changed key */
-    bool sides_moved;       /* something is dirty */
+    bool full;               /* what the delta does not name is gone */
+    struct rk_bitmap fresh;  /* indexes whose place in order and by_key must be found anew */
+    bool places_moved;       /* peers came, went, or changed key */
+    struct rk_bitmap looked; /* indexes whose posture must be looked at anew */
     struct snap_dirty dirty;
     bool routing_moved; /* routes, networks, or what leads to them */
 };
 
-/* `id` outlives the apply: it is the delta's, or of a row that the snapshot before has too. */
 static void mark(struct apply *x, const char *id)
 {
-    x->sides_moved = true;
-    if (!x->dirty.all)
-        (void)rk_map_put(x->dirty.ids, rk_str(id), x);
+    snap_dirty_add(&x->dirty, id);
 }
 
 /* Never NULL, with room for one more. */
@@ -73,6 +70,7 @@ static struct rk_snapshot *copy_of(const struct rk_snapshot *base)
         (void)atomic_fetch_add_explicit(&s->policies[i]->refs, 1, memory_order_relaxed);
     for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
         snap_rows_copy(&s->rows[i], &base->rows[i]);
+    snap_postures_copy(&s->posture, &base->posture);
     return s;
 }
 
@@ -284,6 +282,7 @@ static void peer_remove(struct apply *x, size_t index, const char *id)
     *slot = (struct snap_slot){ NULL, 0 };
     rk_bitmap_unset(&s->used, index);
     rk_bitmap_unset(&s->approved, index);
+    rk_bitmap_set(&x->looked, index);
     for (size_t i = 0; i < s->groups_n; i++)
         if (rk_bitmap_test(&s->groups[i]->members, index))
             rk_bitmap_unset(&group_own(s, i)->members, index);
@@ -302,6 +301,8 @@ static void peer_put(struct apply *x, size_t index, struct rk_peer_row *row)
     s->old_forwarders += !slot->peer->new_forwarder;
     if (was)
         s->old_forwarders -= !was->new_forwarder;
+    if (!was || !rk_posture_same_peer(was->row, row))
+        rk_bitmap_set(&x->looked, index);
     if (!was || memcmp(was->row->key, row->key, RK_KEY_LEN) != 0) {
         rk_bitmap_set(&x->fresh, index);
         x->places_moved = true;
@@ -452,6 +453,7 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     struct apply x = { .s = copy_of(base), .d = delta, .full = delta->full || delta->account_gone };
 
     rk_bitmap_init(&x.fresh);
+    rk_bitmap_init(&x.looked);
     x.dirty.ids = rk_map_new();
     x.dirty.all = !base || x.full;
     memcpy(x.s->account_id, delta->account_id, sizeof(x.s->account_id));
@@ -465,14 +467,16 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     apply_peers(&x);
     apply_groups(&x);
     apply_policies(&x);
-    if (x.sides_moved)
+    snap_postures_refresh(x.s, &x.looked, &x.dirty);
+    if (x.dirty.some)
         snap_sides_refresh(x.s, &x.dirty);
-    x.s->routing = base && !x.sides_moved && !x.routing_moved
+    x.s->routing = base && !x.dirty.some && !x.routing_moved
                        ? snap_routing_ref(base->routing)
                        : snap_routing_new(x.s, base ? base->routing : NULL);
     x.s->forwarder_port =
         x.s->peers_n > 0 && x.s->old_forwarders == 0 ? FORWARDER_NEW : FORWARDER_OLD;
     rk_bitmap_done(&x.fresh);
+    rk_bitmap_done(&x.looked);
     rk_map_free(x.dirty.ids);
     return x.s;
 }

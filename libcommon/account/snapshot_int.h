@@ -16,6 +16,7 @@
 #include "libcommon/account/compile_rule.h"
 #include "libcommon/account/snapshot.h"
 #include "libcommon/account/snapshot_routing.h"
+#include "libcommon/account/snapshot_posture.h"
 #include "libcommon/account/snapshot_rows.h"
 #include "libcommon/base/map.h"
 
@@ -44,7 +45,8 @@ struct snap_group {
     struct rk_bitmap members;
 };
 
-/* The two sides of one rule: only approved peers; both empty while rule or policy is disabled. */
+/* The two sides of one rule: only approved peers, and as sources only those that pass the policy's
+ * posture checks unless named directly; both empty while rule or policy is disabled. */
 struct snap_sides {
     struct rk_bitmap src, dst;
     bool equal; /* src == dst */
@@ -76,7 +78,8 @@ struct rk_snapshot {
     struct snap_policy **policies;
     size_t policies_n;
     struct snap_rows rows[RK_OBJ_COUNT]; /* by kind, those of objects.h */
-    struct snap_routing *routing;        /* what follows from routes and network resources */
+    struct snap_postures posture;
+    struct snap_routing *routing; /* what follows from routes and network resources */
     int64_t forwarder_port;
 };
 
@@ -110,9 +113,12 @@ void snap_set_of(const struct rk_snapshot *s,
 /* What an apply has moved: ids of groups with other members, of peers that came, went or changed
  * approval, of posture checks that pass others, and of new policies. */
 struct snap_dirty {
-    bool all;
+    bool all; /* everything is to be found anew */
+    bool some;
     struct rk_map *ids;
 };
+/* `id` outlives the apply: it is the delta's, or of a row that the snapshot before has too. */
+void snap_dirty_add(struct snap_dirty *d, const char *id);
 bool snap_dirty_has(const struct snap_dirty *d, const char *id);
 bool snap_dirty_any(const struct snap_dirty *d, const struct rk_ids *ids);
 

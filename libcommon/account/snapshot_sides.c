@@ -53,6 +53,13 @@ void snap_set_of(const struct rk_snapshot *s,
     rk_bitmap_and(out, &s->approved);
 }
 
+void snap_dirty_add(struct snap_dirty *d, const char *id)
+{
+    d->some = true;
+    if (!d->all)
+        (void)rk_map_put(d->ids, rk_str(id), d);
+}
+
 bool snap_dirty_has(const struct snap_dirty *d, const char *id)
 {
     return d->all || (id[0] && rk_map_get(d->ids, rk_str(id)));
@@ -102,6 +109,8 @@ static void refresh_policy(struct rk_snapshot *s,
             const struct rk_ids to = { r->destinations, r->destinations_n };
 
             snap_set_of(s, r->source_peer, &from, src);
+            if (!r->source_peer[0])
+                snap_posture_gate(s, &row->posture_checks, src);
             snap_set_of(s, r->destination_peer, &to, dst);
         } else {
             rk_bitmap_clear(src);

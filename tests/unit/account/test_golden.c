@@ -6,6 +6,7 @@
  */
 
 #include "libcommon/account/compile.h"
+#include "libcommon/account/version.h"
 #include "tests/support/account_maps.h"
 #include "tests/support/golden_map.h"
 
@@ -38,6 +39,7 @@ static void check_map(const struct rk_snapshot *s, const char *id, json_t *want)
 {
     Management__SyncResponse *m = compile(s, id);
     json_t *got;
+    bool old;
 
     assert_int_equal(m->networkmap->serial, GOLDEN_SERIAL);
     assert_null(m->netbirdconfig);
@@ -51,6 +53,10 @@ static void check_map(const struct rk_snapshot *s, const char *id, json_t *want)
         done(m);
         return;
     }
+    /* Agents before 0.29.3 read the list in its old place too. */
+    old = !rk_version_uncut_at_least(
+        rk_snapshot_peer(s, rk_snapshot_find_id(s, rk_str(id)))->version, 0, 29, 3);
+    assert_int_equal(m->n_remotepeers, old ? m->networkmap->n_remotepeers : 0);
     got = golden_map(s, m);
     golden_fill(got);
     golden_fill(want);
@@ -95,6 +101,7 @@ EXAMPLE(a_route_with_access_groups_admits_only_what_a_policy_names, "route_acces
 EXAMPLE(an_exit_node_has_an_ipv6_twin_for_those_who_can, "exit_node")
 EXAMPLE(a_network_resource_connects_clients_and_routers_without_a_peer_policy, "resource")
 EXAMPLE(a_domain_resource_lets_both_families_through, "domain_resource")
+EXAMPLE(a_source_that_fails_the_posture_check_is_left_out_of_that_policy_only, "posture")
 EXAMPLE(a_login_expired_peer_is_offline_for_the_others, "login_expired")
 EXAMPLE(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it, "ipv6")
 EXAMPLE(a_drop_rule_stands_next_to_the_accept_rule, "drop")
@@ -111,6 +118,7 @@ int main(void)
         cmocka_unit_test(an_exit_node_has_an_ipv6_twin_for_those_who_can),
         cmocka_unit_test(a_network_resource_connects_clients_and_routers_without_a_peer_policy),
         cmocka_unit_test(a_domain_resource_lets_both_families_through),
+        cmocka_unit_test(a_source_that_fails_the_posture_check_is_left_out_of_that_policy_only),
         cmocka_unit_test(a_login_expired_peer_is_offline_for_the_others),
         cmocka_unit_test(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it),
         cmocka_unit_test(a_drop_rule_stands_next_to_the_accept_rule),
