@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
