@@ -185,6 +185,7 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
     changed_peers(was, now, &looks, &hit);
     changed_policies(was, now, &hit);
     snap_affected_routing(was, now, &looks, &hit);
+    snap_affected_dns(was, now, &hit);
     for (size_t i = rk_bitmap_next(&hit, 0); i != SIZE_MAX; i = rk_bitmap_next(&hit, i + 1))
         if (rk_snapshot_peer(now, i))
             rk_bitmap_set(out, i);

@@ -1,28 +1,10 @@
 #include "libcommon/account/snapshot_int.h"
+#include "libcommon/account/snapshot_pairs.h"
 
 /*
  * Whose map may differ because of routes and network resources. Three kinds of difference: the
  * object itself, the sets of peers around it, and how the peers in these sets look to others.
  */
-
-/* An object before and after; NULL = it is not there. Walks two lists sorted by id. */
-struct pairs {
-    size_t was, now;
-};
-
-/* Is there another pair? *out_order tells which of the two are of the pair: < 0 the old one alone,
- * > 0 the new one alone. */
-static bool next_pair(struct pairs *p, const char *was_id, const char *now_id, int *out_order)
-{
-    int c = !was_id ? 1 : !now_id ? -1 : strcmp(was_id, now_id);
-
-    if (!was_id && !now_id)
-        return false;
-    p->was += c <= 0;
-    p->now += c >= 0;
-    *out_order = c;
-    return true;
-}
 
 /* The same for whoever is let through, as far as the rules themselves go. */
 static bool rules_same(const struct snap_links *a, const struct snap_links *b)

@@ -71,6 +71,7 @@ static struct rk_snapshot *copy_of(const struct rk_snapshot *base)
     for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
         snap_rows_copy(&s->rows[i], &base->rows[i]);
     snap_postures_copy(&s->posture, &base->posture);
+    snap_dns_copy(&s->dns, &base->dns);
     return s;
 }
 
@@ -468,6 +469,7 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     apply_groups(&x);
     apply_policies(&x);
     snap_postures_refresh(x.s, &x.looked, &x.dirty);
+    snap_dns_refresh(x.s, &x.dirty);
     if (x.dirty.some)
         snap_sides_refresh(x.s, &x.dirty);
     x.s->routing = base && !x.dirty.some && !x.routing_moved

@@ -16,6 +16,7 @@
 #include "libcommon/account/compile_rule.h"
 #include "libcommon/account/snapshot.h"
 #include "libcommon/account/snapshot_routing.h"
+#include "libcommon/account/snapshot_dns.h"
 #include "libcommon/account/snapshot_posture.h"
 #include "libcommon/account/snapshot_rows.h"
 #include "libcommon/base/map.h"
@@ -79,6 +80,7 @@ struct rk_snapshot {
     size_t policies_n;
     struct snap_rows rows[RK_OBJ_COUNT]; /* by kind, those of objects.h */
     struct snap_postures posture;
+    struct snap_dns dns;
     struct snap_routing *routing; /* what follows from routes and network resources */
     int64_t forwarder_port;
 };
@@ -148,6 +150,9 @@ void snap_affected_routing(const struct rk_snapshot *was,
                            const struct rk_snapshot *now,
                            const struct rk_bitmap *looks,
                            struct rk_bitmap *out);
+void snap_affected_dns(const struct rk_snapshot *was,
+                       const struct rk_snapshot *now,
+                       struct rk_bitmap *out);
 
 /* Materialises the sides of the policies that name something dirty; what came out equal stays
  * shared with before. */

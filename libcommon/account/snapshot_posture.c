@@ -7,6 +7,7 @@
 
 #include "libcommon/account/posture.h"
 #include "libcommon/account/snapshot_int.h"
+#include "libcommon/account/snapshot_pairs.h"
 #include "libcommon/account/wire.h"
 #include "libcommon/base/alloc.h"
 
@@ -124,25 +125,25 @@ void snap_postures_refresh(struct rk_snapshot *s,
 {
     const struct snap_rows *rows = &s->rows[RK_OBJ_POSTURE_CHECK];
     struct snap_postures was = s->posture;
-    size_t i = 0, k = 0;
+    struct pairs p = { 0, 0 };
+    int c;
 
     s->posture = (struct snap_postures){ rk_new_array(struct snap_posture *, rows->n + 1), 0 };
-    while (i < was.n || k < rows->n) {
-        int c = i == was.n ? 1 : k == rows->n ? -1 : strcmp(was.v[i]->row->row.id, rows->v[k]->id);
+    while (next_pair(&p, p.was < was.n ? was.v[p.was]->row->row.id : NULL,
+                     p.now < rows->n ? rows->v[p.now]->id : NULL, &c)) {
+        struct snap_posture *old = c <= 0 ? was.v[p.was - 1] : NULL;
+        struct rk_row *row = c >= 0 ? rows->v[p.now - 1] : NULL;
 
-        if (c == 0 && &was.v[i]->row->row == rows->v[k]) {
-            if (evaluate(s, &was.v[i], peers))
-                snap_dirty_add(dirty, rows->v[k]->id);
-            s->posture.v[s->posture.n++] = was.v[i];
-        } else {
-            snap_dirty_add(dirty, c < 0 ? was.v[i]->row->row.id : rows->v[k]->id);
-            if (c >= 0)
-                s->posture.v[s->posture.n++] = add(s, rows->v[k]);
-            if (c <= 0)
-                posture_unref(was.v[i]);
+        if (old && &old->row->row == row) {
+            if (evaluate(s, &old, peers))
+                snap_dirty_add(dirty, row->id);
+            s->posture.v[s->posture.n++] = old;
+            continue;
         }
-        i += c <= 0;
-        k += c >= 0;
+        snap_dirty_add(dirty, row ? row->id : old->row->row.id);
+        if (row)
+            s->posture.v[s->posture.n++] = add(s, row);
+        posture_unref(old);
     }
     free(was.v);
 }

@@ -117,8 +117,66 @@ static RK_UNUSED struct rk_row *random_router(const char *id)
     return &r->row;
 }
 
+static RK_UNUSED struct rk_row *random_posture(const char *id)
+{
+    static const char *const versions[] = { "0.50.0", "0.77.1", "0.77.2" };
+    struct rk_posture_row *p = (struct rk_posture_row *)rk_row_new(RK_OBJ_POSTURE_CHECK, id);
+
+    p->nb_min = rk_strdup(versions[below(RK_COUNT(versions))]);
+    p->has_nb_version = below(2);
+    p->has_os_version = below(3) == 0;
+    if (below(2))
+        p->os_min[RK_OS_LINUX] = rk_strdup(below(2) ? "6.0" : "6.5");
+    p->has_geo = below(3) == 0;
+    p->geo_allow = below(2);
+    p->locations = rk_new_array(struct rk_geo_location, 1);
+    p->locations[p->locations_n++] = (struct rk_geo_location){ rk_strdup("DE"), rk_strdup("") };
+    p->has_processes = below(3) == 0;
+    p->processes = rk_new_array(struct rk_posture_process, 1);
+    p->processes[p->processes_n++] =
+        (struct rk_posture_process){ rk_strdup(below(2) ? "/bin/a" : "/bin/b"),
+                                     rk_strdup(below(2) ? "/App/a" : ""), rk_strdup("") };
+    return &p->row;
+}
+
+static RK_UNUSED struct rk_row *random_nsgroup(const char *id)
+{
+    struct rk_nsgroup_row *g = (struct rk_nsgroup_row *)rk_row_new(RK_OBJ_NAMESERVER_GROUP, id);
+
+    g->servers = rk_new_array(struct rk_nameserver, 1);
+    g->servers[0].ip = rk_strdup(below(3) ? "9.9.9.9" : "100.64.0.3"); /* a peer, perhaps */
+    g->servers[0].port = 53;
+    g->servers_n = 1;
+    random_groups(&g->groups, 3);
+    g->primary = below(2);
+    if (!g->primary)
+        rows_string(&g->domains, "corp.test");
+    g->search_domains = !g->primary && below(2);
+    g->enabled = below(6) > 0;
+    return &g->row;
+}
+
+static RK_UNUSED struct rk_row *random_zone(const char *id)
+{
+    struct rk_zone_row *z = (struct rk_zone_row *)rk_row_new(RK_OBJ_ZONE, id);
+
+    z->domain = rk_strdup("int.test");
+    z->records = rk_new_array(struct rk_zone_record, 1);
+    if (below(4) > 0)
+        z->records[z->records_n++] =
+            (struct rk_zone_record){ rk_strdup("db.int.test"),
+                                     rk_strdup(below(2) ? "10.0.0.5" : "10.0.0.6"), 1, 60 };
+    z->search_domain = below(2);
+    z->enabled = below(6) > 0;
+    random_groups(&z->groups, 3);
+    return &z->row;
+}
+
 typedef struct rk_row *random_maker(const char *id);
 static random_maker *const random_makers[RK_OBJ_COUNT] = {
+    [RK_OBJ_POSTURE_CHECK] = random_posture,
+    [RK_OBJ_NAMESERVER_GROUP] = random_nsgroup,
+    [RK_OBJ_ZONE] = random_zone,
     [RK_OBJ_ROUTE] = random_route,
     [RK_OBJ_RESOURCE] = random_resource,
     [RK_OBJ_ROUTER] = random_router,

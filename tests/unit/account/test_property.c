@@ -52,6 +52,10 @@ static struct rk_peer_row *random_peer(unsigned i, unsigned number)
     p->flag_server_ssh_allowed = below(2);
     p->requires_approval = below(8) == 0;
     p->login_expired = below(16) == 0;
+    rows_set(&p->kernel_version, below(2) ? "6.1.0-18-amd64" : "6.6.1");
+    rows_set(&p->country_code, below(2) ? "DE" : "");
+    if (below(2))
+        rows_string(&p->processes, "/bin/a");
     if (below(2)) {
         rows_set(&p->user_id, "user");
         p->login_expiration_enabled = below(2);
@@ -89,6 +93,12 @@ static struct rk_policy_row *random_policy(unsigned i)
     (void)snprintf(id, sizeof(id), "pol%u", i);
     p = rows_policy(id);
     p->enabled = below(6) > 0;
+    for (unsigned k = below(3) == 0 ? 1 + below(2) : 0; k > 0; k--) {
+        char check[RK_XID_LEN + 1];
+
+        random_object_id(RK_OBJ_POSTURE_CHECK, below(RANDOM_OBJECTS), check); /* there or not */
+        rows_ids_add(&p->posture_checks.v, &p->posture_checks.n, check);
+    }
     for (unsigned k = 1 + below(3); k > 0; k--) {
         struct rk_rule *r = rows_rule(p, protocols[below(RK_COUNT(protocols))], below(2));
 
@@ -240,6 +250,8 @@ static void change_account(struct world *w, struct rk_delta *d)
     w->account = rows_account();
     w->account->has_net6 = below(2);
     w->account->lazy_connection_enabled = below(2);
+    if (below(2))
+        random_groups(&w->account->dns_disabled_groups, 2);
     w->account->peer_login_expiration_enabled = below(4) > 0;
     if (below(4) == 0)
         rows_set(&w->account->dns_domain, below(2) ? "" : "other.test");
