@@ -166,6 +166,7 @@ static RK_UNUSED void golden_rule(struct rk_policy_row *p, json_t *o)
     size_t i;
 
     (void)rk_str_copy(rk_str(golden_text(o, "id", "")), r->id, sizeof(r->id));
+    r->enabled = !golden_flag(o, "off");
     if (strcmp(golden_text(o, "action", "accept"), "drop") == 0)
         r->action = RK_RULE_DROP;
     json_array_foreach(json_object_get(o, "src"), i, v) rows_source(r, json_string_value(v));
@@ -189,6 +190,7 @@ static RK_UNUSED void golden_policies(struct rk_delta *d, json_t *in)
         struct rk_policy_row *p = rows_policy(golden_text(o, "id", ""));
 
         golden_public(p->id, p->public_id);
+        p->enabled = !golden_flag(o, "off");
         golden_ids(json_object_get(o, "checks"), &p->posture_checks);
         json_array_foreach(json_object_get(o, "rules"), k, v) golden_rule(p, v);
         rows_add_policy(d, p);
@@ -239,8 +241,12 @@ static RK_UNUSED void golden_routes(struct rk_delta *d, json_t *in)
         golden_public(r->row.id, r->public_id);
         r->description = rk_strdup("");
         r->net_id = rk_strdup(golden_text(o, "netid", ""));
-        assert_true(rk_prefix_parse(rk_str(golden_text(o, "network", "")), &r->network));
-        r->type = r->network.family == AF_INET6 ? RK_NET_IPV6 : RK_NET_IPV4;
+        assert_true(
+            rk_prefix_parse(rk_str(golden_text(o, "network", "192.0.2.0/32")), &r->network));
+        golden_strings(json_object_get(o, "domains"), &r->domains);
+        r->type = r->domains.n > 0                ? RK_NET_DOMAIN
+                  : r->network.family == AF_INET6 ? RK_NET_IPV6
+                                                  : RK_NET_IPV4;
         (void)rk_str_copy(rk_str(golden_text(o, "peer", "")), r->peer, sizeof(r->peer));
         golden_ids(json_object_get(o, "peerGroups"), &r->peer_groups);
         golden_ids(json_object_get(o, "groups"), &r->groups);
@@ -249,7 +255,7 @@ static RK_UNUSED void golden_routes(struct rk_delta *d, json_t *in)
         r->masquerade = golden_flag(o, "masq");
         r->keep_route = golden_flag(o, "keep");
         r->skip_auto_apply = golden_flag(o, "skip");
-        r->enabled = true;
+        r->enabled = !golden_flag(o, "off");
         rows_add_object(d, &r->row);
     }
 }
@@ -288,7 +294,7 @@ static RK_UNUSED void golden_resources(struct rk_delta *d, json_t *in)
             assert_true(rk_prefix_parse(rk_str(prefix), &r->prefix));
         if (prefix && r->prefix.bits == (r->prefix.family == AF_INET6 ? 128 : 32))
             r->type = RK_RESOURCE_HOST;
-        r->enabled = true;
+        r->enabled = !golden_flag(o, "off");
         rows_add_object(d, &r->row);
         golden_network(d, r->network);
     }
@@ -310,7 +316,7 @@ static RK_UNUSED void golden_routers(struct rk_delta *d, json_t *in)
         golden_ids(json_object_get(o, "groups"), &r->peer_groups);
         r->metric = (uint32_t)json_integer_value(json_object_get(o, "metric"));
         r->masquerade = golden_flag(o, "masq");
-        r->enabled = true;
+        r->enabled = !golden_flag(o, "off");
         rows_add_object(d, &r->row);
         golden_network(d, r->network);
     }
@@ -383,7 +389,7 @@ static RK_UNUSED void golden_zones(struct rk_delta *d, json_t *in)
     }
 }
 
-static RK_UNUSED struct rk_snapshot *golden_account(json_t *in)
+static RK_UNUSED struct rk_delta *golden_delta(json_t *in)
 {
     struct rk_delta *d = rows_full(GOLDEN_SERIAL);
     struct rk_account_row *a = rows_account();
@@ -408,7 +414,28 @@ static RK_UNUSED struct rk_snapshot *golden_account(json_t *in)
     golden_routers(d, in);
     golden_nameservers(d, in);
     golden_zones(d, in);
-    return rows_apply(NULL, d);
+    return d;
+}
+
+static RK_UNUSED struct rk_snapshot *golden_account(json_t *in)
+{
+    return rows_apply(NULL, golden_delta(in));
+}
+
+/* Quotes are written as '. */
+static RK_UNUSED json_t *golden_parse(const char *text)
+{
+    char *json = rk_strdup(text);
+    json_error_t err;
+    json_t *o;
+
+    for (char *c = json; *c; c++)
+        *c = (char)(*c == '\'' ? '"' : *c);
+    o = json_loads(json, JSON_DECODE_ANY, &err);
+    if (!o)
+        fail_msg("%s: %s", err.text, text);
+    free(json);
+    return o;
 }
 
 static RK_UNUSED json_t *golden_load(const char *source_dir, const char *name)
