@@ -17,5 +17,6 @@ handler_fn nsgroup_list, nsgroup_get, nsgroup_create, nsgroup_update, nsgroup_de
 handler_fn dns_settings_get, dns_settings_update;
 handler_fn zone_list, zone_get, zone_create, zone_update, zone_delete;
 handler_fn record_list, record_get, record_create, record_update, record_delete;
-handler_fn user_list, user_current;
+handler_fn user_list, user_current, user_create, user_update, user_delete;
+handler_fn user_approve, user_reject, user_invite, user_password;
 handler_fn event_list, openapi_get;

@@ -1,8 +1,12 @@
-/* /api/users and /api/users/current, reading. */
+/* /api/users: people and service users. */
 
+#include "libcommon/account/user_rules.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/auth/caller.h"
+#include "services/dashboard-api/json/body.h"
 
 #define COLUMNS                                                                                    \
     "SELECT id, name, email, role, is_service_user, blocked, pending_approval, issued, "           \
@@ -52,7 +56,9 @@ static void write_permissions(struct rk_json *j, const struct caller *who)
     rk_json_object_end(j);
 }
 
-static void write_user(struct call *c, const struct rk_pg_result *res, int row, bool permissions)
+/* `password` is shown once, to who has made the user; else NULL. */
+static void write_user(
+    struct call *c, const struct rk_pg_result *res, int row, bool permissions, const char *password)
 {
     struct rk_json *j = &c->json;
     bool service = rk_pg_bool(res, row, SERVICE);
@@ -72,6 +78,8 @@ static void write_user(struct call *c, const struct rk_pg_result *res, int row, 
     rk_json_str(j, "issued", rk_pg_str(res, row, ISSUED));
     if (rk_pg_bool(res, row, IS_LOCAL))
         rk_json_cstr(j, "idp_id", "local");
+    if (password)
+        rk_json_cstr(j, "password", password);
     if (permissions)
         write_permissions(j, &c->caller);
     rk_json_object_end(j);
@@ -79,14 +87,17 @@ static void write_user(struct call *c, const struct rk_pg_result *res, int row, 
 
 static int load_self(struct call *c, struct rk_pg_result **out, struct rk_err *err)
 {
-    int r = rk_pg_run(c->pg, &get_stmt, out, err, RK_P_C(c->actor.account_id),
-                      RK_P_C(c->caller.user_id));
+    return rk_actor_row(c->pg, &c->actor, &get_stmt, "user", c->caller.user_id, out, err);
+}
 
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(*out) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "user: %s not found", c->caller.user_id);
-    return 0;
+static int answer(struct call *c, const char *id, const char *password, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_actor_row(c->pg, &c->actor, &get_stmt, "user", id, &res, err);
+
+    if (r == 0)
+        write_user(c, res, 0, false, password);
+    return r;
 }
 
 int user_list(struct call *c, struct rk_err *err)
@@ -109,7 +120,7 @@ int user_list(struct call *c, struct rk_err *err)
         return r;
     rk_json_array(&c->json, NULL);
     for (int i = 0; i < rk_pg_rows(res); i++)
-        write_user(c, res, i, false);
+        write_user(c, res, i, false, NULL);
     rk_json_array_end(&c->json);
     return 0;
 }
@@ -121,6 +132,145 @@ int user_current(struct call *c, struct rk_err *err)
 
     if (r < 0)
         return r;
-    write_user(c, res, 0, true);
+    write_user(c, res, 0, true, NULL);
     return 0;
+}
+
+/* 16 characters, one of each sort that a password must have. */
+static void draw_password(char out[17])
+{
+    static const char *const sorts[] = { "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "!#$%*+-=?@",
+                                         "abcdefghijkmnopqrstuvwxyz" };
+
+    for (size_t i = 0; i < 16; i++) {
+        const char *sort = sorts[i < RK_COUNT(sorts) ? i : 3];
+
+        out[i] = sort[rk_random_below(strlen(sort))];
+    }
+    for (size_t i = 15; i > 0; i--) { /* in any order */
+        size_t k = (size_t)rk_random_below(i + 1);
+        char c = out[i];
+
+        out[i] = out[k];
+        out[k] = c;
+    }
+    out[16] = '\0';
+}
+
+int user_create(struct call *c, struct rk_err *err)
+{
+    rk_auto(body_done) struct body body = { 0 };
+    struct rk_user_input in = { .name = "" };
+    char id[RK_USER_ID_MAX], password[17] = "", hash[RK_PASSWORD_LEN] = "";
+    const char *role;
+    bool service;
+    int r;
+
+    r = body_parse(c->body, c->arena, &body, err);
+    if (r < 0)
+        return r;
+    role = body_str(&body, body.root, "role");
+    service = body_bool(&body, body.root, "is_service_user");
+    in.name = body_str(&body, body.root, "name");
+    in.email = body_str(&body, body.root, "email");
+    in.auto_groups = body_strs(&body, body.root, "auto_groups", &in.auto_groups_n, NULL);
+    r = body_check(&body, err);
+    if (r < 0)
+        return r;
+    if (!rk_role_parse(rk_str(role), &in.role))
+        return rk_fail(err, RK_INVALID, "unknown user role %.64s", role);
+    in.password_hash = service ? NULL : hash;
+    r = rk_user_validate(&in, err); /* before the costly hash */
+    if (r < 0)
+        return r;
+    if (!service) {
+        draw_password(password);
+        rk_password_hash(rk_str(password), hash);
+    }
+    r = rk_user_create(c->pg, &c->actor, &in, id, &c->bell, err);
+    if (r == 0)
+        r = answer(c, id, service ? NULL : password, err);
+    c->no_store = !service;
+    rk_wipe(password, sizeof(password));
+    return r;
+}
+
+int user_update(struct call *c, struct rk_err *err)
+{
+    rk_auto(body_done) struct body body = { 0 };
+    struct rk_user_input in = { .name = "" };
+    const char *role;
+    bool present;
+    int r;
+
+    r = rk_user_exists(c->pg, &c->actor, c->var[0], err);
+    if (r < 0)
+        return r;
+    r = body_parse(c->body, c->arena, &body, err);
+    if (r < 0)
+        return r;
+    role = body_str(&body, body.root, "role");
+    in.blocked = body_bool(&body, body.root, "is_blocked");
+    in.auto_groups = body_strs(&body, body.root, "auto_groups", &in.auto_groups_n, &present);
+    r = body_check(&body, err);
+    if (r < 0)
+        return r;
+    if (!present)
+        return rk_fail(err, RK_BAD_REQUEST, "auto_groups field can't be absent");
+    if (!rk_role_parse(rk_str(role), &in.role))
+        return rk_fail(err, RK_INVALID, "invalid user role");
+    r = rk_user_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
+    return r < 0 ? r : answer(c, c->var[0], NULL, err);
+}
+
+int user_delete(struct call *c, struct rk_err *err)
+{
+    int r = rk_user_delete(c->pg, &c->actor, c->var[0], &c->bell, err);
+
+    return r < 0 ? r : write_empty(c);
+}
+
+int user_approve(struct call *c, struct rk_err *err)
+{
+    int r = rk_user_approve(c->pg, &c->actor, c->var[0], &c->bell, err);
+
+    return r < 0 ? r : answer(c, c->var[0], NULL, err);
+}
+
+int user_reject(struct call *c, struct rk_err *err)
+{
+    int r = rk_user_reject(c->pg, &c->actor, c->var[0], &c->bell, err);
+
+    return r < 0 ? r : write_empty(c);
+}
+
+/* Mails go out through an external identity provider, and there is none: whoever exists here was
+ * activated here. */
+int user_invite(struct call *c, struct rk_err *err)
+{
+    int r = rk_user_exists(c->pg, &c->actor, c->var[0], err);
+
+    if (r == RK_NOT_FOUND)
+        return rk_fail(err, RK_NOT_FOUND, "user account %s doesn't exist", c->var[0]);
+    return r < 0 ? r
+                 : rk_fail(err, RK_PRECONDITION,
+                           "can't invite a user with an activated netbird account");
+}
+
+int user_password(struct call *c, struct rk_err *err)
+{
+    rk_auto(body_done) struct body body = { 0 };
+    const char *old_password, *new_password;
+    int r;
+
+    r = body_parse(c->body, c->arena, &body, err);
+    if (r < 0)
+        return r;
+    old_password = body_str(&body, body.root, "old_password");
+    new_password = body_str(&body, body.root, "new_password");
+    r = body_check(&body, err);
+    if (r < 0)
+        return r;
+    r = rk_user_set_password(c->pg, &c->actor, c->var[0], old_password, new_password, err);
+    return r < 0 ? r : write_empty(c);
 }

@@ -1,0 +1,354 @@
+/* The rules of users against a real server: who may change whom, and what it means for peers. */
+
+#include "tests/support/test.h"
+
+#include "libcommon/account/group_rules.h"
+#include "libcommon/account/pat_rules.h"
+#include "libcommon/account/user_rules.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/crypto/hash.h"
+#include "tests/support/pg_ask.h"
+
+static struct fixture fx;
+static struct rk_pg *pg;
+static struct rk_account_created acc;
+static struct rk_actor owner;
+static struct rk_bell bell;
+
+static int start(void **state)
+{
+    struct rk_err err = { 0 };
+
+    (void)state;
+    rk_crypto_init();
+    if (!fixture_postgres(&fx))
+        return -1;
+    pg = rk_pg_new(fx.conninfo, "test");
+    return rk_store_migrate(pg, &err);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rk_pg_free(pg);
+    fixture_done(&fx);
+    return 0;
+}
+
+static int fresh(void **state)
+{
+    struct rk_err err = { 0 };
+    const struct rk_account_setup in = {
+        .domain = "d.test", .email = "o@d.test", .name = "O", .password_hash = "x"
+    };
+
+    (void)state;
+    pg_must(pg, "DELETE FROM account");
+    if (rk_account_setup(pg, &in, &acc, &err) < 0)
+        return -1;
+    owner = (struct rk_actor){ .account_id = acc.account_id,
+                               .user_id = acc.user_id,
+                               .is_admin = true,
+                               .default_domain = "d.test" };
+    return 0;
+}
+
+static void make(enum rk_role role, const char *email, char out[RK_USER_ID_MAX])
+{
+    struct rk_err err = { 0 };
+    const struct rk_user_input in = {
+        .role = role, .name = "N", .email = email, .password_hash = email[0] ? "x" : NULL
+    };
+
+    if (rk_user_create(pg, &owner, &in, out, &bell, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal((int64_t)bell.serial, pg_ask(&fx, "SELECT serial FROM account"));
+}
+
+static struct rk_actor as(const char *user_id)
+{
+    struct rk_actor a = owner;
+
+    a.user_id = user_id;
+    return a;
+}
+
+static void refused(int r, int code, const struct rk_err *err, const char *end)
+{
+    size_t n = strlen(err->msg), m = strlen(end);
+
+    if (r != code || n < m || strcmp(err->msg + n - m, end) != 0)
+        fail_msg("%d %s", r, err->msg);
+}
+
+static void a_new_user_is_checked(void **state)
+{
+    struct rk_user_input in = { .role = RK_ROLE_ADMIN, .name = "", .email = "a@d.test" };
+    const struct rk_str unknown = RK_STR("nowhere");
+    char id[RK_USER_ID_MAX];
+    struct rk_err err = { 0 };
+    int64_t users = pg_ask(&fx, "SELECT count(*) FROM users");
+
+    (void)state;
+    in.password_hash = "x";
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
+            "name can't be empty");
+    in.name = "A";
+    in.email = "";
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
+            "email can't be empty");
+    in.email = "O@D.test";
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_EXISTS, &err,
+            "can't invite a user with an existing netbird account");
+    in.role = RK_ROLE_OWNER;
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
+            "can't invite a user with owner role");
+    in.password_hash = NULL;
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
+            "can't create a service user with owner role");
+    in.role = RK_ROLE_ADMIN;
+    in.auto_groups = &unknown;
+    in.auto_groups_n = 1;
+    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
+            "update doesn't exist");
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users"), users);
+}
+
+static void who_may_change_whom_is_decided_inside_the_transaction(void **state)
+{
+    char admin[RK_USER_ID_MAX], user[RK_USER_ID_MAX], robot[RK_USER_ID_MAX];
+    struct rk_user_input in = { .role = RK_ROLE_USER };
+    struct rk_actor me;
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_ADMIN, "a@d.test", admin);
+    make(RK_ROLE_USER, "u@d.test", user);
+    make(RK_ROLE_ADMIN, "", robot);
+    me = as(user);
+    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+            "only admins and owners can update users");
+    me = as(admin);
+    in = (struct rk_user_input){ .role = RK_ROLE_ADMIN, .blocked = true };
+    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+            "admins can't block or unblock themselves");
+    in = (struct rk_user_input){ .role = RK_ROLE_USER };
+    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+            "admins can't change their role");
+    refused(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+            "only owners can remove owner role from their user");
+    in = (struct rk_user_input){ .role = RK_ROLE_OWNER, .blocked = true };
+    refused(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+            "unable to block owner user");
+    in = (struct rk_user_input){ .role = RK_ROLE_OWNER };
+    refused(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err,
+            "only owners can add owner role to other users");
+    refused(rk_user_update(pg, &owner, robot, &in, &bell, &err), RK_DENIED, &err,
+            "can't update a service user with owner role");
+    refused(rk_user_update(pg, &owner, "nobody", &in, &bell, &err), RK_NOT_FOUND, &err,
+            "user: nobody not found");
+    /* Blocked meanwhile: nothing is done in its name any more. */
+    pg_must(pg, "UPDATE users SET blocked = true WHERE email = 'a@d.test'");
+    in = (struct rk_user_input){ .role = RK_ROLE_ADMIN };
+    refused(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err, "permission denied");
+}
+
+static void an_owner_hands_over_and_becomes_an_admin(void **state)
+{
+    const struct rk_user_input in = { .role = RK_ROLE_OWNER };
+    char heir[RK_USER_ID_MAX];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_USER, "h@d.test", heir);
+    if (rk_user_update(pg, &owner, heir, &in, &bell, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE (email = 'h@d.test' AND role = "
+                                 "'owner') OR (email = 'o@d.test' AND role = 'admin')"),
+                     2);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'transferred.owner.role'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.role.update'"), 0);
+    /* The old owner is an admin now, and can not take it back. */
+    refused(rk_user_update(pg, &owner, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+            "admins can't change their role");
+}
+
+#define PEER "peer000000000000000a"
+
+static void add_peer(const char *user_id)
+{
+    static const struct rk_pg_stmt add = {
+        "test_peer", "INSERT INTO peer (id, account_id, key, ip, dns_label, name, user_id) SELECT "
+                     "'" PEER "', id, 'k', host(network(net4)::inet + 1)::inet, 'a', 'a', $1 "
+                     "FROM account"
+    };
+    struct rk_err err = { 0 };
+
+    if (rk_pg_run(pg, &add, NULL, &err, RK_P_C(user_id)) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static void peers_follow_the_groups_of_their_user(void **state)
+{
+    char user[RK_USER_ID_MAX], group[RK_XID_LEN + 1];
+    struct rk_user_input in = { .role = RK_ROLE_USER };
+    struct rk_str groups[2];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_USER, "u@d.test", user);
+    add_peer(user);
+    assert_int_equal(
+        rk_group_create(pg, &owner, &(struct rk_group_input){ .name = "g" }, group, &bell, &err),
+        0);
+    groups[0] = groups[1] = rk_str(group);
+    in.auto_groups = groups;
+    in.auto_groups_n = 2;
+    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.group.add'"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM account_change c JOIN account a USING "
+                                 "(serial) WHERE c.kind IN ('user', 'group_peer')"),
+                     2);
+    in.auto_groups_n = 0;
+    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.group.delete'"), 1);
+
+    pg_must(pg,
+            "UPDATE account SET settings = settings || '{\"groups_propagation_enabled\":false}'");
+    in.auto_groups_n = 1;
+    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE cardinality(auto_groups) = 1"),
+                     1);
+}
+
+static void blocking_a_user_logs_its_peers_out(void **state)
+{
+    char user[RK_USER_ID_MAX];
+    struct rk_user_input in = { .role = RK_ROLE_USER, .blocked = true };
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_USER, "u@d.test", user);
+    add_peer(user);
+    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE login_expired"), 1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM event e JOIN users u ON u.id = e.initiator_id WHERE code "
+                    "= 'peer.login.expire' AND target_id = '" PEER "' AND meta->>'reason' = "
+                    "'blocked owner account' AND u.email = 'u@d.test'"),
+        1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.block'"), 1);
+    in.blocked = false;
+    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.unblock'"), 1);
+}
+
+static void a_user_goes_with_its_peers_and_tokens_and_leaves_its_name(void **state)
+{
+    char user[RK_USER_ID_MAX], robot[RK_USER_ID_MAX];
+    char id[RK_XID_LEN + 1], plain[RK_PAT_LEN + 1];
+    struct rk_actor me;
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_USER, "u@d.test", user);
+    make(RK_ROLE_ADMIN, "", robot);
+    add_peer(user);
+    assert_int_equal(rk_pat_create(pg, &owner, robot, "t", 1, id, plain, &err), 0);
+    refused(rk_user_delete(pg, &owner, acc.user_id, &bell, &err), RK_INVALID, &err,
+            "self deletion is not allowed");
+    refused(rk_user_delete(pg, &owner, "nobody", &bell, &err), RK_NOT_FOUND, &err,
+            "user: nobody not found");
+    me = as(robot);
+    refused(rk_user_delete(pg, &me, acc.user_id, &bell, &err), RK_DENIED, &err,
+            "can't delete a user with the owner role");
+    assert_int_equal(rk_user_delete(pg, &owner, user, &bell, &err), 0);
+    assert_int_equal(rk_user_delete(pg, &owner, robot, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT (SELECT count(*) FROM peer) + (SELECT count(*) FROM pat) "
+                                 "+ (SELECT count(*) FROM users)"),
+                     1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code IN ('user.delete', "
+                                 "'service.user.delete', 'user.peer.delete')"),
+                     3);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM departed_user WHERE name = 'N'"), 2);
+}
+
+static void who_waits_is_let_in_or_sent_away(void **state)
+{
+    char user[RK_USER_ID_MAX];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_USER, "u@d.test", user);
+    refused(rk_user_approve(pg, &owner, user, &bell, &err), RK_INVALID, &err,
+            "is not pending approval");
+    refused(rk_user_reject(pg, &owner, user, &bell, &err), RK_INVALID, &err,
+            "is not pending approval");
+    pg_must(pg,
+            "UPDATE users SET blocked = true, pending_approval = true WHERE email = 'u@d.test'");
+    assert_int_equal(rk_user_approve(pg, &owner, user, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE blocked OR pending_approval"),
+                     0);
+    pg_must(pg,
+            "UPDATE users SET blocked = true, pending_approval = true WHERE email = 'u@d.test'");
+    assert_int_equal(rk_user_reject(pg, &owner, user, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users"), 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code IN ('user.approve', "
+                                 "'user.delete', 'user.reject')"),
+                     3);
+}
+
+static void a_password_is_changed_by_who_knows_it(void **state)
+{
+    static const struct {
+        const char *was, *now, *message;
+    } rows[] = {
+        { "", "x", "old password is required" },
+        { "x", "", "new password is required" },
+        { "wrong", "another one", "current password is incorrect" },
+        { "the first", "the first", "new password must be different from current password" },
+        { "the first", "short", "password must be 8 to 72 characters long" },
+    };
+    char hash[RK_PASSWORD_LEN], sql[RK_PASSWORD_LEN + 64];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    rk_password_hash(RK_STR("the first"), hash);
+    snprintf(sql, sizeof(sql), "UPDATE users SET password_hash = '%s'", hash);
+    pg_must(pg, sql);
+    for (size_t i = 0; i < RK_COUNT(rows); i++)
+        refused(rk_user_set_password(pg, &owner, acc.user_id, rows[i].was, rows[i].now, &err),
+                RK_INVALID, &err, rows[i].message);
+    refused(rk_user_set_password(pg, &owner, "nobody", "the first", "the second", &err), RK_INVALID,
+            &err, "users can only change their own password");
+    assert_int_equal(rk_user_set_password(pg, &owner, acc.user_id, "the first", "the second", &err),
+                     0);
+    refused(rk_user_set_password(pg, &owner, acc.user_id, "the first", "the third", &err),
+            RK_INVALID, &err, "current password is incorrect");
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.password.change' "
+                                 "AND meta = '{}' AND changes IS NULL"),
+                     1);
+    pg_must(pg, "UPDATE users SET password_hash = NULL");
+    refused(rk_user_set_password(pg, &owner, acc.user_id, "the second", "the third", &err),
+            RK_PRECONDITION, &err, "only available with embedded identity provider");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_new_user_is_checked, fresh),
+        cmocka_unit_test_setup(who_may_change_whom_is_decided_inside_the_transaction, fresh),
+        cmocka_unit_test_setup(an_owner_hands_over_and_becomes_an_admin, fresh),
+        cmocka_unit_test_setup(peers_follow_the_groups_of_their_user, fresh),
+        cmocka_unit_test_setup(blocking_a_user_logs_its_peers_out, fresh),
+        cmocka_unit_test_setup(a_user_goes_with_its_peers_and_tokens_and_leaves_its_name, fresh),
+        cmocka_unit_test_setup(who_waits_is_let_in_or_sent_away, fresh),
+        cmocka_unit_test_setup(a_password_is_changed_by_who_knows_it, fresh),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
