@@ -80,6 +80,13 @@ const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s, size_t i
     return rk_bitmap_test(&s->used, index) ? snap_slot(s, index)->peer->row : NULL;
 }
 
+struct rk_row *const *
+rk_snapshot_rows(const struct rk_snapshot *s, enum rk_object_kind kind, size_t *out_n)
+{
+    *out_n = s->rows[kind].n;
+    return s->rows[kind].v;
+}
+
 size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KEY_LEN])
 {
     size_t lo = 0, hi = s->peers_n;

@@ -38,6 +38,10 @@ const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s,
                                            size_t index);   /* NULL: index not in use */
 size_t rk_snapshot_peer_bound(const struct rk_snapshot *s); /* all indexes are below this */
 
+/* All rows of one kind of objects.h, by id; borrowed. */
+struct rk_row *const *
+rk_snapshot_rows(const struct rk_snapshot *s, enum rk_object_kind kind, size_t *out_n);
+
 /*
  * Peers (indexes of `now`) whose map may differ between the two snapshots: exact for rule and
  * membership changes (a rule's side that changed reaches the peers that entered or left it and the

@@ -12,6 +12,7 @@
 #include "libcommon/obs/metrics.h"
 #include "libcommon/rds/rds.h"
 #include "services/dashboard-api/http/server.h"
+#include "services/dashboard-api/picture/picture.h"
 #include "services/dashboard-api/touch.h"
 
 #define MAX_QUEUED 512
@@ -42,6 +43,7 @@ struct touch_job {
 struct app {
     const struct api_config *config;
     struct rk_seal seal;
+    struct pictures *pictures;
     struct rk_loop *loop;
     struct rk_workers *workers;
     struct rk_admin *admin;
@@ -255,8 +257,10 @@ static int build(struct app *a, struct rk_err *err)
     r = rk_rds_new(a->loop, a->config->redis, &rds_ops, a, &a->rds, err);
     if (r < 0)
         return r;
+    a->pictures = pictures_new(a->config->dns_domain);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &worker_ops, a);
-    r = server_new(a->loop, a->config, &a->seal, a->workers, &server_ops, a, &a->server, err);
+    r = server_new(a->loop, a->config, &a->seal, a->pictures, a->workers, &server_ops, a,
+                   &a->server, err);
     if (r < 0)
         return r;
     rk_admin_on_scrape(a->admin, on_scrape, a);
@@ -283,6 +287,7 @@ int app_run(const struct api_config *config)
     rk_log_ready(server_address(a->server), rk_admin_address(a->admin));
     rk_loop_run(a->loop);
     rk_seal_done(&a->seal);
+    pictures_free(a->pictures);
     rk_loop_free(a->loop);
     rk_free(a);
     return 0;

@@ -16,6 +16,7 @@
 #include "libcommon/crypto/seal.h"
 #include "libcommon/pg/pg.h"
 #include "services/dashboard-api/config.h"
+#include "services/dashboard-api/picture/picture.h"
 #include "services/dashboard-api/json/page.h"
 #include "services/dashboard-api/route/route.h"
 
@@ -38,6 +39,7 @@ struct caller {
 struct call {
     const struct api_config *config;
     const struct rk_seal *seal;
+    struct pictures *pictures;
     struct rk_pg *pg;
     struct rk_arena *arena;
     const struct route *route;

@@ -12,6 +12,7 @@ handler_fn group_list, group_get, group_create, group_update, group_delete;
 handler_fn policy_list, policy_get, policy_create, policy_update, policy_delete;
 handler_fn route_list, route_get, route_create, route_update, route_delete;
 handler_fn peer_list, peer_get, peer_update, peer_delete, peer_accessible;
+handler_fn peer_network_map, explain_get;
 handler_fn account_list, account_update, account_delete;
 handler_fn nsgroup_list, nsgroup_get, nsgroup_create, nsgroup_update, nsgroup_delete;
 handler_fn dns_settings_get, dns_settings_update;

@@ -184,6 +184,7 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
     q->job.done = job_done;
     q->call.config = s->config;
     q->call.seal = s->seal;
+    q->call.pictures = s->pictures;
     if (!rk_workers_submit(s->workers, s->loop, &q->job)) {
         request_fail(q, RK_UNAVAILABLE, "");
         return reply_queue(s, q, q->connection);
@@ -288,6 +289,7 @@ static int listen_on(const char *text, char bound[RK_ADDR_LEN], struct rk_err *e
 int server_new(struct rk_loop *l,
                const struct api_config *config,
                const struct rk_seal *seal,
+               struct pictures *pictures,
                struct rk_workers *workers,
                const struct server_ops *ops,
                void *arg,
@@ -306,6 +308,7 @@ int server_new(struct rk_loop *l,
     s->loop = l;
     s->config = config;
     s->seal = seal;
+    s->pictures = pictures;
     s->workers = workers;
     s->ops = *ops;
     s->arg = arg;

@@ -29,6 +29,7 @@ struct server_ops {
 int server_new(struct rk_loop *l,
                const struct api_config *config,
                const struct rk_seal *seal,
+               struct pictures *pictures,
                struct rk_workers *workers,
                const struct server_ops *ops,
                void *arg,

@@ -8,6 +8,7 @@ struct server {
     struct rk_loop *loop;
     const struct api_config *config;
     const struct rk_seal *seal;
+    struct pictures *pictures;
     struct rk_workers *workers;
     struct server_ops ops;
     void *arg;

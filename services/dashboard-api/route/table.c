@@ -88,6 +88,11 @@ const struct route routes[] = {
     { "DELETE", "/api/peers/{}", peer_delete, "peers", NEED(PEERS, DELETE), .writes = true },
     { "GET", "/api/peers/{}/accessible-peers", peer_accessible, "peers", NEED(PEERS, READ),
       .refusal = REFUSE_NEVER },
+    /* Those who may change everything may see everything. */
+    { "GET", "/api/peers/{}/network-map", peer_network_map, "peers", NEED(SETTINGS, UPDATE) },
+
+    { "GET", "/api/explain", explain_get, "explain",
+      .need = { { RK_MOD_PEERS, RK_OP_READ }, { RK_MOD_POLICIES, RK_OP_READ } } },
 
     { "GET", "/api/events/audit", event_list, "events", NEED(EVENTS, READ) },
     { "GET", "/api/events", event_list, "events", NEED(EVENTS, READ) },
