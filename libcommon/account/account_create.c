@@ -96,14 +96,12 @@ static void put_settings(struct rk_json *j, const char *all_group)
     rk_json_bool(j, "routing_peer_dns_resolution_enabled", true);
     rk_json_cstr(j, "dns_domain", "");
     rk_json_bool(j, "peer_expose_enabled", false);
-    rk_json_array(j, "peer_expose_groups");
-    rk_json_array_end(j);
+    rk_json_null(j, "peer_expose_groups");
     rk_json_object(j, "extra");
     rk_json_bool(j, "peer_approval_enabled", false);
     rk_json_bool(j, "user_approval_required", true);
     rk_json_bool(j, "network_traffic_logs_enabled", false);
-    rk_json_array(j, "network_traffic_logs_groups");
-    rk_json_array_end(j);
+    rk_json_null(j, "network_traffic_logs_groups");
     rk_json_bool(j, "network_traffic_packet_counter_enabled", false);
     rk_json_object_end(j);
     rk_json_bool(j, "lazy_connection_enabled", true);

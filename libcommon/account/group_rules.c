@@ -81,11 +81,11 @@ static const struct {
         "SELECT p.name FROM policy p JOIN policy_rule r ON r.policy_id = p.id WHERE p.account_id = "
         "$1"
         " AND ($2 = ANY (r.sources) OR $2 = ANY (r.destinations) OR r.authorized_groups ? $2)"
-        " ORDER BY p.id LIMIT 1" },
+        " ORDER BY p.created_at, p.id LIMIT 1" },
       "policy" },
     { { "group_link_setup_key",
         "SELECT name FROM setup_key WHERE account_id = $1 AND $2 = ANY (auto_groups)"
-        " ORDER BY id LIMIT 1" },
+        " ORDER BY created_at, id LIMIT 1" },
       "setup key" },
     { { "group_link_user", "SELECT id FROM users WHERE account_id = $1 AND $2 = ANY (auto_groups) "
                            "ORDER BY id LIMIT 1" },

@@ -189,7 +189,6 @@ static bool extra_part(struct rk_str s, bool last)
 bool peer_extra_label(struct rk_str s, char out[PEER_EXTRA_LABEL_MAX])
 {
     struct rk_str rest = s, part;
-    size_t i;
 
     if (s.n == 0 || s.n >= PEER_EXTRA_LABEL_MAX)
         return false;
@@ -201,8 +200,7 @@ bool peer_extra_label(struct rk_str s, char out[PEER_EXTRA_LABEL_MAX])
         if (!extra_part(part, rest.p == NULL))
             return false;
     }
-    for (i = 0; i < s.n; i++)
-        out[i] = lower(s.p[i]);
+    memcpy(out, s.p, s.n);
     out[s.n] = '\0';
     return true;
 }

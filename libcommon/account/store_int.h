@@ -20,7 +20,7 @@ bool peer_meta_empty(const struct rk_peer_meta *m);
 /* `label`, with the last two octets of the address behind it when `suffixed`; never longer than 63.
  */
 void peer_label_for(const char *label, bool suffixed, const uint8_t ip4[4], char out[RK_LABEL_MAX]);
-/* An extra DNS label as the agent sent it, lower-cased into out; false when it is none. */
+/* An extra DNS label as the agent sent it; false when it is none. */
 #define PEER_EXTRA_LABEL_MAX 254
 bool peer_extra_label(struct rk_str s, char out[PEER_EXTRA_LABEL_MAX]);
 

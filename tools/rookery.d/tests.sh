@@ -175,6 +175,24 @@ system_tests() {
     return $code
 }
 
+# Random accounts, here and on the stock server. Without one there is nothing to compare, and that is a failure.
+differential_tests() {
+    local log="$REPORT/differential.log" code=0 start=$SECONDS
+
+    need_go
+    (build_services) || return 1
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    GO=$GO ROOKERY_TEST_LOGS=$REPORT/differential "$ROOT/tests/system/differential/run" "$@" >"$log" 2>&1 || code=$?
+    if [ $code -ne 0 ]; then
+        tail -n 200 "$log"
+        count 0 1
+        failure "differential" "$(tail -n 20 "$log")"
+        return 1
+    fi
+    tail -n 1 "$log"
+    count 1 0
+}
+
 # Sanitizers write what they find beside the build, whoever started the process and wherever its output went.
 asan_all() {
     local reports="$ROOT/build/asan/reports"
@@ -216,8 +234,8 @@ cmd_test() {
     all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | asan) ;;
-    *) die "there is no test '$what'" "there are: check unit system fuzz asan tsan cover" ;;
+    system | asan | differential) ;;
+    *) die "there is no test '$what'" "there are: check unit system differential fuzz asan tsan cover" ;;
     esac
     need_packages up test
     mkdir -p "$REPORT"
@@ -230,6 +248,7 @@ cmd_test() {
     check) part "layout and style" test_check ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
+    differential) part "differential test" differential_tests "$@" ;;
     fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
     asan) asan_all "$@" ;;
     tsan) tsan_all ;;

@@ -8,7 +8,7 @@
 
 static const struct rk_pg_stmt briefs_stmt = {
     "group_briefs",
-    "SELECT g.id, g.name, g.issued, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"
+    "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"
     " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE "
     "g.account_id = $1"
 };
@@ -66,9 +66,8 @@ int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *e
 
         g->id = rk_arena_strn(c->arena, rk_pg_str(res, i, 0));
         g->name = rk_arena_strn(c->arena, rk_pg_str(res, i, 1));
-        g->issued = rk_arena_strn(c->arena, rk_pg_str(res, i, 2));
-        g->peers = rk_pg_int(res, i, 3);
-        g->resources = rk_pg_int(res, i, 4);
+        g->peers = rk_pg_int(res, i, 2);
+        g->resources = rk_pg_int(res, i, 3);
         (void)rk_map_put(out->by_id, rk_str(g->id), g);
     }
     return 0;
@@ -79,7 +78,6 @@ void write_group_brief(struct rk_json *j, const struct group_brief *g)
     rk_json_object(j, NULL);
     rk_json_cstr(j, "id", g->id);
     rk_json_cstr(j, "name", g->name);
-    rk_json_cstr(j, "issued", g->issued);
     rk_json_int(j, "peers_count", g->peers);
     rk_json_int(j, "resources_count", g->resources);
     rk_json_object_end(j);

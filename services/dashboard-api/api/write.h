@@ -20,7 +20,7 @@ void write_record(struct rk_json *j, const struct rk_pg_result *res, int row, in
 
 /* Every group of the account as it appears inside other objects, by id. */
 struct group_brief {
-    const char *id, *name, *issued;
+    const char *id, *name;
     int64_t peers, resources;
 };
 struct group_briefs {

@@ -52,28 +52,11 @@ round_ours() {
 }
 
 start_stock_management() {
-    local data=$OUT/stock-data url=http://127.0.0.1:22090
+    local data=$OUT/stock-data
 
     rm -rf "$data"
-    mkdir -p "$data"
-    cat >"$data/config.yaml" <<EOF
-server:
-  listenAddress: "127.0.0.1:22090"
-  exposedAddress: "$url"
-  stunPorts: [22093]
-  metricsPort: 22091
-  healthcheckAddress: "127.0.0.1:22092"
-  logLevel: warn
-  logFile: console
-  authSecret: $RELAY_SECRET
-  dataDir: $data
-  disableAnonymousMetrics: true
-  disableGeoliteUpdate: true
-  auth: {issuer: "$url/oauth2", dashboardRedirectURIs: ["$url/nb-auth"], cliRedirectURIs: ["http://localhost:53000/"]}
-  store: {engine: sqlite, dsn: "", encryptionKey: "$(random_base64 32)"}
-EOF
-    start stock_management "http_ok $url/api/instance" \
-        env NB_DISABLE_GEOLOCATION=true NB_SETUP_PAT_ENABLED=true "$OUT/stock/combined" --config "$data/config.yaml"
+    start stock_management "http_ok http://127.0.0.1:22090/api/instance" \
+        "$ROOT/tests/support/stock-server" "$STOCK_OUT/combined" "$data" 127.0.0.1 22090
 }
 
 round_stock() {

@@ -10,7 +10,7 @@ start_relay() {
 
 # It serves STUN as well.
 start_stock_relay() {
-    start stock_relay "port_taken 22020" "$OUT/stock/relay" --listen-address 127.0.0.1:22020 \
+    start stock_relay "port_taken 22020" "$STOCK_OUT/relay" --listen-address 127.0.0.1:22020 \
         --exposed-address rel://127.0.0.1:22020 --auth-secret "$RELAY_SECRET" --enable-stun --stun-ports 22023 \
         --health-listen-address 127.0.0.1:22021 --metrics-port 22022 --log-level warn --stun-log-level warn
 }

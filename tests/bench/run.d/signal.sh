@@ -7,7 +7,7 @@ start_signal() {
 }
 
 start_stock_signal() {
-    start stock_signal "port_taken 22060" "$OUT/stock/signal" run --port 22060 --metrics-port 22061 \
+    start stock_signal "port_taken 22060" "$STOCK_OUT/signal" run --port 22060 --metrics-port 22061 \
         --log-file console --log-level warn
 }
 

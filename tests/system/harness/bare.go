@@ -270,6 +270,8 @@ type errEnded struct{ err error }
 
 func (e errEnded) Error() string { return fmt.Sprintf("the stream has ended: %v", e.err) }
 
+func (e errEnded) Unwrap() error { return e.err }
+
 // TryNext is the next message within the limit.
 func (s *Stream) TryNext(limit time.Duration) (*proto.SyncResponse, error) {
 	select {

@@ -66,7 +66,7 @@ func Up(basePort int) (*Cluster, error) {
 	if file := os.Getenv(EnvStatus); file != "" {
 		return attach(file)
 	}
-	script, err := filepath.Abs("../../rookery")
+	script, err := findScript()
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,21 @@ func Up(basePort int) (*Cluster, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// findScript looks for the script in the directories above: every package of tests runs in its own.
+func findScript() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		script := filepath.Join(dir, "rookery")
+		if s, err := os.Stat(script); err == nil && s.Mode().IsRegular() {
+			return script, nil
+		}
+	}
+	return "", errors.New("the script rookery is in no directory above")
 }
 
 func attach(file string) (*Cluster, error) {

@@ -1,0 +1,232 @@
+// Package differential compares Rookery with the stock server: the same random account over REST and the same agents over gRPC
+// for both, and everything that can be asked for afterwards.
+package differential
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rookery.test/system/harness"
+)
+
+var (
+	flagAccounts = flag.Int("accounts", 6, "how many accounts")
+	flagSeed     = flag.Uint64("seed", 1, "seed of the first account; the next has the next")
+	flagPeers    = flag.String("peers", "5-12", "fewest and most peers of an account, as A-B")
+	flagOff      = flag.String("without", "", "kinds of objects to leave out, with commas")
+	flagShrink   = flag.Bool("shrink", true, "make the script of an account that differs as short as it can be")
+)
+
+const basePort = 25600
+
+func TestMain(m *testing.M) {
+	if os.Getenv("ROOKERY_IN_NETNS") == "" {
+		fmt.Fprintln(os.Stderr, "run this through tests/system/differential/run: it needs a network namespace of its own")
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func plans(t *testing.T) []plan {
+	p := plan{seed: *flagSeed, off: map[string]bool{}}
+	if n, err := fmt.Sscanf(*flagPeers, "%d-%d", &p.fewest, &p.most); n != 2 || p.fewest < 1 || p.most < p.fewest || p.most > 1000 {
+		t.Fatalf("-peers %q: fewest and most have to be given as A-B: %v", *flagPeers, err)
+	}
+	for _, kind := range strings.Split(*flagOff, ",") {
+		p.off[kind] = true
+	}
+	for kind := range notYet {
+		p.off[kind] = true
+	}
+	all := make([]plan, *flagAccounts)
+	for i := range all {
+		all[i] = p
+		all[i].seed += uint64(i)
+	}
+	return all
+}
+
+// The stock server and ours hold the same random accounts, and say the same about them to everybody.
+func TestAccountsAreTheSame(t *testing.T) {
+	cluster, err := harness.Up(basePort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Down)
+	cluster.DumpOnFailure(t)
+	bench := &bench{cluster: cluster}
+	var total counts
+	failed, sorts := 0, map[string][]uint64{}
+	start := time.Now()
+	for _, p := range plans(t) {
+		report := bench.judge(t.Context(), p)
+		total.add(report.counts)
+		if report.bad() {
+			failed++
+			for _, d := range report.found {
+				if seeds := sorts[d.class()]; len(seeds) == 0 || seeds[len(seeds)-1] != p.seed {
+					sorts[d.class()] = append(seeds, p.seed)
+				}
+			}
+			t.Errorf("%v", report)
+			if err := report.keep(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	summary := fmt.Sprintf("%d accounts, %d maps and %d answers compared, %d differences that we want, %d accounts that differ; %.0f s",
+		*flagAccounts, total.maps, total.answers, total.wanted, failed, time.Since(start).Seconds())
+	for _, class := range sortedKeys(sorts) {
+		summary += fmt.Sprintf("\n%s: seeds %v", class, sorts[class])
+	}
+	t.Log(summary)
+	if dir := os.Getenv(harness.EnvLogs); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, "differential.txt"), []byte(summary+"\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// bench runs scripts, each on a new stock server and in a new account of ours.
+type bench struct{ cluster *harness.Cluster }
+
+// report is what came of one account.
+type report struct {
+	plan   plan
+	counts counts
+	found  []*difference // those we do not want
+	short  *script       // that still differs
+	err    error
+}
+
+func (r *report) bad() bool { return r.err != nil || len(r.found) > 0 }
+
+// maxShown bounds how many sorts of differences are printed of one account.
+const maxShown = 40
+
+func (r *report) String() string {
+	s := fmt.Sprintf("account of seed %d, %d to %d peers, without %v:", r.plan.seed, r.plan.fewest, r.plan.most, sortedKeys(r.plan.off))
+	if r.err != nil {
+		s += fmt.Sprintf("\n  %v", r.err)
+	}
+	count, order := map[string]int{}, []*difference{}
+	for _, d := range r.found {
+		if count[d.class()]++; count[d.class()] == 1 {
+			order = append(order, d)
+		}
+	}
+	for i, d := range order {
+		if i == maxShown {
+			s += fmt.Sprintf("\n  and %d more", len(order)-i)
+			break
+		}
+		s += fmt.Sprintf("\n  %v", d)
+		if n := count[d.class()]; n > 1 {
+			s += fmt.Sprintf("\n      and %d more of this sort", n-1)
+		}
+	}
+	if r.short != nil {
+		s += fmt.Sprintf("\n  of %d acts these are enough:", len(r.short.ops))
+		for _, o := range r.short.ops {
+			s += "\n    " + o.String()
+		}
+	}
+	return s
+}
+
+// keep writes the whole script and all differences where the logs are.
+func (r *report) keep() error {
+	dir := os.Getenv(harness.EnvLogs)
+	if dir == "" {
+		return nil
+	}
+	var text strings.Builder
+	for _, o := range write(r.plan).ops {
+		fmt.Fprintln(&text, o)
+	}
+	for _, d := range r.found {
+		fmt.Fprintln(&text, d)
+	}
+	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("account-%d.txt", r.plan.seed)), []byte(text.String()), 0o644)
+}
+
+// judge plays the account of a plan, and where it differs looks for a shorter script that does as well.
+func (b *bench) judge(ctx context.Context, p plan) *report {
+	s := write(p)
+	r := &report{plan: p}
+	r.found, r.counts, r.err = b.play(ctx, s, p)
+	if r.err == nil && len(r.found) > 0 && *flagShrink {
+		r.short = b.shrink(ctx, s, p, r.found[0])
+	}
+	return r
+}
+
+// play runs one script, and returns the differences that we do not want.
+func (b *bench) play(ctx context.Context, s *script, p plan) ([]*difference, counts, error) {
+	process, err := startStock(ctx)
+	if err != nil {
+		return nil, counts{}, err
+	}
+	defer process.stop()
+	stock, err := newServer("stock", process.url(), strings.TrimPrefix(process.url(), "http://"))
+	if err != nil {
+		return nil, counts{}, err
+	}
+	defer stock.conn.Close()
+	_, management, _ := strings.Cut(b.cluster.ManagementURL, "://")
+	ours, err := newServer("ours", b.cluster.APIURL, management)
+	if err != nil {
+		return nil, counts{}, err
+	}
+	defer ours.conn.Close()
+	if err := b.empty(ctx); err != nil {
+		return nil, counts{}, err
+	}
+	a := &account{ctx: ctx, stock: stock, ours: ours, script: s, off: p.off}
+	err = a.run()
+	if ours.rest != nil && ours.rest.Token != "" {
+		b.cluster.Token = ours.rest.Token // the next one is to delete this account
+	}
+	if err != nil {
+		return a.found, a.counts, err
+	}
+	return a.found, a.counts, nil
+}
+
+// empty deletes the account that is there, so that the next can be set up.
+func (b *bench) empty(ctx context.Context) error {
+	rest := b.cluster.REST()
+	var accounts []struct{ ID string }
+	a, err := rest.Try(ctx, "GET", "/api/accounts", nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.Body, &accounts); err != nil || len(accounts) != 1 {
+		return fmt.Errorf("the account before: status %d: %s", a.Status, a.Body)
+	}
+	a, err = rest.Try(ctx, "DELETE", "/api/accounts/"+accounts[0].ID, nil)
+	if err == nil && a.Status != 200 {
+		err = fmt.Errorf("deleting the account before: status %d: %s", a.Status, a.Body)
+	}
+	return err
+}
+
+// Every difference that we want is told to users.
+func TestWantedDifferencesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if !strings.Contains(string(text), "\n| "+r.line+" |") {
+			t.Errorf("docs/differences.md has no line %q", r.line)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package differential
+
+import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// notYet are kinds of objects that Rookery does not have so far.
+var notYet = map[string]bool{"posture-check": true, "network": true, "resource": true, "router": true, "route": true}
+
+// rule is a difference that we want: exactly which, and the line of docs/differences.md that says why.
+type rule struct {
+	line     string // its first cell
+	explains func(d *difference) bool
+}
+
+// rules are all differences that we want. What none of them explains is a failure.
+var rules = []rule{
+	{"wrong, expired, used-up or revoked setup key", func(d *difference) bool {
+		return d.Field == "refused" && d.Stock == "NotFound" && d.Ours == "InvalidArgument"
+	}},
+	{"a group that names an unknown peer or resource", func(d *difference) bool {
+		return d.of("group", "PUT", "POST") && d.refusedBy(200, 422, "not found")
+	}},
+	{"renaming a group to `All`", func(d *difference) bool {
+		return d.of("group", "PUT") && d.sent("name") == "All" && d.answers(200, 422)
+	}},
+	{"deleting a group that is not there", func(d *difference) bool {
+		return d.of("group", "DELETE") && d.refusedBy(400, 404, "not found")
+	}},
+	{"an update of a peer with an empty name", func(d *difference) bool {
+		return d.of("peer", "PUT") && (d.sent("name") == "" || d.sent("name") == nil) && d.answers(500, 200)
+	}},
+	{"details behind `invalid ip address X:` and the like", func(d *difference) bool {
+		return d.Field == "message" && sameUntil(d, `^invalid (ip|ipv6) address [^ ]*: `)
+	}},
+	{"a setup key that expires in more than 292 years", func(d *difference) bool {
+		return d.of("setup-key", "POST") && d.Field == "message" && d.Stock == "expiresin can not be in the past" &&
+			d.Ours == "expiresin is too far in the future"
+	}},
+	{"the account's domain before its first user has logged in", func(d *difference) bool {
+		return strings.HasSuffix(d.At, "/api/accounts") && (lastName(d.Field) == "domain" && d.Ours == "netbird.selfhosted" ||
+			lastName(d.Field) == "domain_category" && d.Ours == "private") && d.Stock == "" ||
+			d.of("settings", "PUT") && (d.Field == "domain" || d.Field == "domain_category") && d.Stock == ""
+	}},
+	{"`os` of an accessible peer", func(d *difference) bool {
+		return strings.HasSuffix(d.At, "/accessible-peers") && lastName(d.Field) == "os" && startsWith(d.Ours, d.Stock)
+	}},
+	// These two names are made one when peers are learned: see longLabels.
+	{"a DNS label that the address makes longer than 63 octets", nil},
+	{"a `netbird-ssh` rule without ports", openSSH},
+}
+
+// of tells whether the difference is in the answer to such a request.
+func (d *difference) of(kind string, methods ...string) bool {
+	return d.Op != nil && d.Op.act == request && d.Op.kind == kind && slices.Contains(methods, d.Op.method)
+}
+
+// sent is a member of the body that was sent.
+func (d *difference) sent(member string) any {
+	body, _ := d.Op.body.(object)
+	return body[member]
+}
+
+// answers tells whether the two statuses are these.
+func (d *difference) answers(stock, ours int) bool {
+	return d.Field == "status" && startsWith(d.Stock, strconv.Itoa(stock)+" ") && startsWith(d.Ours, strconv.Itoa(ours)+" ")
+}
+
+// refusedBy is answers, with words that our message has to have.
+func (d *difference) refusedBy(stock, ours int, words string) bool {
+	text, _ := d.Ours.(string)
+	return d.answers(stock, ours) && strings.Contains(text, words)
+}
+
+func startsWith(v, prefix any) bool {
+	text, isText := v.(string)
+	start, isStart := prefix.(string)
+	return isText && isStart && strings.HasPrefix(text, start)
+}
+
+// sameUntil tells whether both texts begin with the same match of a pattern.
+func sameUntil(d *difference, pattern string) bool {
+	p := regexp.MustCompile(pattern)
+	stock, _ := d.Stock.(string)
+	ours, _ := d.Ours.(string)
+	return p.FindString(stock) != "" && p.FindString(stock) == p.FindString(ours)
+}
+
+// openSSH explains a rule for every TCP port that stock has, and rules for 22 and 22022 that we have in its place. Only rules
+// of a policy that the script has made so are meant.
+func openSSH(d *difference) bool {
+	if !d.Whole || lastName(d.Field) != "FirewallRules" || d.account == nil {
+		return false
+	}
+	r, here := d.Stock.(map[string]any)
+	if !here {
+		r, _ = d.Ours.(map[string]any)
+	}
+	policy, _ := r["PolicyID"].(string)
+	if r["Protocol"] != "TCP" || !d.account.openSSH[strings.Trim(policy, "<>")] {
+		return false
+	}
+	if here {
+		return r["Port"] == nil && encode(r["PortInfo"]) == `{"range":{}}`
+	}
+	return r["Port"] == "22" || r["Port"] == "22022"
+}
+
+// wanted is the rule that explains a difference, nil when none does.
+func (d *difference) wanted() *rule {
+	for i := range rules {
+		if rules[i].explains != nil && rules[i].explains(d) {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
