@@ -72,10 +72,11 @@ static const struct {
       "settings" },
     { { "group_link_route",
         "SELECT net_id FROM route WHERE account_id = $1 AND ($2 = ANY (groups) OR"
-        " $2 = ANY (peer_groups) OR $2 = ANY (access_control_groups)) ORDER BY id LIMIT 1" },
+        " $2 = ANY (peer_groups) OR $2 = ANY (access_control_groups)) ORDER BY created_at, id "
+        "LIMIT 1" },
       "route" },
     { { "group_link_nameservers", "SELECT name FROM nameserver_group WHERE account_id = $1"
-                                  " AND $2 = ANY (groups) ORDER BY id LIMIT 1" },
+                                  " AND $2 = ANY (groups) ORDER BY created_at, id LIMIT 1" },
       "name server groups" },
     { { "group_link_policy",
         "SELECT p.name FROM policy p JOIN policy_rule r ON r.policy_id = p.id WHERE p.account_id = "
@@ -91,13 +92,13 @@ static const struct {
                            "ORDER BY id LIMIT 1" },
       "user" },
     { { "group_link_router", "SELECT id FROM network_router WHERE account_id = $1"
-                             " AND $2 = ANY (peer_groups) ORDER BY id LIMIT 1" },
+                             " AND $2 = ANY (peer_groups) ORDER BY created_at, id LIMIT 1" },
       "network router" },
     { { "group_link_dns", "SELECT g.name FROM account a JOIN account_group g ON g.id = $2"
                           " WHERE a.id = $1 AND $2 = ANY (a.dns_disabled_groups)" },
       "disabled DNS management groups" },
     { { "group_link_zone", "SELECT name FROM zone WHERE account_id = $1"
-                           " AND $2 = ANY (distribution_groups) ORDER BY id LIMIT 1" },
+                           " AND $2 = ANY (distribution_groups) ORDER BY created_at, id LIMIT 1" },
       "dns zone" },
 };
 

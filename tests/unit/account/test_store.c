@@ -428,7 +428,7 @@ static void extra_labels_need_the_keys_permission(void **state)
     assert_int_equal(rk_peer_register(pg, &reg, &bell, &err), 0);
     d = load(pg, 0);
     assert_int_equal(item(d, RK_OBJ_PEER)->row.peer_row->extra_dns_labels_n, 2);
-    assert_string_equal(item(d, RK_OBJ_PEER)->row.peer_row->extra_dns_labels[0], "api");
+    assert_string_equal(item(d, RK_OBJ_PEER)->row.peer_row->extra_dns_labels[0], "Api");
 }
 
 static void labels_follow_the_rules(void **state)
