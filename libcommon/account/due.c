@@ -23,8 +23,8 @@ const char *rk_due_name(enum rk_due_kind kind)
 
 /* Deadlines of peer p of account a with status s; NULL = none. */
 #define EPHEMERAL_AT(life)                                                                         \
-    "CASE WHEN p.ephemeral AND NOT s.connected THEN s.last_seen + make_interval(secs => " life     \
-    "::bigint) END"
+    "CASE WHEN p.ephemeral AND NOT s.connected AND " life                                          \
+    "::bigint > 0 THEN s.last_seen + make_interval(secs => " life "::bigint) END"
 #define LOGIN_AT                                                                                   \
     "CASE WHEN p.user_id <> '' AND p.login_expiration_enabled AND NOT p.login_expired AND "        \
     "coalesce((a.settings->>'peer_login_expiration_enabled')::boolean, true) THEN "                \

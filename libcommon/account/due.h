@@ -34,7 +34,8 @@ const char *rk_due_name(enum rk_due_kind kind); /* due.kind */
 
 /*
  * The deadlines that these peers have as they are now; inside the transaction of what changed them.
- * A deadline that lies in the past already is due now. ephemeral_s: see RK_EPHEMERAL_LIFE_S.
+ * A deadline that lies in the past already is due now. ephemeral_s: the life of an ephemeral peer
+ * that is away (RK_EPHEMERAL_LIFE_S unless set otherwise); 0 leaves that deadline as it is.
  */
 int rk_due_follow(struct rk_pg *pg,
                   const struct rk_str *peer_ids,

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "libcommon/account/due.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/base/clock.h"
 
@@ -310,6 +311,9 @@ int rk_peer_update(struct rk_pg *pg,
                   RK_P_C(s.name), RK_P_C(s.label), RK_P_BOOL(in->ssh_enabled),
                   RK_P_BOOL(in->login_expiration_enabled),
                   RK_P_BOOL(in->inactivity_expiration_enabled));
+    if (r < 0)
+        return r;
+    r = rk_due_follow(pg, &(const struct rk_str){ id, strlen(id) }, 1, 0, err);
     if (r < 0)
         return r;
     if (renamed) {

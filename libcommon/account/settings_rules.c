@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "libcommon/account/due.h"
+#include "libcommon/account/peer_approval.h"
 #include "libcommon/account/settings_int.h"
 #include "libcommon/base/alloc.h"
 
@@ -480,6 +482,32 @@ static int apply_network(struct rk_change *ch,
     return 0;
 }
 
+/* What peers have to do with it: their deadlines, and who waits for approval. */
+static int follow_settings(struct rk_change *ch,
+                           const struct rk_actor *actor,
+                           const json_t *was,
+                           const json_t *next,
+                           struct rk_err *err)
+{
+    static const char *const deadlines[] = { "peer_login_expiration_enabled",
+                                             "peer_login_expiration",
+                                             "peer_inactivity_expiration_enabled",
+                                             "peer_inactivity_expiration" };
+    bool moved = false;
+    int r = 0;
+
+    for (size_t i = 0; i < RK_COUNT(deadlines); i++)
+        moved = moved || !same_value(json_object_get(was, deadlines[i]),
+                                     json_object_get(next, deadlines[i]));
+    if (moved)
+        r = rk_due_follow_account(ch, err);
+    if (r < 0)
+        return r;
+    return rk_approval_follow(ch, actor,
+                              flag(json_object_get(was, "extra"), "peer_approval_enabled"),
+                              flag(json_object_get(next, "extra"), "peer_approval_enabled"), err);
+}
+
 int rk_settings_update(struct rk_pg *pg,
                        const struct rk_actor *actor,
                        const json_t *settings,
@@ -516,6 +544,8 @@ int rk_settings_update(struct rk_pg *pg,
         return r;
     dump = json_dumps(next, JSON_COMPACT);
     r = rk_pg_run(pg, &store_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(dump));
+    if (r == 0)
+        r = follow_settings(ch, actor, was, next, err);
     if (r < 0)
         return r;
     if (onboarding) {

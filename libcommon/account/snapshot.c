@@ -87,6 +87,16 @@ rk_snapshot_rows(const struct rk_snapshot *s, enum rk_object_kind kind, size_t *
     return s->rows[kind].v;
 }
 
+bool rk_snapshot_login_expired(const struct rk_snapshot *s, size_t index, int64_t now_us)
+{
+    return snap_slot(s, index)->expires_at_us <= now_us;
+}
+
+const struct rk_user_row *rk_snapshot_user(const struct rk_snapshot *s, const char *id)
+{
+    return (const struct rk_user_row *)(const void *)snap_rows_find(&s->rows[RK_OBJ_USER], id);
+}
+
 size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KEY_LEN])
 {
     size_t lo = 0, hi = s->peers_n;

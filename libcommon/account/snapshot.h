@@ -35,7 +35,11 @@ size_t rk_snapshot_find_key(const struct rk_snapshot *s,
                             const uint8_t key[RK_KEY_LEN]); /* index or RK_NO_PEER */
 size_t rk_snapshot_find_id(const struct rk_snapshot *s, struct rk_str id);
 const struct rk_peer_row *rk_snapshot_peer(const struct rk_snapshot *s,
-                                           size_t index);   /* NULL: index not in use */
+                                           size_t index); /* NULL: index not in use */
+/* Flagged, or too long ago at that time: the peer has to log in again. */
+bool rk_snapshot_login_expired(const struct rk_snapshot *s, size_t index, int64_t now_us);
+const struct rk_user_row *rk_snapshot_user(const struct rk_snapshot *s,
+                                           const char *id); /* or NULL */
 size_t rk_snapshot_peer_bound(const struct rk_snapshot *s); /* all indexes are below this */
 
 /* All rows of one kind of objects.h, by id; borrowed. */

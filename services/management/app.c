@@ -11,6 +11,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
+#include "services/management/due/due.h"
 #include "services/management/fanout/session.h"
 #include "services/management/hub/hub.h"
 #include "services/management/metrics.h"
@@ -168,6 +169,7 @@ static void bell(struct app *a, struct rk_str payload)
     if (!rk_str_next(&payload, ' ', &account) || !rk_str_next(&payload, ' ', &serial_text) ||
         !rk_str_u64(serial_text, &serial))
         return;
+    due_heard(a->due); /* whatever changed may have brought a deadline */
     h = hub_find(a, account);
     if (h && h->snap)
         hub_hear(h, serial);
@@ -205,6 +207,7 @@ void app_ring(struct app *a, const char *account_id, uint64_t serial)
         return;
     snprintf(msg, sizeof(msg), "%s %llu", account_id, (unsigned long long)serial);
     rk_rds_publish(a->rds, RK_DOORBELL, rk_str(msg));
+    due_heard(a->due);
     if (h && h->snap)
         hub_hear(h, serial); /* ourselves at once, Redis or not */
 }
@@ -313,6 +316,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     a->jobs_open = rk_map_new();
     rk_list_init(&a->relay_refresh);
     rk_buf_init(&a->scratch, SCRATCH_MAX);
+    digest_key_new(&a->digest_key);
     rk_metrics_register(metrics, METRIC_COUNT);
     rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     if (open_parts(a, err) < 0)
@@ -324,6 +328,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
              (unsigned long long)rk_wall_us());
     a->presence = presence_new(a);
     a->upkeep = upkeep_new(a);
+    a->due = due_new(a);
     rk_timer_init(loop, &a->tick, on_tick);
     rk_timer_start(&a->tick, 1000, 1000);
     rk_timer_init(loop, &a->sweep, on_sweep);
@@ -413,6 +418,7 @@ void app_free(struct app *a)
         rk_timer_close(&a->drain, NULL);
     rk_workers_free(a->workers);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
+    due_close(a->due);
     upkeep_close(a->upkeep);
     presence_close(a->presence);
     hub_close_all(a);

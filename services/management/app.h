@@ -19,7 +19,9 @@
 #include "libcommon/loop/workers.h"
 #include "libcommon/rds/rds.h"
 #include "services/management/config.h"
+#include "services/management/fanout/digest.h"
 
+struct due;
 struct presence;
 struct upkeep;
 
@@ -48,8 +50,10 @@ struct app {
     struct rk_list relay_refresh;
     struct presence *presence;
     struct upkeep *upkeep;
+    struct due *due;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     size_t sessions;
+    struct digest_key digest_key;
     struct rk_buf scratch; /* a map while it is made; keeps its memory */
 
     struct rk_timer tick; /* 1 s: relay credentials, stalled streams, gauges */

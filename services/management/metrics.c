@@ -8,6 +8,9 @@ static const double small[] = {
     0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0
 };
 
+static const char *const due_kinds[] = { "ephemeral", "login", "inactivity", "job", NULL };
+static const double lateness[] = { 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 0 };
+
 #define ROW(name_, type_, help_)                                                                   \
     {                                                                                              \
         .name = "rookery_management_" name_, .type = type_, .help = help_                          \
@@ -37,6 +40,19 @@ struct rk_metric metrics[METRIC_COUNT] = {
         ROW("changes_pruned_total", RK_COUNTER, "old rows deleted from the log of changes"),
     [METRIC_UPKEEP_FAILED] =
         ROW("upkeep_failed_total", RK_COUNTER, "rounds of upkeep that Postgres did not carry out"),
+    [METRIC_MAPS_SKIPPED] =
+        ROW("maps_skipped_total", RK_COUNTER, "maps that came out as their peer has them already"),
+    [METRIC_DUE] = { .name = "rookery_management_due_total",
+                     .type = RK_COUNTER,
+                     .help = "deadlines that this replica acted on",
+                     .label = "kind",
+                     .values = due_kinds },
+    [METRIC_DUE_LATE] = { .name = "rookery_management_due_late_seconds",
+                          .type = RK_HISTOGRAM,
+                          .help = "from a deadline to the COMMIT of what it brings",
+                          .buckets = lateness },
+    [METRIC_DUE_FAILED] =
+        ROW("due_failed_total", RK_COUNTER, "looks at deadlines that Postgres did not answer"),
     [METRIC_PROPAGATION] = { .name = "rookery_management_propagation_seconds",
                              .type = RK_HISTOGRAM,
                              .help = "from COMMIT of a change to the last stream written",

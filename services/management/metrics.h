@@ -23,6 +23,10 @@ enum metric {
     METRIC_PRESENCE_SWEPT,
     METRIC_CHANGES_PRUNED,
     METRIC_UPKEEP_FAILED,
+    METRIC_MAPS_SKIPPED,
+    METRIC_DUE,      /* by enum rk_due_kind */
+    METRIC_DUE_LATE, /* s */
+    METRIC_DUE_FAILED,
     METRIC_PROPAGATION, /* COMMIT to the last stream written, s */
     METRIC_COMPILE,     /* compile and seal of one map, s */
     METRIC_COUNT,

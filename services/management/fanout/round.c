@@ -21,15 +21,12 @@ void round_arm(struct hub *h)
 
 static void push(struct hub *h, struct session *s)
 {
-    int64_t late;
+    bool written = session_push(h->app, s);
+    int64_t late = s->owes_since_us == RK_TIME_UNSET ? -1 : rk_wall_us() - s->owes_since_us;
 
-    session_push(h->app, s);
-    if (s->owes_since_us != RK_TIME_UNSET) {
-        late = rk_wall_us() - s->owes_since_us;
-        if (late > h->round_late_us)
-            h->round_late_us = late;
-        s->owes_since_us = RK_TIME_UNSET;
-    }
+    if (written && late > h->round_late_us)
+        h->round_late_us = late;
+    s->owes_since_us = RK_TIME_UNSET;
 }
 
 static void round_over(struct hub *h, uint64_t now)

@@ -54,13 +54,28 @@ static void refresh_later(struct app *app, struct session *s)
     rk_list_append(&app->relay_refresh, &s->by_refresh);
 }
 
-void session_push(struct app *app, struct session *s)
+/* Notes what this map says; true when the one before said the same. */
+static bool said_before(struct app *app, struct session *s, struct rk_str map)
+{
+    uint8_t digest[DIGEST_LEN];
+    bool known = digest_map(&app->digest_key, map, digest);
+    bool same = known && s->has_digest && memcmp(digest, s->digest, DIGEST_LEN) == 0;
+
+    s->has_digest = known;
+    if (known)
+        memcpy(s->digest, digest, DIGEST_LEN);
+    return same;
+}
+
+bool session_push(struct app *app, struct session *s)
 {
     struct rk_buf *b = &app->scratch;
     uint64_t began = rk_mono_ns();
+    bool config = s->owes_config;
+    size_t map_at;
 
     rk_buf_clear(b);
-    if (s->owes_config) {
+    if (config) {
         size_t at = rk_wire_begin(b, 1);
 
         netbird_config_full(app, rk_snapshot_account(s->hub->snap)->metrics_push_enabled, b);
@@ -68,23 +83,29 @@ void session_push(struct app *app, struct session *s)
         s->owes_config = false;
         refresh_later(app, s);
     }
+    map_at = b->n;
     rk_compile_map(s->hub->snap, s->index, rk_wall_us(), b);
     if (b->overflow) {
         struct rk_logctx ctx = { .peer = s->key_b64, .account = s->hub->id };
 
         rk_error(&ctx, "network map is over %u bytes and was not sent", SCRATCH_MAX);
-        return;
+        return false;
+    }
+    if (said_before(app, s, rk_strn(b->p + map_at, b->n - map_at)) && !config) {
+        metric_add(METRIC_MAPS_SKIPPED, 1);
+        return false;
     }
     send_plain(app, s, b);
     rk_metric_observe(&metrics[METRIC_COMPILE], (double)(rk_mono_ns() - began) / 1e9);
     metric_add(METRIC_MAPS_SENT, 1);
     metric_add(METRIC_MAP_BYTES, (int64_t)b->n);
+    return true;
 }
 
 void session_greet(struct app *app, struct session *s)
 {
     s->owes_config = true;
-    session_push(app, s);
+    (void)session_push(app, s);
     s->greeted = true;
     metric_add(METRIC_SYNCS, 1);
 }

@@ -14,6 +14,7 @@
 #include "libcommon/base/list.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/grpc/server.h"
+#include "services/management/fanout/digest.h"
 
 struct app;
 struct hub;
@@ -41,6 +42,8 @@ struct session {
     int64_t owes_since_us;  /* COMMIT of the oldest change that its map owes; RK_TIME_UNSET */
     bool owes_config;       /* netbirdConfig goes with the next map */
     bool greeted;           /* got its first message */
+    bool has_digest;        /* a map was written, and this is its: */
+    uint8_t digest[DIGEST_LEN];
     char remote_ip[64];
 };
 
@@ -51,8 +54,9 @@ struct session *session_new(struct app *app,
 
 /* The first message: netbirdConfig and the map. */
 void session_greet(struct app *app, struct session *s);
-/* A map, from the hub's snapshot as it is now; after netbirdConfig, if that is owed. */
-void session_push(struct app *app, struct session *s);
+/* A map, from the hub's snapshot as it is now; after netbirdConfig, if that is owed. False when it
+ * says, but for its serial, what the last one said: then nothing is written. */
+bool session_push(struct app *app, struct session *s);
 /* Relay credential only. */
 void session_refresh_relay(struct app *app, struct session *s);
 /* Tells a deleted peer, and ends the stream. */

@@ -10,6 +10,7 @@
 #include "services/management/app.h"
 #include "services/management/fanout/round.h"
 #include "services/management/fanout/session.h"
+#include "services/management/hub/access.h"
 #include "services/management/metrics.h"
 
 #define UNUSED_KEEP_MS (10 * 60 * 1000)
@@ -213,6 +214,7 @@ static void swap_in(struct hub *h, struct load *ld)
     fit_index(h);
     if (went)
         reindex(h);
+    access_enforce(h, ld->delta);
     if (config_changed)
         owe_config(h, ld->delta->committed_at_us);
     for (size_t i = rk_bitmap_next(&ld->affected, 0); i != SIZE_MAX;

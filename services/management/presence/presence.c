@@ -6,6 +6,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"
+#include "services/management/due/due.h"
 #include "services/management/fanout/session.h"
 #include "services/management/hub/hub.h"
 
@@ -181,6 +182,8 @@ static void batch_done(struct rk_job *j)
             }
         } else if (b->superseded[i]) {
             supersede(p->app, rk_str(r->account_id), r->key, r->p.session + 1);
+        } else if (!r->p.connected) {
+            due_heard(p->app->due);
         }
         free(r);
     }

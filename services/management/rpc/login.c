@@ -57,10 +57,9 @@ static void known(struct request *q, struct hub *h, size_t index)
 {
     const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
 
-    if (p->login_expired) {
-        request_fail(q, RK_GRPC_PERMISSION_DENIED,
-                     "peer login has expired, please log in once more");
-    } else if (q->login->n_dnslabels > 0 && !p->allow_extra_dns_labels) {
+    if (!request_allowed(q, h, index))
+        return;
+    if (q->login->n_dnslabels > 0 && !p->allow_extra_dns_labels) {
         request_fail(q, RK_GRPC_FAILED_PRECONDITION,
                      "couldn't login peer: setup key doesn't allow extra DNS labels");
     } else if (strcmp(q->ssh_key, p->ssh_key) != 0) {

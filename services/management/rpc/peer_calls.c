@@ -22,14 +22,9 @@ static void meta_run(struct request *q, struct worker *w)
 /* The agent does not read its Sync stream while this runs: answered as soon as it is stored. */
 static void meta_found(struct request *q, struct hub *h, size_t index)
 {
-    const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
-
-    if (p->login_expired) {
-        request_fail(q, RK_GRPC_PERMISSION_DENIED,
-                     "peer login has expired, please log in once more");
+    if (!request_allowed(q, h, index))
         return;
-    }
-    memcpy(q->peer_id, p->id, sizeof(q->peer_id));
+    memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
     request_work(q, meta_run, rang);
 }
 

@@ -4,7 +4,9 @@
 
 #include "libcommon/account/store.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
+#include "services/management/hub/access.h"
 
 /* A request's decoded messages; a LoginRequest of 64 KiB unpacks to less. */
 #define ARENA_MAX (1024u * 1024)
@@ -222,6 +224,17 @@ void request_resolve(struct request *q, request_found_fn *on_found, request_step
     memcpy(q->account_id, k->account_id, sizeof(q->account_id));
     q->need_serial = 0;
     wait_for(q);
+}
+
+bool request_allowed(struct request *q, struct hub *hub, size_t index)
+{
+    char text[ACCESS_TEXT_MAX];
+    int status = access_check(hub->snap, index, rk_wall_us(), text);
+
+    if (status == RK_GRPC_OK)
+        return true;
+    request_fail(q, status, text);
+    return false;
 }
 
 static void vanished(struct request *q)

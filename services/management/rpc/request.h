@@ -70,6 +70,9 @@ void request_work(struct request *q,
 /* After a change: tells everybody, and goes on with on_found once the snapshot has it. */
 void request_follow(struct request *q, request_found_fn *on_found);
 
+/* Whether the peer may go on; answers when it may not. */
+bool request_allowed(struct request *q, struct hub *hub, size_t index) RK_CHECKED;
+
 /* The ends. Each may be followed by the request's end: do not touch q afterwards. */
 void request_answer(struct request *q, struct rk_str plain); /* sealed */
 void request_answer_plain_empty(struct request *q); /* SyncMeta and Logout answer a bare Empty */

@@ -25,6 +25,8 @@ static void attach(struct request *q, struct hub *h, size_t index)
         request_fail(q, RK_GRPC_UNAVAILABLE, "this replica is going away");
         return;
     }
+    if (!request_allowed(q, h, index))
+        return;
     s = session_new(app, q->call, q->env.key, &q->env.box);
     memcpy(s->peer_id, p->id, sizeof(s->peer_id));
     rk_grpc_set_data(q->call, s);
@@ -62,10 +64,9 @@ static void found(struct request *q, struct hub *h, size_t index)
 {
     const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
 
-    if (p->login_expired) {
-        request_fail(q, RK_GRPC_PERMISSION_DENIED,
-                     "peer login has expired, please log in once more");
-    } else if (meta_differs(q, p)) {
+    if (!request_allowed(q, h, index)) /* nothing is stored of who is refused */
+        return;
+    if (meta_differs(q, p)) {
         memcpy(q->peer_id, p->id, sizeof(q->peer_id));
         request_work(q, meta_run, meta_after);
     } else {

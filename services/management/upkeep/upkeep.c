@@ -8,6 +8,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"
+#include "services/management/due/due.h"
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
 
@@ -66,9 +67,11 @@ static void worked(struct rk_job *j)
         u->sweep_after_ms = k->sweep_after_ms;
         if (k->prune)
             u->prune_at_ms = k->now_ms + UPKEEP_PRUNE_MS;
-        if (k->swept > 0)
+        if (k->swept > 0) {
             rk_info(NULL, "%lld peers were connected to replicas that are gone",
                     (long long)k->swept);
+            due_heard(u->app->due);
+        }
         metric_add(METRIC_PRESENCE_SWEPT, k->swept);
         metric_add(METRIC_CHANGES_PRUNED, k->pruned);
         /* Others may have taken us for dead: our peers are connected all the same. */
