@@ -4,10 +4,12 @@
 
 #include <stdio.h>
 
+#include "libcommon/account/job_rules.h"
 #include "libcommon/account/store.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/geo/geo.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
 #include "libcommon/rds/rds.h"
@@ -19,6 +21,7 @@
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
+#define GEO_MS 2000 /* how often the geo database's file is looked at */
 
 struct worker {
     struct rk_pg *pg;
@@ -40,19 +43,29 @@ struct touch_job {
     struct touch batch;
 };
 
+struct geo_job {
+    struct rk_job job;
+    bool busy;
+    struct rk_geo *geo;
+    int outcome; /* enum rk_geo_refreshed, or negative */
+    struct rk_err err;
+};
+
 struct app {
     const struct api_config *config;
     struct rk_seal seal;
     struct pictures *pictures;
+    struct rk_geo *geo;
     struct rk_loop *loop;
     struct rk_workers *workers;
     struct rk_admin *admin;
     struct rk_rds *rds;
     struct server *server;
-    struct rk_timer health_timer, touch_timer, drain_timer;
+    struct rk_timer health_timer, touch_timer, geo_timer, drain_timer;
     struct health health;
     struct touch touch;
     struct touch_job touch_job;
+    struct geo_job geo_job;
     struct rk_task teardown;
     bool said_away;
     bool stopping, down;
@@ -154,6 +167,42 @@ static void on_touch_timer(struct rk_timer *t)
     touch_flush(rk_container_of(t, struct app, touch_timer));
 }
 
+static void geo_run(struct rk_job *j, void *worker)
+{
+    struct geo_job *g = rk_container_of(j, struct geo_job, job);
+
+    (void)worker;
+    g->err = (struct rk_err){ 0 };
+    g->outcome = rk_geo_refresh(g->geo, &g->err);
+}
+
+static void geo_done(struct rk_job *j)
+{
+    struct geo_job *g = rk_container_of(j, struct geo_job, job);
+
+    g->busy = false;
+    if (j->refused)
+        return;
+    if (g->outcome == RK_GEO_LOADED)
+        rk_info(NULL, "geo database: one made at %llu is in effect",
+                (unsigned long long)rk_geo_built_s(g->geo));
+    else if (g->outcome < 0)
+        rk_warn(NULL, "geo database: %s", g->err.msg);
+}
+
+static void on_geo_timer(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, geo_timer);
+    struct geo_job *g = &a->geo_job;
+
+    if (g->busy)
+        return;
+    g->geo = a->geo;
+    g->job.run = geo_run;
+    g->job.done = geo_done;
+    g->busy = rk_workers_submit(a->workers, a->loop, &g->job);
+}
+
 static void on_done(struct request *q, void *arg)
 {
     struct app *a = arg;
@@ -165,6 +214,12 @@ static void on_done(struct request *q, void *arg)
         snprintf(text, sizeof(text), "%s %llu", c->bell.account_id,
                  (unsigned long long)c->bell.serial);
         rk_rds_publish(a->rds, RK_DOORBELL, rk_str(text));
+    }
+    if (c->job_bell.peer_id[0] != '\0') {
+        char text[64];
+
+        snprintf(text, sizeof(text), "%s %s", c->job_bell.peer_id, c->job_bell.job_id);
+        rk_rds_publish(a->rds, RK_JOB_DOORBELL, rk_str(text));
     }
     if (c->caller.pat_id[0] != '\0') {
         touch_note(&a->touch, c->caller.pat_id, rk_wall_us());
@@ -197,6 +252,7 @@ static void teardown(struct rk_task *t)
     server_close(a->server);
     rk_timer_close(&a->health_timer, NULL);
     rk_timer_close(&a->touch_timer, NULL);
+    rk_timer_close(&a->geo_timer, NULL);
     rk_timer_close(&a->drain_timer, NULL);
     rk_admin_close(a->admin);
     rk_rds_close(a->rds, on_rds_closed, a);
@@ -248,6 +304,7 @@ static int build(struct app *a, struct rk_err *err)
     r = rk_seal_init(&a->seal, rk_str(a->config->secret_key), err);
     if (r < 0)
         return r;
+    a->geo = rk_geo_new(a->config->geo_database, true);
     server_metrics_register();
     a->loop = rk_loop_new();
     r = rk_admin_new(a->loop, a->config->common.admin_listen, &a->admin, err);
@@ -259,16 +316,19 @@ static int build(struct app *a, struct rk_err *err)
         return r;
     a->pictures = pictures_new(a->config->dns_domain);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &worker_ops, a);
-    r = server_new(a->loop, a->config, &a->seal, a->pictures, a->workers, &server_ops, a,
+    r = server_new(a->loop, a->config, &a->seal, a->pictures, a->geo, a->workers, &server_ops, a,
                    &a->server, err);
     if (r < 0)
         return r;
     rk_admin_on_scrape(a->admin, on_scrape, a);
     rk_timer_init(a->loop, &a->health_timer, on_health_timer);
     rk_timer_init(a->loop, &a->touch_timer, on_touch_timer);
+    rk_timer_init(a->loop, &a->geo_timer, on_geo_timer);
     rk_timer_init(a->loop, &a->drain_timer, on_drain_timer);
     rk_timer_start(&a->health_timer, 0, HEALTH_MS);
     rk_timer_start(&a->touch_timer, TOUCH_MS, TOUCH_MS);
+    if (a->config->geo_database[0] != '\0')
+        rk_timer_start(&a->geo_timer, 0, GEO_MS);
     rk_loop_on_stop(a->loop, on_stop, a);
     return 0;
 }
@@ -288,6 +348,7 @@ int app_run(const struct api_config *config)
     rk_loop_run(a->loop);
     rk_seal_done(&a->seal);
     pictures_free(a->pictures);
+    rk_geo_free(a->geo);
     rk_loop_free(a->loop);
     rk_free(a);
     return 0;

@@ -14,6 +14,7 @@
 #include "libcommon/base/arena.h"
 #include "libcommon/base/json.h"
 #include "libcommon/crypto/seal.h"
+#include "libcommon/geo/geo.h"
 #include "libcommon/pg/pg.h"
 #include "services/dashboard-api/config.h"
 #include "services/dashboard-api/picture/picture.h"
@@ -34,12 +35,19 @@ struct caller {
     char pat_id[RK_XID_LEN + 1];
 };
 
+/* A job that its peer is to be told of; peer_id "" = none. */
+struct job_bell {
+    char peer_id[RK_XID_LEN + 1];
+    char job_id[RK_UUID_LEN + 1];
+};
+
 #define CALL_MAX_OUT ((size_t)256 << 20)
 
 struct call {
     const struct api_config *config;
     const struct rk_seal *seal;
     struct pictures *pictures;
+    struct rk_geo *geo;
     struct rk_pg *pg;
     struct rk_arena *arena;
     const struct route *route;
@@ -61,6 +69,7 @@ struct call {
     uint64_t total;
     const char *link; /* Link header, "" = none */
     struct rk_bell bell;
+    struct job_bell job_bell;
 };
 
 /* Reads page, per_page, q and sort into c->page; RK_INVALID. For lists that page themselves (in

@@ -15,6 +15,7 @@ struct api_config {
     char *secret_key;
     char *secret_key_file;
     char *dns_domain;
+    char *geo_database;
     int64_t workers;
     bool setup_pat_enabled;
 };

@@ -76,6 +76,7 @@ static int attempt(struct request *q, struct rk_err *err)
     c->out.overflow = false;
     rk_json_init(&c->json, &c->out);
     c->bell = (struct rk_bell){ .serial = 0 };
+    c->job_bell = (struct job_bell){ .peer_id = "" };
     c->paged = false;
     c->link = "";
     if (!q->route->is_public) {

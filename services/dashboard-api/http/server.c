@@ -185,6 +185,7 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
     q->call.config = s->config;
     q->call.seal = s->seal;
     q->call.pictures = s->pictures;
+    q->call.geo = s->geo;
     if (!rk_workers_submit(s->workers, s->loop, &q->job)) {
         request_fail(q, RK_UNAVAILABLE, "");
         return reply_queue(s, q, q->connection);
@@ -290,6 +291,7 @@ int server_new(struct rk_loop *l,
                const struct api_config *config,
                const struct rk_seal *seal,
                struct pictures *pictures,
+               struct rk_geo *geo,
                struct rk_workers *workers,
                const struct server_ops *ops,
                void *arg,
@@ -309,6 +311,7 @@ int server_new(struct rk_loop *l,
     s->config = config;
     s->seal = seal;
     s->pictures = pictures;
+    s->geo = geo;
     s->workers = workers;
     s->ops = *ops;
     s->arg = arg;

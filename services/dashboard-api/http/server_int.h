@@ -9,6 +9,7 @@ struct server {
     const struct api_config *config;
     const struct rk_seal *seal;
     struct pictures *pictures;
+    struct rk_geo *geo;
     struct rk_workers *workers;
     struct server_ops ops;
     void *arg;

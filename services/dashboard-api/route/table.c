@@ -54,6 +54,18 @@ const struct route routes[] = {
     { "DELETE", "/api/policies/{}", policy_delete, "policies", NEED(POLICIES, DELETE),
       .writes = true },
 
+    { "GET", "/api/posture-checks", posture_list, "posture_checks", NEED(POLICIES, READ) },
+    { "POST", "/api/posture-checks", posture_create, "posture_checks", NEED(POLICIES, CREATE),
+      BODY },
+    { "GET", "/api/posture-checks/{}", posture_get, "posture_checks", NEED(POLICIES, READ) },
+    { "PUT", "/api/posture-checks/{}", posture_update, "posture_checks", NEED(POLICIES, UPDATE),
+      BODY },
+    { "DELETE", "/api/posture-checks/{}", posture_delete, "posture_checks", NEED(POLICIES, DELETE),
+      .writes = true },
+    { "GET", "/api/locations/countries", country_list, "locations", .refusal = REFUSE_USUAL },
+    { "GET", "/api/locations/countries/{}/cities", city_list, "locations",
+      .refusal = REFUSE_USUAL },
+
     { "GET", "/api/dns/nameservers", nsgroup_list, "nameservers", NEED(NAMESERVERS, READ) },
     { "POST", "/api/dns/nameservers", nsgroup_create, "nameservers", NEED(NAMESERVERS, CREATE),
       BODY },
@@ -93,6 +105,10 @@ const struct route routes[] = {
 
     { "GET", "/api/explain", explain_get, "explain",
       .need = { { RK_MOD_PEERS, RK_OP_READ }, { RK_MOD_POLICIES, RK_OP_READ } } },
+
+    { "GET", "/api/peers/{}/jobs", job_list, "jobs", NEED(REMOTE_JOBS, READ) },
+    { "POST", "/api/peers/{}/jobs", job_create, "jobs", NEED(REMOTE_JOBS, CREATE), BODY },
+    { "GET", "/api/peers/{}/jobs/{}", job_get, "jobs", NEED(REMOTE_JOBS, READ) },
 
     { "GET", "/api/events/audit", event_list, "events", NEED(EVENTS, READ) },
     { "GET", "/api/events", event_list, "events", NEED(EVENTS, READ) },

@@ -1,0 +1,13 @@
+#pragma once
+
+/* The body of POST and PUT /api/posture-checks, decoded. Any thread. */
+
+#include "libcommon/account/posture_rules.h"
+#include "services/dashboard-api/json/body.h"
+
+/* RK_BAD_REQUEST. Everything is borrowed from the body or lives in the arena. */
+int posture_body_decode(struct rk_str text,
+                        struct rk_arena *arena,
+                        struct body *body,
+                        struct rk_posture_input *out,
+                        struct rk_err *err) RK_CHECKED;
