@@ -174,6 +174,6 @@ void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, s
         put_map(&v, rk_buf_str(&config), out);
     else
         put_empty_lists(out, s->serial, rk_buf_str(&config), s->forwarder_port);
-    /* 6 Checks */
+    compile_put_checks(s, index, out);
     put_session(s, index, out);
 }

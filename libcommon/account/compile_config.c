@@ -84,3 +84,25 @@ void rk_compile_session_expiry(const struct rk_snapshot *s, size_t index, struct
     rk_wire_uint(out, 1, (uint64_t)sec);
     rk_wire_uint(out, 2, (uint64_t)us * 1000);
 }
+
+void compile_put_checks(const struct rk_snapshot *s, size_t index, struct rk_buf *out)
+{
+    rk_auto(rk_bitmap_done) struct rk_bitmap asked;
+
+    rk_bitmap_init(&asked);
+    for (size_t i = 0; i < s->policies_n; i++) {
+        const struct rk_ids *checks = &s->policies[i]->code->row->posture_checks;
+
+        if (!rk_bitmap_test(&s->policies[i]->checked, index))
+            continue;
+        for (size_t k = 0; k < checks->n; k++) {
+            bool found;
+            size_t at = snap_posture_place(s, checks->v[k], &found);
+
+            if (found)
+                rk_bitmap_set(&asked, at);
+        }
+    }
+    for (size_t i = rk_bitmap_next(&asked, 0); i != SIZE_MAX; i = rk_bitmap_next(&asked, i + 1))
+        (void)rk_buf_put(out, s->posture.v[i]->files, s->posture.v[i]->files_n);
+}

@@ -64,6 +64,9 @@ void compile_put_config(const struct rk_snapshot *s,
                         bool sup6,
                         struct rk_buf *b);
 
+/* Checks of SyncResponse, with tags: the files to look for. */
+void compile_put_checks(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
+
 /* --- parts of the above --------------------------------------------------------------------- */
 
 struct compile_piece {

@@ -139,6 +139,58 @@ bool compile_rule_same(const struct compile_rule *a, const struct compile_rule *
     return true;
 }
 
+/* Exactly these ports, or a range around them. */
+static bool opens_ssh(const struct rk_rule *r)
+{
+    for (size_t i = 0; i < r->ports_n; i++)
+        if (rk_str_eq(rk_str(r->ports[i]), RK_STR("22")) ||
+            rk_str_eq(rk_str(r->ports[i]), RK_STR("22022")))
+            return true;
+    for (size_t i = 0; i < r->ranges_n; i++)
+        if ((r->ranges[i].start <= SSH_PORT && SSH_PORT <= r->ranges[i].end) ||
+            (r->ranges[i].start <= NATIVE_SSH_PORT && NATIVE_SSH_PORT <= r->ranges[i].end))
+            return true;
+    return false;
+}
+
+static enum compile_ssh ssh_of(const struct rk_rule *r)
+{
+    if (r->protocol == RK_PROTO_NETBIRD_SSH) {
+        if (r->authorized_n > 0)
+            return COMPILE_SSH_GROUPS;
+        return rk_str(r->authorized_user).n > 0 ? COMPILE_SSH_USER : COMPILE_SSH_ANYONE;
+    }
+    if (r->protocol == RK_PROTO_ALL || (r->protocol == RK_PROTO_TCP && opens_ssh(r)))
+        return COMPILE_SSH_IMPLIED;
+    return COMPILE_SSH_NONE;
+}
+
+static bool authorized_same(const struct rk_authorized *a, const struct rk_authorized *b)
+{
+    if (strcmp(a->group, b->group) != 0 || a->local_users.n != b->local_users.n)
+        return false;
+    for (size_t i = 0; i < a->local_users.n; i++)
+        if (strcmp(a->local_users.v[i], b->local_users.v[i]) != 0)
+            return false;
+    return true;
+}
+
+bool compile_rule_same_ssh(const struct compile_rule *a, const struct compile_rule *b)
+{
+    if (a->ssh != b->ssh)
+        return false;
+    if (a->ssh == COMPILE_SSH_USER)
+        return strcmp(a->row->authorized_user, b->row->authorized_user) == 0;
+    if (a->ssh != COMPILE_SSH_GROUPS)
+        return true;
+    if (a->row->authorized_n != b->row->authorized_n)
+        return false;
+    for (size_t i = 0; i < a->row->authorized_n; i++)
+        if (!authorized_same(&a->row->authorized[i], &b->row->authorized[i]))
+            return false;
+    return true;
+}
+
 struct compile_policy *compile_policy_new(struct rk_policy_row *row)
 {
     struct compile_policy *p = rk_new(struct compile_policy);
@@ -149,6 +201,9 @@ struct compile_policy *compile_policy_new(struct rk_policy_row *row)
     for (size_t i = 0; i < row->rules_n; i++) {
         struct compile_rule *r = &p->rules[i];
 
+        r->row = &row->rules[i];
+        r->ssh = ssh_of(r->row);
+        p->ssh = p->ssh || r->ssh != COMPILE_SSH_NONE;
         r->grants_ssh = row->rules[i].protocol == RK_PROTO_NETBIRD_SSH;
         for (unsigned d = 0; d < COMPILE_DIRECTIONS; d++)
             for (unsigned c = 0; c < COMPILE_CLASSES; c++)

@@ -41,6 +41,7 @@ void rk_snapshot_unref(struct rk_snapshot *s)
         snap_rows_done(&s->rows[i]);
     snap_postures_done(&s->posture);
     snap_dns_done(&s->dns);
+    snap_users_unref(s->users);
     snap_routing_unref(s->routing);
     rk_account_row_unref(s->account);
     rk_bitmap_done(&s->used);

@@ -1,4 +1,5 @@
 #include "libcommon/account/snapshot_int.h"
+#include "libcommon/account/snapshot_pairs.h"
 
 /*
  * Whose map may differ between two snapshots. Three sources: what is in every map (account
@@ -91,62 +92,122 @@ static void changed_peers(const struct rk_snapshot *was,
     }
 }
 
-static const struct snap_sides nobody = { .equal = true };
+/* Who entered or left one side, and the other side that sees it; nobody exchanges anything with
+ * itself. */
+static void moved_side(const struct rk_bitmap *moved,
+                       const struct rk_bitmap *was_other,
+                       const struct rk_bitmap *now_other,
+                       struct rk_bitmap *out)
+{
+    rk_auto(rk_bitmap_done) struct rk_bitmap set = { NULL, 0 };
+    size_t first = rk_bitmap_next(moved, 0), other;
 
-/* One rule before and after; NULL code = no such rule on that side. */
-static void changed_rule(const struct compile_rule *was_code,
-                         const struct snap_sides *was,
-                         const struct compile_rule *now_code,
-                         const struct snap_sides *now,
-                         bool same_direction,
-                         struct rk_bitmap *out)
+    if (first == SIZE_MAX)
+        return;
+    rk_bitmap_copy(&set, now_other);
+    if (rk_bitmap_next(moved, first + 1) == SIZE_MAX)
+        rk_bitmap_unset(&set, first);
+    rk_bitmap_or(out, &set);
+    rk_bitmap_copy(&set, was_other);
+    rk_bitmap_or(&set, now_other);
+    other = rk_bitmap_next(&set, 0);
+    if (other == SIZE_MAX)
+        return;
+    if (rk_bitmap_next(&set, other + 1) != SIZE_MAX)
+        other = SIZE_MAX;
+    rk_bitmap_copy(&set, moved);
+    if (other != SIZE_MAX)
+        rk_bitmap_unset(&set, other);
+    rk_bitmap_or(out, &set);
+}
+
+/* Where the rule starts, or lets somebody into, an SSH server; that takes no source. */
+static void ssh_side(const struct rk_snapshot *s,
+                     const struct compile_rule *code,
+                     const struct rk_bitmap *dst,
+                     struct rk_bitmap *out)
+{
+    if (code->ssh == COMPILE_SSH_IMPLIED)
+        snap_ssh_servers(s, dst, out);
+    else if (code->ssh != COMPILE_SSH_NONE)
+        rk_bitmap_or(out, dst);
+}
+
+/* A rule in one of two snapshots; `code` NULL = it is not there. */
+struct rule_in {
+    const struct rk_snapshot *s;
+    const struct compile_rule *code;
+    const struct snap_sides *sides;
+};
+
+static void moved_rule(const struct rule_in *was, const struct rule_in *now, struct rk_bitmap *out)
 {
     rk_auto(rk_bitmap_done) struct rk_bitmap src, dst;
-    bool same = was_code && now_code && same_direction && compile_rule_same(was_code, now_code);
 
     rk_bitmap_init(&src);
     rk_bitmap_init(&dst);
-    if (same) {
-        rk_bitmap_copy(&src, &was->src);
-        rk_bitmap_xor(&src, &now->src);
-        rk_bitmap_copy(&dst, &was->dst);
-        rk_bitmap_xor(&dst, &now->dst);
-        if (!rk_bitmap_empty(&src))
-            rk_bitmap_or(out, &now->dst);
-        if (!rk_bitmap_empty(&dst))
-            rk_bitmap_or(out, &now->src);
-        rk_bitmap_or(out, &src);
-        rk_bitmap_or(out, &dst);
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
-        const struct compile_rule *code = i == 0 ? was_code : now_code;
-        const struct snap_sides *v = i == 0 ? was : now;
-        bool links = !rk_bitmap_empty(&v->src) && !rk_bitmap_empty(&v->dst);
-
-        if (!code)
-            continue;
-        if (links)
-            rk_bitmap_or(out, &v->src);
-        if (links || code->grants_ssh) /* an SSH rule starts the server even with nobody to come */
-            rk_bitmap_or(out, &v->dst);
+    rk_bitmap_copy(&src, &was->sides->src);
+    rk_bitmap_xor(&src, &now->sides->src);
+    rk_bitmap_copy(&dst, &was->sides->dst);
+    rk_bitmap_xor(&dst, &now->sides->dst);
+    moved_side(&src, &was->sides->dst, &now->sides->dst, out);
+    moved_side(&dst, &was->sides->src, &now->sides->src, out);
+    ssh_side(was->s, was->code, &dst, out);
+    ssh_side(now->s, now->code, &dst, out);
+    if (!compile_rule_same_ssh(was->code, now->code)) {
+        ssh_side(was->s, was->code, &was->sides->dst, out);
+        ssh_side(now->s, now->code, &now->sides->dst, out);
     }
 }
 
-static void
-changed_policy(const struct snap_policy *was, const struct snap_policy *now, struct rk_bitmap *out)
+static void whole_rule(const struct rule_in *r, struct rk_bitmap *out)
 {
-    size_t was_n = was ? was->code->row->rules_n : 0, now_n = now ? now->code->row->rules_n : 0;
+    rk_auto(rk_bitmap_done) struct rk_bitmap all = { NULL, 0 };
 
-    for (size_t i = 0; i < was_n || i < now_n; i++) {
-        bool a = i < was_n, b = i < now_n;
-        bool same_direction =
-            a && b &&
-            was->code->row->rules[i].bidirectional == now->code->row->rules[i].bidirectional;
+    if (!r->code)
+        return;
+    ssh_side(r->s, r->code, &r->sides->dst, out);
+    if (rk_bitmap_empty(&r->sides->src) || rk_bitmap_empty(&r->sides->dst))
+        return;
+    rk_bitmap_or(&all, &r->sides->src);
+    rk_bitmap_or(&all, &r->sides->dst);
+    if (rk_bitmap_count(&all) > 1)
+        rk_bitmap_or(out, &all);
+}
 
-        changed_rule(a ? &was->code->rules[i] : NULL, a ? &was->sides[i] : &nobody,
-                     b ? &now->code->rules[i] : NULL, b ? &now->sides[i] : &nobody, same_direction,
-                     out);
+static void
+changed_rule(const struct rule_in *was, const struct rule_in *now, struct rk_bitmap *out)
+{
+    if (was->code && now->code && was->code->row->bidirectional == now->code->row->bidirectional &&
+        compile_rule_same(was->code, now->code)) {
+        moved_rule(was, now, out);
+        return;
+    }
+    whole_rule(was, out);
+    whole_rule(now, out);
+}
+
+static struct rule_in rule_of(const struct rk_snapshot *s, const struct snap_policy *p, size_t i)
+{
+    static const struct snap_sides nobody = { .equal = true };
+
+    if (!p || i >= p->code->row->rules_n)
+        return (struct rule_in){ s, NULL, &nobody };
+    return (struct rule_in){ s, &p->code->rules[i], &p->sides[i] };
+}
+
+static void changed_policy(const struct rk_snapshot *was,
+                           const struct snap_policy *a,
+                           const struct rk_snapshot *now,
+                           const struct snap_policy *b,
+                           struct rk_bitmap *out)
+{
+    size_t a_n = a ? a->code->row->rules_n : 0, b_n = b ? b->code->row->rules_n : 0;
+
+    for (size_t i = 0; i < a_n || i < b_n; i++) {
+        const struct rule_in x = rule_of(was, a, i), y = rule_of(now, b, i);
+
+        changed_rule(&x, &y, out);
     }
 }
 
@@ -154,19 +215,16 @@ static void changed_policies(const struct rk_snapshot *was,
                              const struct rk_snapshot *now,
                              struct rk_bitmap *out)
 {
-    size_t i = 0, k = 0;
+    struct pairs p = { 0, 0 };
+    int c;
 
-    while (i < was->policies_n || k < now->policies_n) {
-        const struct snap_policy *a = i < was->policies_n ? was->policies[i] : NULL;
-        const struct snap_policy *b = k < now->policies_n ? now->policies[k] : NULL;
-        int c = !a ? 1 : !b ? -1 : strcmp(a->code->row->id, b->code->row->id);
+    while (next_pair(&p, p.was < was->policies_n ? was->policies[p.was]->code->row->id : NULL,
+                     p.now < now->policies_n ? now->policies[p.now]->code->row->id : NULL, &c)) {
+        const struct snap_policy *a = c <= 0 ? was->policies[p.was - 1] : NULL;
+        const struct snap_policy *b = c >= 0 ? now->policies[p.now - 1] : NULL;
 
-        if (c <= 0)
-            i++;
-        if (c >= 0)
-            k++;
         if (a != b)
-            changed_policy(c <= 0 ? a : NULL, c >= 0 ? b : NULL, out);
+            changed_policy(was, a, now, b, out);
     }
 }
 
@@ -186,6 +244,8 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
     changed_policies(was, now, &hit);
     snap_affected_routing(was, now, &looks, &hit);
     snap_affected_dns(was, now, &hit);
+    snap_affected_ssh(was, now, &hit);
+    snap_affected_checks(was, now, &hit);
     for (size_t i = rk_bitmap_next(&hit, 0); i != SIZE_MAX; i = rk_bitmap_next(&hit, i + 1))
         if (rk_snapshot_peer(now, i))
             rk_bitmap_set(out, i);

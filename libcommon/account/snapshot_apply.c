@@ -72,6 +72,7 @@ static struct rk_snapshot *copy_of(const struct rk_snapshot *base)
         snap_rows_copy(&s->rows[i], &base->rows[i]);
     snap_postures_copy(&s->posture, &base->posture);
     snap_dns_copy(&s->dns, &base->dns);
+    s->users = snap_users_ref(base->users);
     return s;
 }
 
@@ -445,6 +446,32 @@ static void apply_policies(struct apply *x)
     }
 }
 
+/* --- the other objects
+ * --------------------------------------------------------------------------------------------
+ */
+
+static void users_moved(struct rk_snapshot *s)
+{
+    struct snap_users *was = s->users;
+
+    s->users = snap_users_new(&s->rows[RK_OBJ_USER], was);
+    snap_users_unref(was);
+}
+
+static void apply_rows(struct apply *x)
+{
+    struct rk_snapshot *s = x->s;
+
+    for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++) {
+        bool moved = snap_rows_apply(&s->rows[i], x->d, (enum rk_object_kind)i);
+
+        if (i == RK_OBJ_USER && (moved || !s->users))
+            users_moved(s);
+        if (moved && (i == RK_OBJ_ROUTE || i == RK_OBJ_RESOURCE || i == RK_OBJ_ROUTER))
+            x->routing_moved = true;
+    }
+}
+
 /* --- all of it
  * ----------------------------------------------------------------------------------------------------
  */
@@ -461,10 +488,7 @@ struct rk_snapshot *rk_snapshot_apply(const struct rk_snapshot *base, const stru
     if (delta->serial > x.s->serial)
         x.s->serial = delta->serial;
     apply_account(&x);
-    for (size_t i = RK_OBJ_FIRST_ROW; i < RK_OBJ_COUNT; i++)
-        if (snap_rows_apply(&x.s->rows[i], delta, (enum rk_object_kind)i))
-            x.routing_moved =
-                x.routing_moved || i == RK_OBJ_ROUTE || i == RK_OBJ_RESOURCE || i == RK_OBJ_ROUTER;
+    apply_rows(&x);
     apply_peers(&x);
     apply_groups(&x);
     apply_policies(&x);

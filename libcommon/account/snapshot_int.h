@@ -19,6 +19,7 @@
 #include "libcommon/account/snapshot_dns.h"
 #include "libcommon/account/snapshot_posture.h"
 #include "libcommon/account/snapshot_rows.h"
+#include "libcommon/account/snapshot_users.h"
 #include "libcommon/base/map.h"
 
 struct snap_slot {
@@ -57,6 +58,8 @@ struct snap_policy {
     _Atomic unsigned refs;
     struct compile_policy *code;
     struct snap_sides *sides; /* one a rule */
+    /* Who must look for the files of its process checks: all members of the rules' source groups */
+    struct rk_bitmap checked;
 };
 
 struct rk_snapshot {
@@ -81,6 +84,7 @@ struct rk_snapshot {
     struct snap_rows rows[RK_OBJ_COUNT]; /* by kind, those of objects.h */
     struct snap_postures posture;
     struct snap_dns dns;
+    struct snap_users *users;
     struct snap_routing *routing; /* what follows from routes and network resources */
     int64_t forwarder_port;
 };
@@ -150,6 +154,16 @@ void snap_affected_routing(const struct rk_snapshot *was,
                            const struct rk_snapshot *now,
                            const struct rk_bitmap *looks,
                            struct rk_bitmap *out);
+/* Those of `set` that have SSH on. */
+void snap_ssh_servers(const struct rk_snapshot *s,
+                      const struct rk_bitmap *set,
+                      struct rk_bitmap *out);
+void snap_affected_ssh(const struct rk_snapshot *was,
+                       const struct rk_snapshot *now,
+                       struct rk_bitmap *out);
+void snap_affected_checks(const struct rk_snapshot *was,
+                          const struct rk_snapshot *now,
+                          struct rk_bitmap *out);
 void snap_affected_dns(const struct rk_snapshot *was,
                        const struct rk_snapshot *now,
                        struct rk_bitmap *out);

@@ -148,22 +148,33 @@ void snap_postures_refresh(struct rk_snapshot *s,
     free(was.v);
 }
 
-struct snap_posture *snap_posture_find(const struct rk_snapshot *s, const char *id)
+size_t snap_posture_place(const struct rk_snapshot *s, const char *id, bool *out_found)
 {
     size_t lo = 0, hi = s->posture.n;
 
+    *out_found = false;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         int c = strcmp(s->posture.v[mid]->row->row.id, id);
 
-        if (c == 0)
-            return s->posture.v[mid];
+        if (c == 0) {
+            *out_found = true;
+            return mid;
+        }
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return NULL;
+    return lo;
+}
+
+struct snap_posture *snap_posture_find(const struct rk_snapshot *s, const char *id)
+{
+    bool found;
+    size_t at = snap_posture_place(s, id, &found);
+
+    return found ? s->posture.v[at] : NULL;
 }
 
 void snap_posture_gate(const struct rk_snapshot *s,

@@ -37,6 +37,8 @@ void snap_postures_refresh(struct rk_snapshot *s,
                            const struct rk_bitmap *peers,
                            struct snap_dirty *dirty);
 
+/* Where the check is, or would be. */
+size_t snap_posture_place(const struct rk_snapshot *s, const char *id, bool *out_found);
 struct snap_posture *snap_posture_find(const struct rk_snapshot *s, const char *id);
 /* Leaves in `set` those that pass all of the checks; an id that is none is skipped. */
 void snap_posture_gate(const struct rk_snapshot *s,

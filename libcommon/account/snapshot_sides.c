@@ -27,6 +27,7 @@ void snap_policy_unref(struct snap_policy *p)
         rk_bitmap_done(&p->sides[i].dst);
     }
     free(p->sides);
+    rk_bitmap_done(&p->checked);
     compile_policy_unref(p->code);
     free(p);
 }
@@ -92,49 +93,84 @@ static bool policy_dirty(const struct rk_policy_row *p, const struct snap_dirty 
     return false;
 }
 
-static void refresh_policy(struct rk_snapshot *s,
-                           struct snap_policy **slot,
-                           struct rk_bitmap *src,
-                           struct rk_bitmap *dst)
+/* The policy at this place, not shared with any other snapshot. */
+static struct snap_policy *policy_own(struct snap_policy **slot)
 {
-    struct snap_policy *p = *slot;
-    const struct rk_policy_row *row = p->code->row;
+    struct snap_policy *p = *slot, *own;
 
-    for (size_t i = 0; i < row->rules_n; i++) {
-        const struct rk_rule *r = &row->rules[i];
-        struct snap_sides *v;
-
-        if (row->enabled && r->enabled) {
-            const struct rk_ids from = { r->sources, r->sources_n };
-            const struct rk_ids to = { r->destinations, r->destinations_n };
-
-            snap_set_of(s, r->source_peer, &from, src);
-            if (!r->source_peer[0])
-                snap_posture_gate(s, &row->posture_checks, src);
-            snap_set_of(s, r->destination_peer, &to, dst);
-        } else {
-            rk_bitmap_clear(src);
-            rk_bitmap_clear(dst);
-        }
-        if (rk_bitmap_equal(src, &p->sides[i].src) && rk_bitmap_equal(dst, &p->sides[i].dst))
-            continue;
-        if (atomic_load_explicit(&p->refs, memory_order_acquire) > 1) {
-            /* Shared with the snapshot before: this one gets its own. */
-            struct snap_policy *own = snap_policy_new(compile_policy_ref(p->code));
-
-            for (size_t k = 0; k < row->rules_n; k++) {
-                rk_bitmap_copy(&own->sides[k].src, &p->sides[k].src);
-                rk_bitmap_copy(&own->sides[k].dst, &p->sides[k].dst);
-                own->sides[k].equal = p->sides[k].equal;
-            }
-            snap_policy_unref(p);
-            *slot = p = own;
-        }
-        v = &p->sides[i];
-        rk_bitmap_copy(&v->src, src);
-        rk_bitmap_copy(&v->dst, dst);
-        v->equal = rk_bitmap_equal(src, dst);
+    if (atomic_load_explicit(&p->refs, memory_order_acquire) == 1)
+        return p;
+    own = snap_policy_new(compile_policy_ref(p->code));
+    for (size_t k = 0; k < p->code->row->rules_n; k++) {
+        rk_bitmap_copy(&own->sides[k].src, &p->sides[k].src);
+        rk_bitmap_copy(&own->sides[k].dst, &p->sides[k].dst);
+        own->sides[k].equal = p->sides[k].equal;
     }
+    rk_bitmap_copy(&own->checked, &p->checked);
+    snap_policy_unref(p);
+    return *slot = own;
+}
+
+static void refresh_rule(const struct rk_snapshot *s,
+                         struct snap_policy **slot,
+                         size_t i,
+                         struct rk_bitmap *src,
+                         struct rk_bitmap *dst)
+{
+    const struct rk_policy_row *row = (*slot)->code->row;
+    const struct rk_rule *r = &row->rules[i];
+    struct snap_sides *v = &(*slot)->sides[i];
+
+    rk_bitmap_clear(src);
+    rk_bitmap_clear(dst);
+    if (row->enabled && r->enabled) {
+        const struct rk_ids from = { r->sources, r->sources_n };
+        const struct rk_ids to = { r->destinations, r->destinations_n };
+
+        snap_set_of(s, r->source_peer, &from, src);
+        if (!r->source_peer[0])
+            snap_posture_gate(s, &row->posture_checks, src);
+        snap_set_of(s, r->destination_peer, &to, dst);
+    }
+    if (rk_bitmap_equal(src, &v->src) && rk_bitmap_equal(dst, &v->dst))
+        return;
+    v = &policy_own(slot)->sides[i];
+    rk_bitmap_copy(&v->src, src);
+    rk_bitmap_copy(&v->dst, dst);
+    v->equal = rk_bitmap_equal(src, dst);
+}
+
+static bool looks_for_files(const struct rk_snapshot *s, const struct rk_policy_row *row)
+{
+    for (size_t i = 0; row->enabled && i < row->posture_checks.n; i++) {
+        const struct snap_posture *p = snap_posture_find(s, row->posture_checks.v[i]);
+
+        if (p && p->files_n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Neither approval nor the checks themselves matter: who fails one must look to pass it. */
+static void
+refresh_checked(const struct rk_snapshot *s, struct snap_policy **slot, struct rk_bitmap *set)
+{
+    const struct rk_policy_row *row = (*slot)->code->row;
+    bool any = looks_for_files(s, row);
+
+    rk_bitmap_clear(set);
+    for (size_t i = 0; any && i < row->rules_n; i++) {
+        const struct rk_rule *r = &row->rules[i];
+
+        for (size_t k = 0; r->enabled && k < r->sources_n; k++) {
+            const struct snap_group *g = snap_group_find(s, r->sources[k]);
+
+            if (g)
+                rk_bitmap_or(set, &g->members);
+        }
+    }
+    if (!rk_bitmap_equal(set, &(*slot)->checked))
+        rk_bitmap_copy(&policy_own(slot)->checked, set);
 }
 
 void snap_sides_refresh(struct rk_snapshot *s, const struct snap_dirty *dirty)
@@ -144,6 +180,9 @@ void snap_sides_refresh(struct rk_snapshot *s, const struct snap_dirty *dirty)
     rk_bitmap_init(&src);
     rk_bitmap_init(&dst);
     for (size_t i = 0; i < s->policies_n; i++)
-        if (policy_dirty(s->policies[i]->code->row, dirty))
-            refresh_policy(s, &s->policies[i], &src, &dst);
+        if (policy_dirty(s->policies[i]->code->row, dirty)) {
+            for (size_t k = 0; k < s->policies[i]->code->row->rules_n; k++)
+                refresh_rule(s, &s->policies[i], k, &src, &dst);
+            refresh_checked(s, &s->policies[i], &src);
+        }
 }

@@ -22,6 +22,11 @@ void rk_sha256_b64(struct rk_str s, char out[45])
     rk_b64_encode(digest, sizeof(digest), out);
 }
 
+void rk_blake2b_16(const void *p, size_t n, uint8_t out[16])
+{
+    (void)crypto_generichash(out, 16, p, n, NULL, 0);
+}
+
 void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[32])
 {
     crypto_auth_hmacsha256_state st;

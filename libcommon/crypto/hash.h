@@ -9,7 +9,8 @@
 #include "libcommon/base/str.h"
 
 void rk_sha256(const void *p, size_t n, uint8_t out[32]);
-void rk_sha256_b64(struct rk_str s, char out[45]); /* standard base64 and a NUL */
+void rk_sha256_b64(struct rk_str s, char out[45]);            /* standard base64 and a NUL */
+void rk_blake2b_16(const void *p, size_t n, uint8_t out[16]); /* unkeyed, 16-byte digest */
 void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[32]);
 /* Keyed BLAKE2b of the parts as if they were one; 16 to 64 bytes. */
 void rk_keyed_hash(

@@ -117,6 +117,34 @@ static RK_UNUSED struct rk_row *random_router(const char *id)
     return &r->row;
 }
 
+static RK_UNUSED struct rk_row *random_user(const char *id)
+{
+    struct rk_user_row *u = (struct rk_user_row *)rk_row_new(RK_OBJ_USER, id);
+
+    u->active = below(4) > 0;
+    random_groups(&u->auto_groups, 3);
+    return &u->row;
+}
+
+/* Who a netbird-ssh rule lets in; nobody named is everyone. */
+static RK_UNUSED void random_authorized(struct rk_rule *r)
+{
+    char id[RK_XID_LEN + 1];
+
+    if (below(4) == 0) {
+        random_object_id(RK_OBJ_USER, below(RANDOM_OBJECTS), id);
+        rows_set(&r->authorized_user, id);
+    }
+    r->authorized = rk_new_array(struct rk_authorized, 3);
+    for (unsigned n = below(3); n > 0; n--) {
+        struct rk_authorized *a = &r->authorized[r->authorized_n++];
+
+        (void)snprintf(a->group, sizeof(a->group), "g%u", below(RANDOM_GROUPS + 1));
+        for (unsigned k = below(3); k > 0; k--)
+            rows_string(&a->local_users, below(2) ? "deploy" : "root");
+    }
+}
+
 static RK_UNUSED struct rk_row *random_posture(const char *id)
 {
     static const char *const versions[] = { "0.50.0", "0.77.1", "0.77.2" };
@@ -174,6 +202,7 @@ static RK_UNUSED struct rk_row *random_zone(const char *id)
 
 typedef struct rk_row *random_maker(const char *id);
 static random_maker *const random_makers[RK_OBJ_COUNT] = {
+    [RK_OBJ_USER] = random_user,
     [RK_OBJ_POSTURE_CHECK] = random_posture,
     [RK_OBJ_NAMESERVER_GROUP] = random_nsgroup,
     [RK_OBJ_ZONE] = random_zone,

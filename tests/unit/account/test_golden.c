@@ -103,6 +103,8 @@ EXAMPLE(a_network_resource_connects_clients_and_routers_without_a_peer_policy, "
 EXAMPLE(a_domain_resource_lets_both_families_through, "domain_resource")
 EXAMPLE(a_source_that_fails_the_posture_check_is_left_out_of_that_policy_only, "posture")
 EXAMPLE(nameservers_and_zones_reach_their_groups_unless_dns_is_off, "dns")
+EXAMPLE(an_ssh_rule_names_the_users_of_its_groups_and_whom_they_become, "ssh_groups")
+EXAMPLE(tcp_22_gains_22022_only_where_the_agents_own_ssh_runs, "implicit_ssh")
 EXAMPLE(a_login_expired_peer_is_offline_for_the_others, "login_expired")
 EXAMPLE(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it, "ipv6")
 EXAMPLE(a_drop_rule_stands_next_to_the_accept_rule, "drop")
@@ -121,6 +123,8 @@ int main(void)
         cmocka_unit_test(a_domain_resource_lets_both_families_through),
         cmocka_unit_test(a_source_that_fails_the_posture_check_is_left_out_of_that_policy_only),
         cmocka_unit_test(nameservers_and_zones_reach_their_groups_unless_dns_is_off),
+        cmocka_unit_test(an_ssh_rule_names_the_users_of_its_groups_and_whom_they_become),
+        cmocka_unit_test(tcp_22_gains_22022_only_where_the_agents_own_ssh_runs),
         cmocka_unit_test(a_login_expired_peer_is_offline_for_the_others),
         cmocka_unit_test(an_owner_of_ipv6_without_the_capability_gets_nothing_of_it),
         cmocka_unit_test(a_drop_rule_stands_next_to_the_accept_rule),

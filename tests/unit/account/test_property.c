@@ -111,6 +111,8 @@ static struct rk_policy_row *random_policy(unsigned i)
             random_object_id(RK_OBJ_RESOURCE, below(RANDOM_OBJECTS), r->destination_resource);
         else
             side(&r->destinations, &r->destinations_n, r->destination_peer);
+        if (r->protocol == RK_PROTO_NETBIRD_SSH)
+            random_authorized(r);
         if (r->protocol == RK_PROTO_ALL || r->protocol == RK_PROTO_ICMP)
             continue;
         if (below(3) == 0)
@@ -209,7 +211,7 @@ static void change_group(struct world *w, struct rk_delta *d)
         return;
     }
     if (!w->groups[g])
-        w->groups[g] = rows_group(id, id);
+        w->groups[g] = rows_group(id, g == 0 ? "All" : id);
     for (unsigned i = 0; i < PEERS; i++)
         if (w->peers[i] && below(4) == 0)
             w->member[g][i] = !w->member[g][i];
