@@ -30,7 +30,7 @@ sources_same(const struct snap_links *a, const struct snap_links *b, const struc
 
     rk_bitmap_init(&moved);
     for (size_t i = 0; i < a->n; i++) {
-        if (a->v[i].policy == b->v[i].policy)
+        if (a->v[i].policy == b->v[i].policy && a->v[i].shut == b->v[i].shut)
             continue;
         rk_bitmap_copy(&moved, snap_link_sources(&a->v[i]));
         rk_bitmap_xor(&moved, snap_link_sources(&b->v[i]));

@@ -13,16 +13,21 @@
 
 /* --- links ---------------------------------------------------------------------------------- */
 
-void snap_links_add(struct snap_links *l, struct snap_policy *p, size_t rule)
+static bool same_link(const struct snap_link *a, const struct snap_link *b)
 {
-    if (l->n > 0 && l->v[l->n - 1].policy == p && l->v[l->n - 1].rule == rule)
+    return a->policy == b->policy && a->rule == b->rule && a->shut == b->shut;
+}
+
+void snap_links_add(struct snap_links *l, const struct snap_link *link)
+{
+    if (l->n > 0 && same_link(&l->v[l->n - 1], link))
         return;
     if (l->n == l->cap) {
         l->cap = l->cap > 0 ? l->cap * 2 : 4;
         l->v = rk_realloc(l->v, l->cap * sizeof(*l->v));
     }
-    (void)atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
-    l->v[l->n++] = (struct snap_link){ p, rule };
+    (void)atomic_fetch_add_explicit(&link->policy->refs, 1, memory_order_relaxed);
+    l->v[l->n++] = *link;
 }
 
 void snap_links_done(struct snap_links *l)
@@ -38,14 +43,16 @@ bool snap_links_equal(const struct snap_links *a, const struct snap_links *b)
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
-        if (a->v[i].policy != b->v[i].policy || a->v[i].rule != b->v[i].rule)
+        if (!same_link(&a->v[i], &b->v[i]))
             return false;
     return true;
 }
 
 const struct rk_bitmap *snap_link_sources(const struct snap_link *l)
 {
-    return &l->policy->sides[l->rule].src;
+    static const struct rk_bitmap nobody = { NULL, 0 };
+
+    return l->shut ? &nobody : &l->policy->sides[l->rule].src;
 }
 
 /* --- who waits for rules to which group ----------------------------------------------------- */
@@ -110,7 +117,7 @@ static void find_waiting(struct search *x)
         qsort(x->v, x->n, sizeof(*x->v), by_group);
 }
 
-static void link_group(struct search *x, size_t group, struct snap_policy *p, size_t rule)
+static void link_group(struct search *x, size_t group, const struct snap_link *link)
 {
     size_t lo = 0, hi = x->n;
 
@@ -123,25 +130,40 @@ static void link_group(struct search *x, size_t group, struct snap_policy *p, si
             hi = mid;
     }
     for (; lo < x->n && x->v[lo].group == group; lo++)
-        snap_links_add(&x->links[x->v[lo].what], p, rule);
+        snap_links_add(&x->links[x->v[lo].what], link);
+}
+
+/* Its one source, named directly, fails? */
+static bool is_shut(const struct rk_snapshot *s, const struct snap_policy *p, size_t rule)
+{
+    const struct rk_policy_row *row = p->code->row;
+    rk_auto(rk_bitmap_done) struct rk_bitmap source;
+
+    rk_bitmap_init(&source);
+    if (!row->rules[rule].source_peer[0] || row->posture_checks.n == 0)
+        return false;
+    rk_bitmap_copy(&source, &p->sides[rule].src);
+    snap_posture_gate(s, &row->posture_checks, &source);
+    return rk_bitmap_empty(&source);
 }
 
 static void link_rule(struct search *x, struct snap_policy *p, size_t rule)
 {
     const struct rk_rule *r = &p->code->row->rules[rule];
+    const struct snap_link link = { p, (uint32_t)rule, is_shut(x->s, p, rule) };
     bool found;
     size_t at;
 
     for (size_t i = 0; i < r->destinations_n; i++) {
         at = snap_group_place(x->s, r->destinations[i], &found);
         if (found)
-            link_group(x, at, p, rule);
+            link_group(x, at, &link);
     }
     if (!r->destination_resource[0])
         return;
     at = snap_rows_place(&x->s->rows[RK_OBJ_RESOURCE], r->destination_resource, &found);
     if (found)
-        snap_links_add(&x->links[x->routes_n + at], p, rule);
+        snap_links_add(&x->links[x->routes_n + at], &link);
 }
 
 static void find_links(struct search *x)

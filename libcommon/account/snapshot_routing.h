@@ -21,15 +21,17 @@ struct snap_policy;
 /* An enabled rule of an enabled policy, with the sides it has in this snapshot. */
 struct snap_link {
     struct snap_policy *policy; /* counted */
-    size_t rule;
+    uint32_t rule;
+    bool shut; /* its source is one peer, named directly, that fails the policy's posture checks */
 };
 struct snap_links {
     struct snap_link *v;
     size_t n, cap;
 };
-void snap_links_add(struct snap_links *l, struct snap_policy *p, size_t rule); /* once in a row */
+void snap_links_add(struct snap_links *l, const struct snap_link *link); /* once in a row */
 void snap_links_done(struct snap_links *l);
 bool snap_links_equal(const struct snap_links *a, const struct snap_links *b);
+/* Who may use it. Other than between peers, posture counts for a peer named directly too. */
 const struct rk_bitmap *snap_link_sources(const struct snap_link *l);
 
 struct snap_route {

@@ -430,6 +430,21 @@ static void a_rule_may_name_the_resource_and_a_peer(void **state)
            "'dst':'10.0.0.0/8','proto':'udp','port':53}]");
 }
 
+static void posture_counts_for_a_peer_named_directly_too(void **state)
+{
+    static const char account[] =
+        "{'peers':{'A':{},'C':{'version':'0.20.0'}},'posture':{'v':{'nbMinVersion':'0.30.0'}},"
+        "'resources':[{'id':'s','net':'m','name':'lan','prefix':'10.0.0.0/8'}],"
+        "'routers':[{'id':'t','net':'m','peer':'A'}],'policies':[{'id':'x','checks':['v'],"
+        "'rules':[{'id':'x','proto':'all','srcRes':['peer','C'],'dstRes':['subnet','s']}]}]}";
+
+    (void)state;
+    expect_ids(account, "A", "'s:A'");
+    expect(account, "A", "rfw", "[]");
+    expect_ids(account, "C", "");
+    expect_remotes(account, "A", "");
+}
+
 static void ssh_to_a_resource_leads_there_but_lets_nobody_through(void **state)
 {
     static const char account[] =
@@ -535,6 +550,7 @@ int main(void)
         cmocka_unit_test(without_a_rule_a_resource_is_nowhere),
         cmocka_unit_test(a_router_or_a_resource_that_is_off_is_not_there),
         cmocka_unit_test(a_rule_may_name_the_resource_and_a_peer),
+        cmocka_unit_test(posture_counts_for_a_peer_named_directly_too),
         cmocka_unit_test(ssh_to_a_resource_leads_there_but_lets_nobody_through),
         cmocka_unit_test(a_resource_rule_without_sources_is_not_sent),
         cmocka_unit_test(the_whole_internet_as_a_resource_has_its_twin),
