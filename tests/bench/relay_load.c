@@ -1,8 +1,8 @@
 /*
  * Messages of 1,400 bytes through a relay:
- *   relay_load PORT ws|raw flow PAIRS AT_ONCE MILLISECONDS PID...
- *   relay_load PORT ws|raw echo MILLISECONDS PID...
- *   relay_load PORT ws idle CONNECTIONS PID...
+ *   relay_load ADDRESS:PORT ws|raw flow PAIRS AT_ONCE MILLISECONDS PID...
+ *   relay_load ADDRESS:PORT ws|raw echo MILLISECONDS PID...
+ *   relay_load ADDRESS:PORT ws idle CONNECTIONS PID...
  *
  * flow: in each pair A sends to B, so many messages with one write, and has a bounded number under
  * way, as the relay drops what a receiver cannot take; every message that arrives is held against
@@ -282,10 +282,8 @@ int main(int argc, char **argv)
 
     l.secret = getenv("ROOKERY_BENCH_SECRET");
     if (argc < 4)
-        bench_die("usage: relay_load PORT ws|raw flow|echo|idle ...");
-    l.server = (struct sockaddr_in){ .sin_family = AF_INET,
-                                     .sin_port = htons((uint16_t)bench_number(argv[1], 1, 65535)),
-                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        bench_die("usage: relay_load ADDRESS:PORT ws|raw flow|echo|idle ...");
+    l.server = bench_address(argv[1]);
     l.raw = strcmp(argv[2], "raw") == 0;
     if (!l.raw && !l.secret)
         bench_die("ROOKERY_BENCH_SECRET is not set");

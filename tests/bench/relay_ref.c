@@ -2,9 +2,9 @@
  * What forwarding costs at the least: read from A, look at a header of four bytes, write to B, on
  * one thread: no WebSocket, no masking, no authentication, no copy of ours (what one read brought
  * is written from where it lies, with one call a receiver) and no queue: it waits when a receiver
- * is full. `relay_ref PORT`; says "ready" when it listens. A frame is two little-endian 16-bit
- * numbers, the receiver (connections count from 0 in the order of their coming) and the length, and
- * so many bytes. Numbers are not used again: one process a measurement.
+ * is full. `relay_ref ADDRESS:PORT`; says "ready" when it listens. A frame is two little-endian
+ * 16-bit numbers, the receiver (connections count from 0 in the order of their coming) and the
+ * length, and so many bytes. Numbers are not used again: one process a measurement.
  */
 
 #include <arpa/inet.h>
@@ -143,11 +143,10 @@ static void serve(struct receiver *c)
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in self = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in self = bench_address(argc > 1 ? argv[1] : "");
     struct epoll_event ev[64];
     int one = 1;
 
-    self.sin_port = htons((uint16_t)bench_number(argc > 1 ? argv[1] : "", 1, 65535));
     epfd = epoll_create1(EPOLL_CLOEXEC);
     listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));

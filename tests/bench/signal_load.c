@@ -1,5 +1,6 @@
 /*
- * Agents at a signal server: `signal_load PORT flow|one|idle CLIENTS MILLISECONDS PID...`
+ * Agents at a signal server:
+ *   signal_load ADDRESS:PORT flow|one|idle CLIENTS MILLISECONDS PID...
  *
  * Each client has one connection with its ConnectStream, as an agent has, and a partner. flow: each
  * sends its partner a message (357 bytes, an offer's size) and the next one when the partner's has
@@ -250,15 +251,12 @@ int main(int argc, char **argv)
 {
     static struct load l;
     struct rk_err err = { 0 };
-    char address[32];
 
     if (argc < 6)
-        bench_die("usage: signal_load PORT flow|one|idle CLIENTS MILLISECONDS PID...");
+        bench_die("usage: signal_load ADDRESS:PORT flow|one|idle CLIENTS MILLISECONDS PID...");
     rk_log_init("bench", "bench", "warn", &err);
     rk_crypto_init();
-    (void)snprintf(address, sizeof(address), "127.0.0.1:%u",
-                   (unsigned)bench_number(argv[1], 1, 65535));
-    if (rk_addr_parse(rk_str(address), &l.addr, &err) < 0)
+    if (rk_addr_parse(rk_str(argv[1]), &l.addr, &err) < 0)
         bench_die("%s", err.msg);
     l.mode = mode_of(argv[2]);
     l.clients = (unsigned)bench_number(argv[3], 2, 20000) & ~1u;

@@ -1,8 +1,10 @@
 /*
- * STUN binding requests against one server: `stun_load ADDRESS PORT many|one MILLISECONDS PID...`
+ * STUN binding requests against one server:
+ *   stun_load ADDRESS:PORT FIRST many|one MILLISECONDS PID...
  *
  * many: 16 sockets with up to 128 requests under way each, so the server always has work; one: the
- * next request leaves when the answer to the last is there. Every answer is held against its
+ * next request leaves when the answer to the last is there. Each socket has an address of its own,
+ * as each agent has: FIRST and those after it. Every answer is held against its
  * request: length, type, transaction id and the address it must name. Prints what the watched
  * processes spent on one answer.
  */
@@ -58,11 +60,11 @@ static void load_init(struct load *l)
     }
 }
 
-/* Each socket is another address of 127.0.0.0/8, as each agent is. */
-static void open_socket(struct load *l, unsigned i, const struct sockaddr_in *server)
+static void
+open_socket(struct load *l, unsigned i, struct in_addr first, const struct sockaddr_in *server)
 {
     struct sockaddr_in self = { .sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + i) };
+                                .sin_addr.s_addr = htonl(ntohl(first.s_addr) + i) };
     socklen_t n = sizeof(self);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), bytes = 1 << 20;
 
@@ -171,21 +173,22 @@ static void run(struct load *l, uint64_t ms)
 int main(int argc, char **argv)
 {
     static struct load l;
-    struct sockaddr_in server = { .sin_family = AF_INET };
+    struct sockaddr_in server;
+    struct in_addr first;
     struct watch w;
     uint64_t ms, from;
     double cpu, seconds;
 
-    if (argc < 6 || inet_pton(AF_INET, argv[1], &server.sin_addr) != 1)
-        bench_die("usage: stun_load ADDRESS PORT many|one MILLISECONDS PID...");
-    server.sin_port = htons((uint16_t)bench_number(argv[2], 1, 65535));
+    if (argc < 6 || inet_pton(AF_INET, argv[2], &first) != 1)
+        bench_die("usage: stun_load ADDRESS:PORT FIRST many|one MILLISECONDS PID...");
+    server = bench_address(argv[1]);
     ms = bench_number(argv[4], 1, 60000);
     l.sockets = strcmp(argv[3], "one") == 0 ? 1 : MAX_SOCKETS;
     l.window = l.sockets == 1 ? 1 : WINDOW;
     watch_init(&w, argv + 5, argc - 5);
     load_init(&l);
     for (unsigned i = 0; i < l.sockets; i++)
-        open_socket(&l, i, &server);
+        open_socket(&l, i, first, &server);
     run(&l, WARM_UP_MS);
     l.answers = l.lost = 0;
     bench_times_done(&l.times);

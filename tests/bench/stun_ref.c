@@ -1,7 +1,7 @@
 /*
  * What answering a STUN binding request costs at the least: receive a batch, swap the bytes, send a
  * batch, on one thread, and nothing else (no metrics, no rate limit, no checks beyond the magic
- * number, one address). `stun_ref PORT`; says "ready" when it listens.
+ * number, one address). `stun_ref ADDRESS:PORT`; says "ready" when it listens.
  */
 
 #include <arpa/inet.h>
@@ -22,16 +22,14 @@ static struct sockaddr_in from[BATCH];
 static struct iovec in_iov[BATCH], out_iov[BATCH];
 static struct mmsghdr in[BATCH], out[BATCH];
 
-static int listen_on(uint16_t port)
+static int listen_on(const char *address)
 {
-    struct sockaddr_in self = { .sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in self = bench_address(address);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), bytes = 4 << 20;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
     if (fd < 0 || bind(fd, (const struct sockaddr *)&self, sizeof(self)) < 0)
-        bench_die("port %u: %s", port, strerror(errno));
+        bench_die("%s: %s", address, strerror(errno));
     return fd;
 }
 
@@ -50,7 +48,7 @@ static void answer(const uint8_t *q, const struct sockaddr_in *to, uint8_t *a)
 
 int main(int argc, char **argv)
 {
-    int fd = listen_on((uint16_t)bench_number(argc > 1 ? argv[1] : "", 1, 65535));
+    int fd = listen_on(argc > 1 ? argv[1] : "");
 
     for (unsigned i = 0; i < BATCH; i++) {
         in_iov[i] = (struct iovec){ request[i], sizeof(request[i]) };

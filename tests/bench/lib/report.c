@@ -3,9 +3,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/str.h"
+#include "libcommon/conf/addr.h"
 
 #define BINS 1000000
 
@@ -34,6 +36,18 @@ uint64_t bench_number(const char *arg, uint64_t min, uint64_t max)
         bench_die("'%s' is no number from %llu to %llu", arg, (unsigned long long)min,
                   (unsigned long long)max);
     return v;
+}
+
+struct sockaddr_in bench_address(const char *arg)
+{
+    struct sockaddr_in out = { 0 };
+    struct rk_err err = { 0 };
+    struct rk_addr a;
+
+    if (rk_addr_parse(rk_str(arg), &a, &err) < 0 || a.ss.ss_family != AF_INET)
+        bench_die("'%s' is no IPv4 address with a port", arg);
+    memcpy(&out, &a.ss, sizeof(out));
+    return out;
 }
 
 void bench_times_init(struct bench_times *t)

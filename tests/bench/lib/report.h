@@ -6,6 +6,7 @@
  * that failed. Any thread.
  */
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ void bench_value(const char *name, double value);
 
 /* The argument as a whole number from min to max; ends the program otherwise. */
 uint64_t bench_number(const char *arg, uint64_t min, uint64_t max);
+
+/* The argument, "1.2.3.4:80"; ends the program when it is something else. */
+struct sockaddr_in bench_address(const char *arg);
 
 /* Times in a histogram of whole microseconds, up to one second. */
 struct bench_times {

@@ -20,7 +20,7 @@
 #define RAW_FRAME (RAW_HEADER + RELAY_HEAD_LEN + WS_PAYLOAD)
 _Static_assert(RAW_FRAME == WS_FRAME_IN, "the reference writes as many bytes as a relay does");
 
-/* Connected to address:port on loopback, Nagle off, 5 s limits. Ends the program when refused. */
+/* Connected, Nagle off, 5 s limits. Ends the program when refused. */
 int ws_connect(const struct sockaddr_in *server);
 /* Upgrade and AUTH with a token of `secret`; returns when the relay has accepted. */
 void ws_login(int fd, const struct relay_id *id, const char *secret);

@@ -70,9 +70,11 @@ bench_management() {
     local round pinned=$PIN
 
     PIN=no
+    LOOPBACK=yes
     for ((round = 0; round < ROUNDS; round++)); do
         round_ours
         [ "$STOCK" = no ] || round_stock
     done
     PIN=$pinned
+    LOOPBACK=no
 }

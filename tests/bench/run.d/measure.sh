@@ -1,14 +1,29 @@
 # One measured round after the other, and what they ran on.
 
+# Whether idle cores can be told to poll. In a virtual machine a core that halts is woken at the price of a way through
+# the hypervisor, which the waker pays: the servers would pay it for their agents, who are on another host in use.
+AWAKE=no
+! (: >/dev/cpu_dma_latency) 2>/dev/null || AWAKE=yes
+
+# Until the calling shell and what it runs have ended.
+keep_awake() {
+    [ "$LOOPBACK" = yes ] || {
+        exec {awake}>/dev/cpu_dma_latency
+        printf '\0\0\0\0' >&"$awake"
+    }
+}
+
 # measure BENCHMARK CASE SUBJECT COMMAND...: runs a load generator; each "name value" it prints becomes a row of the
-# figures; where the name is CASE/NAME, the generator itself says which case it is. A generator that fails ends everything: a figure from a run that went wrong is worse than none.
+# figures; where the name is CASE/NAME, the generator itself says which case it is. A generator that fails ends
+# everything: a figure from a run that went wrong is worse than none.
 measure() {
     local benchmark=$1 case=$2 subject=$3 out
 
     shift 3
     out=$(
         raise_file_limit
-        on_core "$LOAD_CORE" "$@" 2>"$OUT/log/load.log"
+        [ "$AWAKE" = no ] || keep_awake
+        as_agents "$@" 2>"$OUT/log/load.log"
     ) || {
         cat "$OUT/log/load.log" >&2
         die "$benchmark $case ($subject) failed: $*"
@@ -39,11 +54,14 @@ machine() {
     printf '\n%s, %s cores, %s GiB, %s, kernel %s, %s, TCP %s, load %s\n' "$(cpu_model)" "$(nproc --all)" \
         "$(memory_gib)" "$(distribution)" "$(uname -r)" "$(gcc --version | head -n 1)" \
         "$(cat /proc/sys/net/ipv4/tcp_congestion_control)" "$(cut -d' ' -f1-3 /proc/loadavg)"
+    printf 'the receiving half of the kernel'"'"'s work on the core of who receives: %s; idle cores kept awake: %s\n' \
+        "$ROOKERY_BENCH_STEERED" "$AWAKE"
     printf 'rounds: %s; median, and in brackets the lowest and the highest\n\n' "$ROUNDS"
 }
 
 machine_json() {
-    printf '{"cpu":%s,"cores":%s,"memory_gib":%s,"system":%s,"kernel":%s,"congestion_control":%s,"rounds":%s,' \
+    printf '{"cpu":%s,"cores":%s,"memory_gib":%s,"system":%s,"kernel":%s,"congestion_control":%s,"steered":%s,"awake":%s,"rounds":%s,' \
         "$(json_string "$(cpu_model)")" "$(nproc --all)" "$(memory_gib)" "$(json_string "$(distribution)")" \
-        "$(json_string "$(uname -r)")" "$(json_string "$(cat /proc/sys/net/ipv4/tcp_congestion_control)")" "$ROUNDS"
+        "$(json_string "$(uname -r)")" "$(json_string "$(cat /proc/sys/net/ipv4/tcp_congestion_control)")" \
+        "$(json_string "$ROOKERY_BENCH_STEERED")" "$(json_string "$AWAKE")" "$ROUNDS"
 }

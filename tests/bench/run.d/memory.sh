@@ -9,17 +9,17 @@ bench_memory() {
 
     for ((round = 0; round < ROUNDS; round++)); do
         start_signal
-        measure memory signal ours "$BIN/bench-signal_load" 22050 idle $IDLE $SETTLE_MS "${PID[signal]}"
+        measure memory signal ours "$BIN/bench-signal_load" "$SERVER:22050" idle $IDLE $SETTLE_MS "${PID[signal]}"
         stop signal redis
         start_relay
-        measure memory relay ours "$BIN/bench-relay_load" 22030 ws idle $IDLE "${PID[relay]}"
+        measure memory relay ours "$BIN/bench-relay_load" "$SERVER:22030" ws idle $IDLE "${PID[relay]}"
         stop relay
         [ "$STOCK" = yes ] || continue
         start_stock_signal
-        measure memory signal stock "$BIN/bench-signal_load" 22060 idle $IDLE $SETTLE_MS "${PID[stock_signal]}"
+        measure memory signal stock "$BIN/bench-signal_load" "$SERVER:22060" idle $IDLE $SETTLE_MS "${PID[stock_signal]}"
         stop stock_signal
         start_stock_relay
-        measure memory relay stock "$BIN/bench-relay_load" 22020 ws idle $IDLE "${PID[stock_relay]}"
+        measure memory relay stock "$BIN/bench-relay_load" "$SERVER:22020" ws idle $IDLE "${PID[stock_relay]}"
         stop stock_relay
     done
 }

@@ -5,6 +5,22 @@ SERVER_CORE=0
 LOAD_CORE=1
 PIN=yes
 
+# The servers' address in their own network; the agents' first in theirs (in-netns).
+SERVER=10.99.0.1
+# shellcheck disable=SC2034 # the benchmarks use it
+AGENT=10.99.1.1
+# LOOPBACK=yes: the load runs in the servers' network too.
+LOOPBACK=no
+
+# as_agents COMMAND...: as if on the agents' host.
+as_agents() {
+    if [ "$LOOPBACK" = yes ]; then
+        on_core "$LOAD_CORE" "$@"
+    else
+        on_core "$LOAD_CORE" nsenter "--net=/proc/$ROOKERY_BENCH_AGENTS/ns/net" "$@"
+    fi
+}
+
 # on_core NUMBER COMMAND...: pinned, where there is more than one core, unless the benchmark says PIN=no.
 on_core() {
     local core=$1
@@ -77,5 +93,5 @@ start_ours() {
 }
 
 start_reference() {
-    start "$1" "says_ready $1" "$BIN/bench-$1" "$2"
+    start "$1" "says_ready $1" "$BIN/bench-$1" "$SERVER:$2"
 }

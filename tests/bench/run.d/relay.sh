@@ -4,14 +4,14 @@ RELAY_SECRET=bench-secret
 export ROOKERY_BENCH_SECRET=$RELAY_SECRET
 
 start_relay() {
-    start_ours relay 22030 ROOKERY_LISTEN=127.0.0.1:22030 ROOKERY_LOOPS=1 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
-        ROOKERY_EXPOSED_URL=rel://127.0.0.1:22030
+    start_ours relay 22030 "ROOKERY_LISTEN=$SERVER:22030" ROOKERY_LOOPS=1 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
+        "ROOKERY_EXPOSED_URL=rel://$SERVER:22030"
 }
 
 # It serves STUN as well.
 start_stock_relay() {
-    start stock_relay "port_taken 22020" "$STOCK_OUT/relay" --listen-address 127.0.0.1:22020 \
-        --exposed-address rel://127.0.0.1:22020 --auth-secret "$RELAY_SECRET" --enable-stun --stun-ports 22023 \
+    start stock_relay "port_taken 22020" "$STOCK_OUT/relay" --listen-address "$SERVER:22020" \
+        --exposed-address "rel://$SERVER:22020" --auth-secret "$RELAY_SECRET" --enable-stun --stun-ports 22023 \
         --health-listen-address 127.0.0.1:22021 --metrics-port 22022 --log-level warn --stun-log-level warn
 }
 
@@ -20,12 +20,12 @@ relay_case() {
     local case=$1
 
     shift
-    measure relay "$case" ours "$BIN/bench-relay_load" 22030 ws "$@" "${PID[relay]}"
+    measure relay "$case" ours "$BIN/bench-relay_load" "$SERVER:22030" ws "$@" "${PID[relay]}"
     start_reference relay_ref 22040
-    measure relay "$case" ref "$BIN/bench-relay_load" 22040 raw "$@" "${PID[relay_ref]}"
+    measure relay "$case" ref "$BIN/bench-relay_load" "$SERVER:22040" raw "$@" "${PID[relay_ref]}"
     stop relay_ref
     [ "$STOCK" = no ] ||
-        measure relay "$case" stock "$BIN/bench-relay_load" 22020 ws "$@" "${PID[stock_relay]}"
+        measure relay "$case" stock "$BIN/bench-relay_load" "$SERVER:22020" ws "$@" "${PID[stock_relay]}"
 }
 
 bench_relay() {

@@ -3,7 +3,7 @@
 start_signal() {
     start redis "redis-cli -s $OUT/redis.sock ping 2>/dev/null | grep -q PONG" redis-server --port 0 \
         --unixsocket "$OUT/redis.sock" --save '' --appendonly no --dir "$OUT"
-    start_ours signal 22050 ROOKERY_LISTEN=127.0.0.1:22050 "ROOKERY_REDIS=unix:$OUT/redis.sock"
+    start_ours signal 22050 "ROOKERY_LISTEN=$SERVER:22050" "ROOKERY_REDIS=unix:$OUT/redis.sock"
 }
 
 start_stock_signal() {
@@ -18,12 +18,12 @@ bench_signal() {
     [ "$STOCK" = no ] || start_stock_signal
     for ((round = 0; round < ROUNDS; round++)); do
         for clients in 100 1000; do
-            measure signal $clients ours "$BIN/bench-signal_load" 22050 flow $clients 1500 "${PID[signal]}" "${PID[redis]}"
+            measure signal $clients ours "$BIN/bench-signal_load" "$SERVER:22050" flow $clients 1500 "${PID[signal]}" "${PID[redis]}"
             [ "$STOCK" = no ] ||
-                measure signal $clients stock "$BIN/bench-signal_load" 22060 flow $clients 1500 "${PID[stock_signal]}"
+                measure signal $clients stock "$BIN/bench-signal_load" "$SERVER:22060" flow $clients 1500 "${PID[stock_signal]}"
         done
-        measure signal one ours "$BIN/bench-signal_load" 22050 one 100 1000 "${PID[signal]}" "${PID[redis]}"
+        measure signal one ours "$BIN/bench-signal_load" "$SERVER:22050" one 100 1000 "${PID[signal]}" "${PID[redis]}"
         [ "$STOCK" = no ] ||
-            measure signal one stock "$BIN/bench-signal_load" 22060 one 100 1000 "${PID[stock_signal]}"
+            measure signal one stock "$BIN/bench-signal_load" "$SERVER:22060" one 100 1000 "${PID[stock_signal]}"
     done
 }
