@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "libcommon/account/settings_int.h"
+#include "libcommon/base/alloc.h"
 #include "libcommon/base/json.h"
 
 /* Past this many memberships one reload of the group is cheaper than naming each. */
@@ -33,8 +34,7 @@ static const struct rk_pg_stmt unknown_peer_stmt = {
 };
 static const struct rk_pg_stmt known_resource_stmt = {
     "group_known_resource",
-    "SELECT 1 FROM group_resource r JOIN account_group g ON g.id = r.group_id"
-    " WHERE g.account_id = $1 AND r.resource_id = $2 AND r.resource_type = $3 LIMIT 1"
+    "SELECT 1 FROM network_resource WHERE account_id = $1 AND id = $2 AND type = $3"
 };
 static const struct rk_pg_stmt add_peers_stmt = {
     "group_add_peers",
@@ -49,12 +49,18 @@ static const struct rk_pg_stmt keep_peers_stmt = {
     " RETURNING peer_id)"
     " SELECT d.peer_id, host(p.ip), p.dns_label FROM d JOIN peer p ON p.id = d.peer_id ORDER BY 1"
 };
-static const struct rk_pg_stmt clear_resources_stmt = {
-    "group_clear_resources", "DELETE FROM group_resource WHERE group_id = $1"
+static const struct rk_pg_stmt keep_resources_stmt = {
+    "group_keep_resources",
+    "WITH d AS (DELETE FROM group_resource WHERE group_id = $1 AND resource_id <> ALL ($2::text[])"
+    " RETURNING resource_id) SELECT o.id, o.name, o.type FROM d JOIN network_resource o"
+    " ON o.id = d.resource_id ORDER BY 1"
 };
-static const struct rk_pg_stmt add_resource_stmt = {
-    "group_add_resource", "INSERT INTO group_resource (group_id, resource_id, resource_type) "
-                          "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+static const struct rk_pg_stmt add_resources_stmt = {
+    "group_add_resources",
+    "WITH a AS (INSERT INTO group_resource (group_id, resource_id, resource_type)"
+    " SELECT $1, id, type FROM network_resource WHERE id = ANY ($2::text[])"
+    " ON CONFLICT DO NOTHING RETURNING resource_id) SELECT o.id, o.name, o.type FROM a"
+    " JOIN network_resource o ON o.id = a.resource_id ORDER BY 1"
 };
 
 /* What may hold on to a group, in the order it is told; each answers ($1 account, $2 group) with
@@ -184,6 +190,59 @@ static int tell_members(struct rk_change *ch,
     return r;
 }
 
+/* One event a resource in `res`. */
+static int tell_resources(struct rk_change *ch,
+                          const struct rk_actor *actor,
+                          const char *code,
+                          const char *group_id,
+                          const char *group_name,
+                          const struct rk_pg_result *res,
+                          struct rk_err *err)
+{
+    rk_auto(rk_buf_done) struct rk_buf meta;
+    int r = 0;
+
+    rk_buf_init(&meta, RK_META_MAX);
+    for (int i = 0; r == 0 && i < rk_pg_rows(res); i++)
+        r = rk_change_event(ch, code, actor->user_id, group_id,
+                            rk_event_meta(&meta, "name", group_name, "id", group_id,
+                                          "resource_name", rk_pg_str(res, i, 1).p, "resource_id",
+                                          rk_pg_str(res, i, 0).p, "resource_type",
+                                          rk_pg_str(res, i, 2).p, NULL),
+                            err);
+    return r;
+}
+
+static int replace_resources(struct rk_change *ch,
+                             const struct rk_actor *actor,
+                             const char *id,
+                             const struct rk_group_input *in,
+                             bool *out_changed,
+                             struct rk_err *err)
+{
+    rk_auto(rk_free) struct rk_str *ids = rk_new_array(struct rk_str, in->resources_n + 1);
+    rk_auto(rk_pg_result_free) struct rk_pg_result *gone = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *came = NULL;
+    struct rk_pg *pg = rk_change_pg(ch);
+    int r;
+
+    for (size_t i = 0; i < in->resources_n; i++)
+        ids[i] = rk_str(in->resources[i].id);
+    r = rk_pg_run(pg, &keep_resources_stmt, &gone, err, RK_P_C(id),
+                  RK_P_ARRAY(ids, in->resources_n));
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &add_resources_stmt, &came, err, RK_P_C(id),
+                  RK_P_ARRAY(ids, in->resources_n));
+    if (r < 0)
+        return r;
+    *out_changed = rk_pg_rows(gone) + rk_pg_rows(came) > 0;
+    r = tell_resources(ch, actor, "resource.group.delete", id, in->name, gone, err);
+    if (r < 0)
+        return r;
+    return tell_resources(ch, actor, "resource.group.add", id, in->name, came, err);
+}
+
 /* Makes membership and resources what `in` says. *out_named = every difference has been touched by
  * its own name. */
 static int replace_members(struct rk_change *ch,
@@ -196,6 +255,7 @@ static int replace_members(struct rk_change *ch,
     struct rk_pg *pg = rk_change_pg(ch);
     rk_auto(rk_pg_result_free) struct rk_pg_result *gone = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *came = NULL;
+    bool resources = false;
     int r;
 
     r = rk_pg_run(pg, &keep_peers_stmt, &gone, err, RK_P_C(id), RK_P_ARRAY(in->peers, in->peers_n));
@@ -210,14 +270,11 @@ static int replace_members(struct rk_change *ch,
     r = tell_members(ch, actor, "peer.group.add", id, in->name, came, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &clear_resources_stmt, NULL, err, RK_P_C(id));
-    for (size_t i = 0; r == 0 && i < in->resources_n; i++)
-        r = rk_pg_run(pg, &add_resource_stmt, NULL, err, RK_P_C(id), RK_P_C(in->resources[i].id),
-                      RK_P_C(in->resources[i].type));
+    r = replace_resources(ch, actor, id, in, &resources, err);
     if (r < 0)
         return r;
-    *out_named = rk_pg_rows(gone) <= MAX_NAMED_MEMBERS && rk_pg_rows(came) <= MAX_NAMED_MEMBERS &&
-                 rk_pg_rows(gone) + rk_pg_rows(came) > 0;
+    *out_named = !resources && rk_pg_rows(gone) <= MAX_NAMED_MEMBERS &&
+                 rk_pg_rows(came) <= MAX_NAMED_MEMBERS && rk_pg_rows(gone) + rk_pg_rows(came) > 0;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/account/domain.h"
 #include "libcommon/account/store_rows.h"
 #include "libcommon/base/alloc.h"
 
@@ -213,6 +214,14 @@ static enum rk_resource_type resource_type(struct rk_str s)
     return rk_str_eq(s, RK_STR("subnet")) ? RK_RESOURCE_SUBNET : RK_RESOURCE_HOST;
 }
 
+/* REST shows a resource's domain as it was written; agents know it in ASCII. */
+static char *stored_domain(struct rk_str written)
+{
+    char domain[RK_DOMAIN_SIZE];
+
+    return rk_domain_parse(written, domain) ? rk_strdup(domain) : rk_strndup(written.p, written.n);
+}
+
 static struct rk_row *read_resource(const struct rk_pg_result *res, int row)
 {
     struct rk_resource_row *r = row_of(RK_OBJ_RESOURCE, res, row);
@@ -223,7 +232,7 @@ static struct rk_row *read_resource(const struct rk_pg_result *res, int row)
     r->description = dup_col(res, row, 4);
     r->type = resource_type(rk_pg_str(res, row, 5));
     (void)rk_prefix_parse(rk_pg_str(res, row, 6), &r->prefix);
-    r->domain = dup_col(res, row, 7);
+    r->domain = stored_domain(rk_pg_str(res, row, 7));
     r->enabled = rk_pg_bool(res, row, 8);
     return &r->row;
 }

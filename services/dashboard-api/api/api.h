@@ -11,6 +11,10 @@ handler_fn setup_key_list, setup_key_get, setup_key_create, setup_key_update, se
 handler_fn group_list, group_get, group_create, group_update, group_delete;
 handler_fn policy_list, policy_get, policy_create, policy_update, policy_delete;
 handler_fn route_list, route_get, route_create, route_update, route_delete;
+handler_fn network_list, network_get, network_create, network_update, network_delete;
+handler_fn resource_list_all, resource_list, resource_get, resource_create, resource_update,
+    resource_delete;
+handler_fn router_list_all, router_list, router_get, router_create, router_update, router_delete;
 handler_fn peer_list, peer_get, peer_update, peer_delete, peer_accessible;
 handler_fn peer_network_map, explain_get;
 handler_fn account_list, account_update, account_delete;

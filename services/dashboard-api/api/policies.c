@@ -43,32 +43,6 @@ static const struct rk_pg_stmt list_stmt = { "policy_list",
 static const struct rk_pg_stmt get_stmt = { "policy_get_one",
                                             COLUMNS " AND p.id = $2 ORDER BY r.position" };
 
-static void write_groups(struct rk_json *j,
-                         const char *key,
-                         const struct rk_pg_result *res,
-                         int row,
-                         int col,
-                         const struct group_briefs *groups)
-{
-    rk_auto(rk_free) struct rk_str *ids = NULL;
-    size_t n = 0, written = 0;
-
-    rk_pg_array(res, row, col, &ids, &n);
-    for (size_t i = 0; i < n; i++) {
-        const struct group_brief *g = rk_map_get(groups->by_id, ids[i]);
-
-        if (!g)
-            continue;
-        if (written++ == 0)
-            rk_json_array(j, key);
-        write_group_brief(j, g);
-    }
-    if (written == 0)
-        rk_json_null(j, key);
-    else
-        rk_json_array_end(j);
-}
-
 static void write_resource(
     struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int id, int type)
 {
@@ -129,8 +103,8 @@ static void write_rule(struct rk_json *j,
     rk_json_str(j, "action", rk_pg_str(res, row, R_ACTION));
     rk_json_str(j, "protocol", rk_pg_str(res, row, R_PROTOCOL));
     rk_json_bool(j, "bidirectional", rk_pg_bool(res, row, R_BIDIRECTIONAL));
-    write_groups(j, "sources", res, row, R_SOURCES, groups);
-    write_groups(j, "destinations", res, row, R_DESTINATIONS, groups);
+    write_group_list(j, "sources", res, row, R_SOURCES, groups);
+    write_group_list(j, "destinations", res, row, R_DESTINATIONS, groups);
     write_resource(j, "sourceResource", res, row, R_SOURCE_ID, R_SOURCE_TYPE);
     write_resource(j, "destinationResource", res, row, R_DESTINATION_ID, R_DESTINATION_TYPE);
     write_ports(j, res, row);

@@ -82,3 +82,29 @@ void write_group_brief(struct rk_json *j, const struct group_brief *g)
     rk_json_int(j, "resources_count", g->resources);
     rk_json_object_end(j);
 }
+
+void write_group_list(struct rk_json *j,
+                      const char *key,
+                      const struct rk_pg_result *res,
+                      int row,
+                      int col,
+                      const struct group_briefs *groups)
+{
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n = 0, written = 0;
+
+    rk_pg_array(res, row, col, &ids, &n);
+    for (size_t i = 0; i < n; i++) {
+        const struct group_brief *g = rk_map_get(groups->by_id, ids[i]);
+
+        if (!g)
+            continue;
+        if (written++ == 0)
+            rk_json_array(j, key);
+        write_group_brief(j, g);
+    }
+    if (written == 0)
+        rk_json_null(j, key);
+    else
+        rk_json_array_end(j);
+}

@@ -30,3 +30,10 @@ void group_briefs_done(struct group_briefs *g);
 RK_DEFINE_AUTO_DONE(struct group_briefs, group_briefs_done)
 int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err) RK_CHECKED;
 void write_group_brief(struct rk_json *j, const struct group_brief *g);
+/* The groups of a text[] column of ids, in its order; null when there are none. */
+void write_group_list(struct rk_json *j,
+                      const char *key,
+                      const struct rk_pg_result *res,
+                      int row,
+                      int col,
+                      const struct group_briefs *groups);
