@@ -108,6 +108,14 @@ func Rule(from, to, protocol string, bothWays bool, ports ...string) api.PolicyR
 	return rule
 }
 
+// RuleToResource lets a group reach a network resource.
+func RuleToResource(from, resource, kind, protocol string, ports ...string) api.PolicyRuleUpdate {
+	rule := Rule(from, "", protocol, false, ports...)
+	rule.Destinations = nil
+	rule.DestinationResource = &api.Resource{Id: resource, Type: api.ResourceType(kind)}
+	return rule
+}
+
 // Allow creates a policy and returns its id; it goes with the test.
 func (s *Space) Allow(t testing.TB, from, to, protocol string, bothWays bool, ports ...string) string {
 	t.Helper()
