@@ -57,6 +57,12 @@ static const struct rk_pg_stmt take_user = {
     "WITH k AS (SELECT id, name, false AS ephemeral, false AS "
     "allow_extra_dns_labels, auto_groups FROM users WHERE id = $1) " NEWCOMER
 };
+/* A guest of theirs: in All alone, and gone soon. */
+static const struct rk_pg_stmt take_guest = {
+    "register_take_guest",
+    "WITH k AS (SELECT id, name, true AS ephemeral, false AS allow_extra_dns_labels, "
+    "'{}'::text[] AS auto_groups FROM users WHERE id = $1 AND account_id = $2) " NEWCOMER
+};
 enum {
     KEY_ID,
     KEY_NAME,
@@ -78,7 +84,7 @@ static const struct rk_pg_stmt add_peer = {
     "login_expiration_enabled, inactivity_expiration_enabled, requires_approval, location_ip, "
     "country_code, city_name, geoname_id) "
     "VALUES ($1, $2, $3, $4::inet, $5::inet, $6, $7, $8, $9, $10, $11, now(), "
-    "$12::jsonb || $13::jsonb, $14, $17, $17 <> '', $17 <> '', $18, $15, $19, $20, $21) "
+    "$12::jsonb || $13::jsonb, $14, $17, $22, $22, $18, $15, $19, $20, $21) "
     "ON CONFLICT DO NOTHING RETURNING id, created_at), "
     "s AS (INSERT INTO peer_status (peer_id, connection_ip) SELECT id, $15 FROM p), "
     "m AS (INSERT INTO group_peer (group_id, peer_id) SELECT g, p.id FROM p, unnest($16::text[]) "
@@ -109,6 +115,7 @@ struct registering {
     struct rk_str *group_ids;
     size_t groups_n;
     bool ephemeral, requires_approval;
+    bool guest; /* the change is the caller's */
     uint8_t net4[4], net6[16];
     unsigned net4_bits;
     bool has_net6; /* for this peer */
@@ -119,7 +126,8 @@ struct registering {
 
 static void registering_done(struct registering *g)
 {
-    rk_change_abort(g->ch);
+    if (!g->guest)
+        rk_change_abort(g->ch);
     rk_pg_result_free(g->key);
     free(g->group_ids);
     rk_buf_done(&g->meta);
@@ -170,7 +178,7 @@ static int read_key(struct registering *g, struct rk_err *err)
 
     g->ephemeral = rk_pg_bool(k, 0, KEY_EPHEMERAL);
     /* Whoever made a setup key has approved what comes with it. */
-    g->requires_approval = g->reg->user_id && rk_pg_bool(k, 0, KEY_APPROVAL);
+    g->requires_approval = g->reg->user_id && !g->guest && rk_pg_bool(k, 0, KEY_APPROVAL);
     if (g->reg->dns_labels_n > 0 && !rk_pg_bool(k, 0, KEY_EXTRA_LABELS))
         return rk_fail(err, RK_PRECONDITION,
                        "couldn't add peer: setup key doesn't allow extra DNS labels");
@@ -262,7 +270,8 @@ static int try_insert(
                   RK_P_C(reg->connection_ip), RK_P_ARRAY(g->group_ids, g->groups_n),
                   RK_P_C(reg->user_id ? reg->user_id : ""), RK_P_BOOL(g->requires_approval),
                   RK_P_C(reg->country_code ? reg->country_code : ""),
-                  RK_P_C(reg->city_name ? reg->city_name : ""), RK_P_INT(reg->geoname_id));
+                  RK_P_C(reg->city_name ? reg->city_name : ""), RK_P_INT(reg->geoname_id),
+                  RK_P_BOOL(reg->user_id && !g->guest));
     if (r < 0)
         return r;
     *out_added = rk_pg_rows(res) > 0;
@@ -360,7 +369,7 @@ static int tell(struct registering *g, struct rk_err *err)
     if (r == 0 && (g->ephemeral || g->reg->user_id))
         r = rk_due_follow(g->pg, &id, 1,
                           g->reg->ephemeral_s ? g->reg->ephemeral_s : RK_EPHEMERAL_LIFE_S, err);
-    return r < 0 ? r : tell_event(g, err);
+    return r < 0 || g->guest ? r : tell_event(g, err);
 }
 
 int rk_peer_register(struct rk_pg *pg,
@@ -390,5 +399,42 @@ int rk_peer_register(struct rk_pg *pg,
     if (r < 0)
         return r;
     *out_bell = bell;
+    return 0;
+}
+
+int peer_register_guest(struct rk_change *ch,
+                        const struct rk_peer_registration *reg,
+                        char out_id[RK_XID_LEN + 1],
+                        struct rk_err *err)
+{
+    rk_auto(registering_done) struct registering g = {
+        .pg = rk_change_pg(ch), .reg = reg, .ch = ch, .guest = true
+    };
+    int r;
+
+    rk_buf_init(&g.meta, META_MAX_BYTES);
+    (void)rk_str_copy(rk_str(rk_change_account_id(ch)), g.account_id, sizeof(g.account_id));
+    r = check_request(&g, err);
+    if (r < 0)
+        return r;
+    r = check_key_free(&g, err);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(g.pg, &take_guest, &g.key, err, RK_P_C(reg->user_id), RK_P_C(g.account_id),
+                  RK_P_C(reg->default_domain));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(g.key) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "user: %s not found", reg->user_id);
+    r = read_key(&g, err);
+    if (r < 0)
+        return r;
+    r = insert_peer(&g, err);
+    if (r < 0)
+        return r;
+    r = tell(&g, err);
+    if (r < 0)
+        return r;
+    memcpy(out_id, g.peer_id, sizeof(g.peer_id));
     return 0;
 }

@@ -19,15 +19,21 @@ static const struct rk_pg_stmt known_groups_stmt = {
     "policy_known_groups",
     "SELECT id FROM account_group WHERE account_id = $1 AND id = ANY ($2::text[])"
 };
+/* Those of the account's posture checks that are named, in that order; others are dropped. */
+#define KNOWN_CHECKS(account, ids)                                                                 \
+    "(SELECT coalesce(array_agg(x.id ORDER BY x.n), '{}') FROM unnest(" ids "::text[]) WITH "      \
+    "ORDINALITY AS x(id, n) JOIN posture_check c ON c.account_id = " account " AND c.id = x.id)"
 static const struct rk_pg_stmt insert_stmt = {
-    "policy_insert", "INSERT INTO policy (id, public_id, account_id, name, description, enabled, "
-                     "source_posture_checks)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN '{}'::text[] END)"
+    "policy_insert",
+    "INSERT INTO policy (id, public_id, account_id, name, description, enabled, "
+    "source_posture_checks)"
+    " VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN " KNOWN_CHECKS("$3", "$8") " END)"
 };
 static const struct rk_pg_stmt update_stmt = {
     "policy_update", "UPDATE policy SET name = $3, description = $4, enabled = $5,"
-                     " source_posture_checks = CASE WHEN $6::boolean THEN '{}'::text[] END WHERE "
-                     "account_id = $1 AND id = $2"
+                     " source_posture_checks = CASE WHEN $6::boolean THEN " KNOWN_CHECKS(
+                         "$1", "$7") " END WHERE "
+                                     "account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt delete_stmt = {
     "policy_delete", "DELETE FROM policy WHERE account_id = $1 AND id = $2"
@@ -314,7 +320,8 @@ int rk_policy_create(struct rk_pg *pg,
     rk_xid_new(public_id);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
                   RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
-                  RK_P_BOOL(in->enabled), RK_P_BOOL(in->has_posture_checks));
+                  RK_P_BOOL(in->enabled), RK_P_BOOL(in->has_posture_checks),
+                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
     if (r < 0)
         return r;
     r = insert_rules(pg, actor, id, in, false, err);
@@ -405,7 +412,8 @@ int rk_policy_update(struct rk_pg *pg,
         return r;
     r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
                   RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
-                  RK_P_BOOL(in->has_posture_checks));
+                  RK_P_BOOL(in->has_posture_checks),
+                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &clear_rules_stmt, NULL, err, RK_P_C(id));

@@ -30,6 +30,13 @@ bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4]);
 /* Random lower half under a /64, neither all zero nor all one. */
 void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
 
+/* Registers a peer of a user of the account, inside a change: it is in All alone, ephemeral, needs
+ * no approval, and no event tells of it. RK_PRECONDITION for a key that is registered already. */
+int peer_register_guest(struct rk_change *ch,
+                        const struct rk_peer_registration *reg,
+                        char out_id[RK_XID_LEN + 1],
+                        struct rk_err *err) RK_CHECKED;
+
 /* What every event of a peer says of it; ip6 and what is not known of its place may be "". */
 struct peer_facts {
     struct rk_str id, user_id;

@@ -20,7 +20,7 @@ handler_fn peer_network_map, explain_get;
 handler_fn account_list, account_update, account_delete;
 handler_fn posture_list, posture_get, posture_create, posture_update, posture_delete;
 handler_fn country_list, city_list;
-handler_fn job_list, job_get, job_create;
+handler_fn job_list, job_get, job_create, temporary_access_create;
 handler_fn nsgroup_list, nsgroup_get, nsgroup_create, nsgroup_update, nsgroup_delete;
 handler_fn dns_settings_get, dns_settings_update;
 handler_fn zone_list, zone_get, zone_create, zone_update, zone_delete;

@@ -130,6 +130,8 @@ const struct route routes[] = {
     { "GET", "/api/explain", explain_get, "explain",
       .need = { { RK_MOD_PEERS, RK_OP_READ }, { RK_MOD_POLICIES, RK_OP_READ } } },
 
+    { "POST", "/api/peers/{}/temporary-access", temporary_access_create, "peers",
+      .need = { { RK_MOD_PEERS, RK_OP_CREATE }, { RK_MOD_POLICIES, RK_OP_CREATE } }, BODY },
     { "GET", "/api/peers/{}/jobs", job_list, "jobs", NEED(REMOTE_JOBS, READ) },
     { "POST", "/api/peers/{}/jobs", job_create, "jobs", NEED(REMOTE_JOBS, CREATE), BODY },
     { "GET", "/api/peers/{}/jobs/{}", job_get, "jobs", NEED(REMOTE_JOBS, READ) },

@@ -2,6 +2,7 @@
 
 #include "tests/support/account_rules.h"
 
+#include "libcommon/account/policy_rules.h"
 #include "libcommon/account/posture_rules.h"
 
 static const struct rk_posture_place berlin = { "DE", "Berlin" };
@@ -216,6 +217,47 @@ static void a_check_that_a_policy_asks_for_stays(void **state)
             "posture checks: nope not found");
 }
 
+static void a_policy_keeps_the_checks_that_exist_in_their_order(void **state)
+{
+    struct rk_posture_input in = { .name = "n", .description = "", .nb_min = "1" };
+    struct rk_policy_rule_input rule = { .id = "",
+                                         .name = "r",
+                                         .description = "",
+                                         .action = "accept",
+                                         .protocol = "all",
+                                         .source = { .has_groups = true },
+                                         .destination = { .has_groups = true } };
+    struct rk_policy_input policy = {
+        .name = "p", .description = "", .has_posture_checks = true, .rules = &rule, .rules_n = 1
+    };
+    char first[RK_XID_LEN + 1], second[RK_XID_LEN + 1], id[RK_XID_LEN + 1], sql[200];
+    struct rk_str named[3];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    done(rk_posture_create(pg, &actor, &in, false, first, &bell, &err), &err);
+    in.name = "m";
+    done(rk_posture_create(pg, &actor, &in, false, second, &bell, &err), &err);
+    named[0] = rk_str(second);
+    named[1] = RK_STR("nope");
+    named[2] = rk_str(first);
+    policy.posture_checks = named;
+    policy.posture_checks_n = 3;
+    done(rk_policy_create(pg, &actor, &policy, id, &bell, &err), &err);
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) FROM policy WHERE source_posture_checks = '{%s,%s}'", second, first);
+    assert_int_equal(pg_ask(&fx, sql), 1);
+    policy.posture_checks_n = 1;
+    done(rk_policy_update(pg, &actor, id, &policy, &bell, &err), &err);
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM policy WHERE source_posture_checks = '{%s}'",
+             second);
+    assert_int_equal(pg_ask(&fx, sql), 1);
+    policy.has_posture_checks = false;
+    done(rk_policy_update(pg, &actor, id, &policy, &bell, &err), &err);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks IS NULL"),
+                     2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup(names_are_unique_when_they_are_given_and_may_be_taken_later,
                                account_fresh),
         cmocka_unit_test_setup(a_check_that_a_policy_asks_for_stays, account_fresh),
+        cmocka_unit_test_setup(a_policy_keeps_the_checks_that_exist_in_their_order, account_fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);
