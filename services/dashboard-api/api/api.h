@@ -28,3 +28,7 @@ handler_fn record_list, record_get, record_create, record_update, record_delete;
 handler_fn user_list, user_current, user_create, user_update, user_delete;
 handler_fn user_approve, user_reject, user_invite, user_password;
 handler_fn event_list, openapi_get;
+handler_fn absent_list, provider_write, provider_missing, invite_absent;
+handler_fn service_create, service_get, service_update, service_delete;
+handler_fn proxy_domain_create, proxy_domain_delete, proxy_domain_validate;
+handler_fn proxy_cluster_delete, proxy_token_delete, proxy_events;

@@ -6,9 +6,17 @@
 #include "services/dashboard-api/http/server_int.h"
 
 static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", NULL };
-static const char *const groups[] = { "accounts", "events", "groups",   "instance",
-                                      "openapi",  "peers",  "policies", "setup_keys",
-                                      "tokens",   "users",  "other",    NULL };
+static const char *const groups[] = { "accounts",       "dns",
+                                      "events",         "explain",
+                                      "groups",         "identity_providers",
+                                      "instance",       "jobs",
+                                      "locations",      "nameservers",
+                                      "networks",       "openapi",
+                                      "peers",          "policies",
+                                      "posture_checks", "reverse_proxies",
+                                      "routes",         "setup_keys",
+                                      "tokens",         "users",
+                                      "other",          NULL };
 static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                   0.25,  0.5,    1,     2.5,  5,     10,   0 };
 

@@ -2,6 +2,22 @@
 
 #include "services/dashboard-api/json/body.h"
 
+/* Whether some text in it is longer than anything here has to be. */
+static bool has_long_text(const json_t *v)
+{
+    json_t *any = (json_t *)(uintptr_t)v; /* walking does not change it */
+
+    if (json_is_string(v))
+        return json_string_length(v) > BODY_MAX_TEXT;
+    for (size_t i = 0; i < json_array_size(v); i++)
+        if (has_long_text(json_array_get(v, i)))
+            return true;
+    for (void *it = json_object_iter(any); it; it = json_object_iter_next(any, it))
+        if (has_long_text(json_object_iter_value(it)))
+            return true;
+    return false;
+}
+
 int body_parse(struct rk_str text, struct rk_arena *arena, struct body *out, struct rk_err *err)
 {
     json_error_t why;
@@ -10,6 +26,11 @@ int body_parse(struct rk_str text, struct rk_arena *arena, struct body *out, str
     if (!json_is_object(root)) {
         json_decref(root);
         return rk_fail(err, RK_BAD_REQUEST, BODY_UNREADABLE);
+    }
+    if (has_long_text(root)) {
+        json_decref(root);
+        return rk_fail(err, RK_INVALID, "a text in the request is longer than %d bytes",
+                       BODY_MAX_TEXT);
     }
     *out = (struct body){ .root = root, .arena = arena };
     return 0;

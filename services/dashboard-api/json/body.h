@@ -17,6 +17,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 
+#define BODY_MAX_TEXT 4096 /* bytes of one text */
 #define BODY_UNREADABLE "couldn't parse JSON request"
 
 struct body {
@@ -25,7 +26,8 @@ struct body {
     bool bad;
 };
 
-/* RK_BAD_REQUEST with the text of the wire for anything but an object. */
+/* RK_BAD_REQUEST with the text of the wire for anything but an object; RK_INVALID for one that
+ * holds a text that is too long. Of members with one name the last counts. */
 int body_parse(struct rk_str text, struct rk_arena *arena, struct body *out, struct rk_err *err)
     RK_CHECKED;
 void body_done(struct body *b);

@@ -1,4 +1,5 @@
 #include "services/dashboard-api/json/body.h"
+#include "libcommon/base/buf.h"
 #include "tests/support/test.h"
 
 struct fixture {
@@ -33,6 +34,29 @@ static void only_an_object_is_a_body(void **state)
 
         assert_int_equal(parse(&f, bad[i]), RK_BAD_REQUEST);
         done(&f);
+    }
+}
+
+static void a_text_has_a_longest_length(void **state)
+{
+    static const char *const around[][2] = { { "{\"a\":\"", "\"}" },
+                                             { "{\"a\":[1,{\"b\":\"", "\"}]}" } };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(around); i++) {
+        for (int over = 0; over < 2; over++) {
+            rk_auto(rk_buf_done) struct rk_buf text = { 0 };
+            struct fixture f;
+
+            rk_buf_init(&text, 1 << 16);
+            rk_buf_put_c(&text, around[i][0]);
+            for (int n = 0; n < BODY_MAX_TEXT + over; n++)
+                rk_buf_put_u8(&text, 'x');
+            rk_buf_put_c(&text, around[i][1]);
+            rk_buf_put_u8(&text, 0);
+            assert_int_equal(parse(&f, (const char *)text.p), over ? RK_INVALID : 0);
+            done(&f);
+        }
     }
 }
 
@@ -129,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_an_object_is_a_body),
+        cmocka_unit_test(a_text_has_a_longest_length),
         cmocka_unit_test(what_follows_the_value_is_ignored),
         cmocka_unit_test(names_match_without_case_and_the_last_one_wins),
         cmocka_unit_test(null_counts_as_absent),
