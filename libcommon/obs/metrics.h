@@ -18,7 +18,7 @@ enum rk_metric_type {
 };
 
 #define RK_METRIC_MAX_BUCKETS 16
-#define RK_METRIC_MAX_VALUES 12
+#define RK_METRIC_MAX_VALUES 32
 
 struct rk_metric {
     const char *name; /* "rookery_signal_messages_forwarded_total" */

@@ -44,6 +44,38 @@ func (o *OpenAPI) Operations() []string {
 	return out
 }
 
+// Operation is what the description says of one method of one path.
+type Operation struct {
+	Name, Method, Path string   // "GET /api/groups", its parts
+	Permissions        []string // "groups read"; nil when nothing is said
+	Public             bool
+	Body               map[string]any // schema of the request, nil without one
+	node               map[string]any
+}
+
+// Described lists everything described, in the order of names.
+func (o *OpenAPI) Described() []Operation {
+	var out []Operation
+	for _, name := range o.Operations() {
+		method, path, _ := strings.Cut(name, " ")
+		node := o.follow(o.get(o.root, "paths", path, strings.ToLower(method)))
+		op := Operation{Name: name, Method: method, Path: path, node: node}
+		if list, ok := node["x-permissions"].([]any); ok {
+			op.Permissions = []string{}
+			for _, p := range list {
+				op.Permissions = append(op.Permissions, p.(string))
+			}
+		}
+		security, said := node["security"].([]any)
+		op.Public = said && len(security) == 0
+		if schema := o.get(node, "requestBody", "content", "application/json", "schema"); schema != nil {
+			op.Body = o.flat(schema)
+		}
+		out = append(out, op)
+	}
+	return out
+}
+
 func (o *OpenAPI) follow(node any) map[string]any {
 	for {
 		m, _ := node.(map[string]any)
@@ -131,10 +163,23 @@ func nullable(schema map[string]any) bool {
 	return slices.Contains(kinds, any("null"))
 }
 
+// anything is a schema that says nothing of the value.
+func anything(schema map[string]any) bool {
+	for _, word := range []string{"type", "properties", "oneOf", "anyOf", "enum"} {
+		if schema[word] != nil {
+			return false
+		}
+	}
+	return true
+}
+
 func (o *OpenAPI) value(node, value any, at string) error {
 	schema := o.flat(node)
 	if schema == nil {
 		return fmt.Errorf("%s: schema not found", at)
+	}
+	if anything(schema) {
+		return nil
 	}
 	if value == nil {
 		if nullable(schema) {

@@ -1,0 +1,83 @@
+package harness
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash/crc32"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// NewPAT makes a well-formed personal access token.
+func NewPAT(t testing.TB) string {
+	t.Helper()
+	secret := make([]byte, 30)
+	for i := range secret {
+		n, err := rand.Int(rand.Reader, big.NewInt(62))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret[i] = base62[n.Int64()]
+	}
+	sum := make([]byte, 6)
+	for i, left := 5, crc32.ChecksumIEEE(secret); i >= 0; i, left = i-1, left/62 {
+		sum[i] = base62[left%62]
+	}
+	return "nbp_" + string(secret) + string(sum)
+}
+
+// User is somebody of the account, with a token.
+type User struct {
+	*REST
+	ID string
+}
+
+// Person makes a user of that role who is no service user, and hands out a token that it could only have made by itself.
+// It goes with the test.
+func (c *Cluster) Person(t testing.TB, role string) *User { return c.user(t, role, false) }
+
+// Robot makes a service user of that role, with a token. It goes with the test.
+func (c *Cluster) Robot(t testing.TB, role string) *User { return c.user(t, role, true) }
+
+func (c *Cluster) user(t testing.TB, role string, service bool) *User {
+	t.Helper()
+	name := fmt.Sprintf("%s-%d-%d", role, time.Now().UnixNano(), spaces.Add(1))
+	body := map[string]any{"role": role, "auto_groups": []string{}, "is_service_user": service, "name": name}
+	if !service {
+		body["email"] = name + "@x.test"
+	}
+	var made struct{ ID string }
+	owner := c.REST()
+	owner.Want(t, 200, "POST", "/api/users", body, &made)
+	t.Cleanup(func() { _, _ = owner.Try(t.Context(), "DELETE", "/api/users/"+made.ID, nil) })
+	return &User{NewREST(c.APIURL, c.grant(t, made.ID)), made.ID}
+}
+
+// grant gives a user a token, straight in the database.
+func (c *Cluster) grant(t testing.TB, user string) string {
+	t.Helper()
+	token := NewPAT(t)
+	hash := sha256.Sum256([]byte(token))
+	c.SQL(t, fmt.Sprintf(`INSERT INTO pat (id, account_id, user_id, name, hash, created_by, expires_at)
+		SELECT substr(md5(random()::text), 1, 20), account_id, id, 'test', '%s', id, now() + interval '1 day' FROM users WHERE id = '%s'`,
+		base64.StdEncoding.EncodeToString(hash[:]), user))
+	return token
+}
+
+// Written is a fingerprint of everything that is stored, but for what is noted while reading and by the processes' own life.
+func (c *Cluster) Written(t testing.TB) string {
+	t.Helper()
+	tables := strings.Fields(c.SQL(t, `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND
+		table_name NOT IN ('peer_status', 'replica', 'secret', 'schema_migration', 'pat', 'due') ORDER BY 1`))
+	var parts []string
+	for _, table := range append(tables, "(SELECT id, user_id, name, hash FROM pat)") {
+		parts = append(parts, fmt.Sprintf("SELECT coalesce(md5(string_agg(x::text, ',' ORDER BY x::text)), '') AS m FROM %s x", table))
+	}
+	return c.SQL(t, "SELECT string_agg(m, ' ') FROM ("+strings.Join(parts, " UNION ALL ")+") y")
+}
