@@ -75,9 +75,19 @@ static int check_domain(struct rk_str domain, struct rk_err *err)
                    RK_STR_FMT(domain), RK_STR_FMT(domain));
 }
 
+/* The text is valid UTF-8. */
+static size_t characters(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
 int rk_nsgroup_validate(const struct rk_nsgroup_input *in, struct rk_err *err)
 {
-    size_t name_n = strlen(in->name);
+    size_t name_n = characters(in->name);
     char ip[INET6_ADDRSTRLEN];
     int r = 0;
 

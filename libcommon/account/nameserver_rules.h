@@ -12,7 +12,7 @@
 #include "libcommon/account/actor.h"
 
 #define RK_NSGROUP_MAX_SERVERS 3
-#define RK_NSGROUP_MAX_NAME 40 /* bytes */
+#define RK_NSGROUP_MAX_NAME 40 /* characters */
 
 /* As sent; borrowed, never NULL. */
 struct rk_nameserver_input {

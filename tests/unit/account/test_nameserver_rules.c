@@ -88,7 +88,8 @@ static void the_first_rule_that_is_broken_is_the_one_told(void **state)
     invalid(&in, "nameserver group name should be between 1 and 40");
     in.name = "12345678901234567890123456789012345678901";
     invalid(&in, "nameserver group name should be between 1 and 40");
-    in.name = "1234567890123456789012345678901234567890";
+    in.name = "\xc3\xbc"
+              "234567890123456789012345678901234567890"; /* of two bytes */
     assert_int_equal(rk_nsgroup_validate(&in, NULL), 0);
 }
 
