@@ -1,4 +1,4 @@
-/* What a user's groups and its being blocked mean for its peers. */
+/* What a user's groups mean for its peers. */
 
 #include "libcommon/account/settings_int.h"
 #include "libcommon/account/store_int.h"
@@ -32,15 +32,6 @@ static const struct rk_pg_stmt leave_stmt = {
                         "p.id = m.peer_id AND p.account_id = $1 AND p.user_id = $2 "
                         "RETURNING m.peer_id"
 };
-static const struct rk_pg_stmt expire_stmt = {
-    "user_peers_expire",
-    "WITH x AS (UPDATE peer SET login_expired = true WHERE account_id = $1 AND user_id = $2 AND "
-    "NOT login_expired RETURNING id, name, dns_label, ip, ip6, created_at) SELECT x.id, x.name, "
-    "x.dns_label, coalesce(nullif(a.settings->>'dns_domain', ''), $3), host(x.ip), host(x.ip6), "
-    "coalesce(s.connection_ip, ''), x.created_at FROM x JOIN account a ON a.id = $1 LEFT JOIN "
-    "peer_status s ON s.peer_id = x.id ORDER BY x.id"
-};
-
 int user_check_groups(
     struct rk_change *ch, const char *id, const struct rk_str *groups, size_t n, struct rk_err *err)
 {
@@ -165,37 +156,4 @@ int user_set_groups(struct rk_change *ch,
     if (r < 0)
         return r;
     return move_groups(&m, groups, n, was, was_n, true, err);
-}
-
-int user_expire_peers(struct rk_change *ch,
-                      const struct rk_actor *actor,
-                      const char *id,
-                      const char *reason,
-                      struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *peers = NULL;
-    int r;
-
-    r = rk_pg_run(rk_change_pg(ch), &expire_stmt, &peers, err, RK_P_C(rk_change_account_id(ch)),
-                  RK_P_C(id), RK_P_C(actor->default_domain));
-    for (int i = 0; r == 0 && i < rk_pg_rows(peers); i++) {
-        rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-        const struct peer_facts facts = {
-            .name = rk_pg_str(peers, i, 1),
-            .label = rk_pg_str(peers, i, 2),
-            .domain = rk_pg_str(peers, i, 3),
-            .ip = rk_pg_str(peers, i, 4),
-            .ip6 = rk_pg_str(peers, i, 5),
-            .connection_ip = rk_pg_str(peers, i, 6),
-            .created_at_us = rk_pg_time(peers, i, 7),
-        };
-
-        rk_buf_init(&meta, RK_META_MAX);
-        peer_facts_json(&facts, "reason", rk_str(reason), &meta);
-        r = rk_change_touch(ch, RK_OBJ_PEER, rk_pg_str(peers, i, 0).p, err);
-        if (r == 0)
-            r = rk_change_event(ch, "peer.login.expire", id, rk_pg_str(peers, i, 0).p,
-                                rk_buf_str(&meta), err);
-    }
-    return r;
 }

@@ -34,9 +34,3 @@ int user_check_groups(struct rk_change *ch,
                       const struct rk_str *groups,
                       size_t n,
                       struct rk_err *err) RK_CHECKED;
-/* Logs out every peer of the user. */
-int user_expire_peers(struct rk_change *ch,
-                      const struct rk_actor *actor,
-                      const char *id,
-                      const char *reason,
-                      struct rk_err *err) RK_CHECKED;

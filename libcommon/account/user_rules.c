@@ -2,6 +2,7 @@
 
 #include "libcommon/account/user_rules.h"
 
+#include "libcommon/account/due.h"
 #include "libcommon/account/user_int.h"
 #include "libcommon/crypto/hash.h"
 
@@ -214,7 +215,7 @@ static int change_block(struct rk_change *ch,
                         err);
     if (r < 0 || !blocked)
         return r;
-    return user_expire_peers(ch, actor, id, "blocked owner account", err);
+    return rk_peer_expire_user(ch, id, actor->default_domain, "blocked owner account", err);
 }
 
 /* The role of who asks, as it is now. */

@@ -1,0 +1,318 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/netbirdio/netbird/shared/management/http/api"
+	"github.com/netbirdio/netbird/shared/management/proto"
+	"google.golang.org/grpc/codes"
+
+	"rookery.test/system/harness"
+)
+
+// lateLimit is what docs/operations.md promises of deadlines while one replica lives.
+const lateLimit = 2 * time.Second
+
+// mortals are further processes of management, one of which is killed now and then; another takes its place.
+type mortals struct {
+	c        *harness.Cluster
+	settings map[string]string
+	mu       sync.Mutex
+	live     []*harness.Sibling
+	kills    int
+}
+
+func startMortals(t *testing.T, c *harness.Cluster, n int, settings map[string]string) *mortals {
+	t.Helper()
+	r := &mortals{c: c, settings: settings}
+	for range n {
+		r.live = append(r.live, c.Sibling(t, "management-1", settings))
+	}
+	return r
+}
+
+func (r *mortals) any() *harness.Sibling {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.live[rand.IntN(len(r.live))]
+}
+
+// killOne ends one with SIGKILL and starts another.
+func (r *mortals) killOne(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	i := rand.IntN(len(r.live))
+	victim := r.live[i]
+	r.live = append(r.live[:i], r.live[i+1:]...)
+	r.kills++
+	r.mu.Unlock()
+	victim.Kill(t)
+	fresh := r.c.Sibling(t, "management-1", r.settings)
+	r.mu.Lock()
+	r.live = append(r.live, fresh)
+	r.mu.Unlock()
+}
+
+// seconds reads rows of "id|seconds since 1970".
+func seconds(t *testing.T, text string) map[string]float64 {
+	t.Helper()
+	out := map[string]float64{}
+	for _, line := range strings.Fields(text) {
+		id, at, _ := strings.Cut(line, "|")
+		v, err := strconv.ParseFloat(at, 64)
+		if err != nil {
+			t.Fatalf("row %q: %v", line, err)
+		}
+		out[id] = v
+	}
+	return out
+}
+
+// TestDueWithKills: a thousand ephemeral peers that go away and a thousand logins that expire, at three replicas of which
+// one dies every second or so, are each acted on once and in time.
+func TestDueWithKills(t *testing.T) {
+	const count, life = 1000, 12
+	c := own(t, 25700)
+	needsProcesses(t, c)
+	s := c.Lonely(t)
+	yes := true
+	key := s.NewKey(t, api.CreateSetupKeyRequest{Name: "passing", Type: "reusable", Ephemeral: &yes})
+	r := startMortals(t, c, 3, map[string]string{"ephemeral_life_s": strconv.Itoa(life)})
+	c.Kill(t, "management-1") // from now on only those that die
+	c.Kill(t, "management-2")
+
+	// Rows as they were last seen, and when that was, by the database's clock. A row goes without being acted on when its
+	// peer has come back, and is another one when it is there again.
+	type sight struct{ due, seen float64 }
+	sights := map[string]sight{}
+	collect := func() {
+		now := seconds(t, c.SQL(t, "SELECT 'now', extract(epoch FROM clock_timestamp())"))["now"]
+		for id, at := range seconds(t, c.SQL(t,
+			"SELECT kind || object_id, extract(epoch FROM at) FROM due WHERE kind IN ('ephemeral', 'login')")) {
+			sights[id] = sight{at, now}
+		}
+	}
+
+	// They come and go at whatever replica lives; some find theirs dead and come back at another.
+	var coming sync.WaitGroup
+	slots := make(chan struct{}, 24)
+	errs := make(chan error, count)
+	for i := range count {
+		coming.Add(1)
+		slots <- struct{}{}
+		if i%100 == 99 {
+			r.killOne(t)
+		}
+		if i%10 == 0 {
+			collect()
+		}
+		go func() {
+			defer func() { <-slots; coming.Done() }()
+			b := harness.NewBare(t, r.any().Listen, fmt.Sprintf("passing-%d", i))
+			if err := harness.Within(20*time.Second, func() error { return visit(t, b.At(t, r.any().Listen), key.Key) }); err != nil {
+				errs <- fmt.Errorf("peer %d: %w", i, err)
+			}
+		}()
+	}
+	coming.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+
+	// Peers of a user, whose logins expire within the next seconds.
+	account := c.SQL(t, "SELECT id FROM account")
+	owner := c.SQL(t, "SELECT id FROM users WHERE role = 'owner'")
+	c.SQL(t, fmt.Sprintf(`WITH p AS (INSERT INTO peer (id, account_id, key, ip, dns_label, name, user_id,
+		login_expiration_enabled, last_login) SELECT 'late' || lpad(n::text, 16, '0'), '%[1]s',
+		encode(sha256(n::text::bytea), 'base64'), inet '10.77.0.0' + n, 'late-' || n, 'late-' || n, '%[2]s', true,
+		clock_timestamp() - make_interval(secs => (a.settings->>'peer_login_expiration')::bigint - 5 - n * 0.01)
+		FROM generate_series(1, %[3]d) n, account a RETURNING id, account_id, last_login),
+		s AS (INSERT INTO peer_status (peer_id) SELECT id FROM p)
+		INSERT INTO due SELECT 'login', p.id, p.account_id, p.last_login +
+		make_interval(secs => (a.settings->>'peer_login_expiration')::bigint) FROM p, account a`, account, owner, count))
+
+	next := time.Now()
+	harness.Eventually(t, 3*time.Minute, "everything has been acted on", func() error {
+		collect()
+		if time.Now().After(next) {
+			r.killOne(t)
+			next = time.Now().Add(time.Duration(500+rand.IntN(1500)) * time.Millisecond)
+		}
+		left := c.SQL(t, "SELECT count(*) FROM peer WHERE ephemeral OR (id LIKE 'late%' AND NOT login_expired)")
+		if left != "0" {
+			return fmt.Errorf("%s peers are left", left)
+		}
+		return nil
+	})
+
+	for what, q := range map[string]string{
+		"ephemeral peers": "SELECT count(*) FROM peer WHERE ephemeral",
+		"rows":            "SELECT count(*) FROM due WHERE kind IN ('ephemeral', 'login')",
+		"peers deleted twice": `SELECT count(*) FROM (SELECT target_id FROM event WHERE code = 'user.peer.delete'
+			GROUP BY target_id HAVING count(*) <> 1) x`,
+		"logins expired twice": `SELECT count(*) FROM (SELECT target_id FROM event WHERE code = 'peer.login.expire'
+			GROUP BY target_id HAVING count(*) <> 1) x`,
+	} {
+		if n := c.SQL(t, q); n != "0" {
+			t.Errorf("%s %s", n, what)
+		}
+	}
+	acted := seconds(t, c.SQL(t, `SELECT CASE code WHEN 'peer.login.expire' THEN 'login' ELSE 'ephemeral' END || target_id,
+		extract(epoch FROM at) FROM event WHERE code IN ('user.peer.delete', 'peer.login.expire')`))
+	if len(acted) != 2*count {
+		t.Errorf("%d events instead of %d", len(acted), 2*count)
+	}
+	seen, worst, early := 0, 0.0, 0.0
+	for id, at := range acted {
+		was, ok := sights[id]
+		if !ok || (was.seen < was.due && at-was.seen > lateLimit.Seconds()) {
+			continue // written and acted on between two looks of ours
+		}
+		seen++
+		worst = max(worst, at-was.due)
+		early = min(early, at-was.due)
+	}
+	t.Logf("%d kills; of %d deadlines, %d of which were seen beforehand, the latest was met %.3f s late", r.kills, len(acted), seen, worst)
+	if worst > lateLimit.Seconds() {
+		t.Errorf("%.3f s late", worst)
+	}
+	if early < -0.05 {
+		t.Errorf("%.3f s early", early)
+	}
+	if seen < 2*count*9/10 {
+		t.Errorf("only %d deadlines were seen beforehand", seen)
+	}
+}
+
+// visit logs in, gets a map, and goes.
+func visit(t *testing.T, b *harness.Bare, key string) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	defer b.Conn.Close()
+	if _, err := b.TryLogin(ctx, key); err != nil {
+		return err
+	}
+	stream, err := b.TrySync(ctx)
+	if err != nil {
+		return err
+	}
+	defer stream.Cut()
+	_, err = stream.TryNext(5 * time.Second)
+	return err
+}
+
+// A peer of the account's owner, as a sign-in would make it.
+func owned(t *testing.T, c *harness.Cluster, s *harness.Space, b *harness.Bare) string {
+	t.Helper()
+	b.Login(t, s.Key)
+	id := s.PeerID(t, b.Meta.Hostname)
+	c.SQL(t, fmt.Sprintf(`UPDATE peer SET user_id = (SELECT id FROM users WHERE role = 'owner'),
+		login_expiration_enabled = true, last_login = clock_timestamp() WHERE id = '%s'`, id))
+	touch(t, c, id)
+	return id
+}
+
+// touch makes a change behind the services' back a change of the account, which they find by themselves.
+func touch(t *testing.T, c *harness.Cluster, peer string) {
+	t.Helper()
+	c.SQL(t, fmt.Sprintf(`WITH a AS (UPDATE account SET serial = serial + 1 RETURNING id, serial)
+		INSERT INTO account_change (account_id, serial, kind, object_id) SELECT id, serial, 'peer', '%s' FROM a`, peer))
+}
+
+const loginExpired = "peer login has expired, please log in once more"
+
+func refused(t *testing.T, b *harness.Bare, code codes.Code, text string) {
+	t.Helper()
+	_, err := b.TryLogin(t.Context(), "")
+	harness.WantStatus(t, err, code, text)
+	again, err := b.TrySync(t.Context())
+	if err == nil {
+		_, err = again.End(t, 5*time.Second)
+	}
+	harness.WantStatus(t, err, code, text)
+}
+
+// Case 13, and what others see of it: an expired login ends the stream at whichever replica it is.
+func TestManagement13LoginExpires(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	at := managements(t, c)
+	b := harness.NewBare(t, at[0], "expiring")
+	id := owned(t, c, s, b)
+	other := harness.NewBare(t, at[1], "stays")
+	other.Login(t, s.Key)
+	watcher := other.Sync(t)
+	watcher.Next(t, 5*time.Second)
+	var stream *harness.Stream
+	harness.Eventually(t, 5*time.Second, "the deadline is in the map", func() error {
+		stream = b.Sync(t)
+		m := stream.Next(t, 5*time.Second)
+		if m.GetSessionExpiresAt().GetSeconds() == 0 {
+			stream.Cut()
+			return fmt.Errorf("no deadline yet")
+		}
+		return nil
+	})
+	c.SQL(t, fmt.Sprintf(`WITH p AS (UPDATE peer SET last_login = clock_timestamp() - make_interval(secs => 86399) WHERE id = '%s'
+		RETURNING id, account_id) INSERT INTO due SELECT 'login', id, account_id, clock_timestamp() + interval '1 s' FROM p`, id))
+	if _, err := stream.End(t, time.Second+lateLimit+time.Second); err != nil {
+		t.Errorf("the stream ended with %v", err)
+	}
+	watcher.Until(t, 2*time.Second, "the expired peer among the offline ones", func(m *proto.SyncResponse) bool {
+		for _, p := range m.GetNetworkMap().GetOfflinePeers() {
+			if p.GetWgPubKey() == b.PublicKey() {
+				return true
+			}
+		}
+		return false
+	})
+	refused(t, b, codes.PermissionDenied, loginExpired)
+	if n := c.SQL(t, fmt.Sprintf("SELECT count(*) FROM event WHERE code = 'peer.login.expire' AND target_id = '%s'", id)); n != "1" {
+		t.Errorf("%s events", n)
+	}
+}
+
+// Case 25, with a life of seconds: the peer stays for all of it, then goes, and who saw it is told.
+func TestManagement25EphemeralPeer(t *testing.T) {
+	const life = 4 * time.Second
+	c := own(t, 25700)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	yes := true
+	key := s.NewKey(t, api.CreateSetupKeyRequest{Name: "passing", Type: "reusable", Ephemeral: &yes})
+	r := startMortals(t, c, 1, map[string]string{"ephemeral_life_s": strconv.Itoa(int(life.Seconds()))})
+	c.Kill(t, "management-1")
+	c.Kill(t, "management-2")
+	watcher := harness.NewBare(t, r.any().Listen, "stays")
+	watcher.Login(t, s.Key)
+	maps := watcher.Sync(t)
+	maps.Next(t, 5*time.Second)
+	b := harness.NewBare(t, r.any().Listen, "passing")
+	b.Login(t, key.Key)
+	stream := b.Sync(t)
+	stream.Next(t, 5*time.Second)
+	has := func(n int) func(*proto.SyncResponse) bool {
+		return func(m *proto.SyncResponse) bool { return len(m.GetNetworkMap().GetRemotePeers()) == n }
+	}
+	maps.Until(t, 2*time.Second, "a map with it", has(1))
+	maps.Quiet(t, life+time.Second) // it is connected: nothing happens to it
+	if n := len(s.Members(t)); n != 2 {
+		t.Fatalf("%d peers while it was connected", n)
+	}
+	stream.Cut()
+	left := time.Now()
+	maps.Until(t, life+lateLimit, "a map without it", has(0))
+	if away := time.Since(left); away < life-200*time.Millisecond {
+		t.Errorf("gone after %v", away)
+	}
+	refused(t, b, codes.PermissionDenied, "")
+}
