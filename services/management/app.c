@@ -13,7 +13,9 @@
 #include "libcommon/obs/log.h"
 #include "services/management/due/due.h"
 #include "services/management/fanout/session.h"
+#include "services/management/geo/geo.h"
 #include "services/management/hub/hub.h"
+#include "services/management/jobs/jobs.h"
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
 #include "services/management/rpc/methods.h"
@@ -73,6 +75,7 @@ static void boot_run(struct rk_job *j, void *worker)
     bool lived;
 
     rk_buf_init(&key, 256);
+    geo_refresh(b->app);
     b->r = rk_store_migrate(w->pg, &b->err);
     if (b->r < 0)
         return;
@@ -182,6 +185,8 @@ static void rds_message(struct rk_rds *r, struct rk_str channel, struct rk_str p
         bell(arg, payload);
     else if (rk_str_eq(channel, RK_STR(PRESENCE_CHANNEL)))
         presence_heard(arg, payload);
+    else if (rk_str_eq(channel, RK_STR(RK_JOB_DOORBELL)))
+        jobs_heard(arg, payload);
 }
 
 static void rds_up(struct rk_rds *r, void *arg)
@@ -319,16 +324,20 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     digest_key_new(&a->digest_key);
     rk_metrics_register(metrics, METRIC_COUNT);
     rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
+    a->geo = rk_geo_new(cfg->geo_database, false);
     if (open_parts(a, err) < 0)
         return NULL; /* the process ends with the message */
     rk_rds_subscribe(a->rds, RK_DOORBELL);
     rk_rds_subscribe(a->rds, PRESENCE_CHANNEL);
+    rk_rds_subscribe(a->rds, RK_JOB_DOORBELL);
     a->workers = rk_workers_new((unsigned)cfg->workers, JOBS_MAX, &worker_ops, a);
     snprintf(a->replica, sizeof(a->replica), "%.44s/%llx", cfg->common.instance,
              (unsigned long long)rk_wall_us());
     a->presence = presence_new(a);
     a->upkeep = upkeep_new(a);
     a->due = due_new(a);
+    a->jobs = jobs_new(a);
+    a->geo_watch = geo_new(a);
     rk_timer_init(loop, &a->tick, on_tick);
     rk_timer_start(&a->tick, 1000, 1000);
     rk_timer_init(loop, &a->sweep, on_sweep);
@@ -379,8 +388,8 @@ static void on_drain(struct rk_timer *t)
     }
     if (a->sessions == 0)
         end_jobs(a);
-    if ((a->sessions == 0 && presence_idle(a->presence) && rk_workers_queued(a->workers) == 0 &&
-         (!a->server || rk_map_count(a->jobs_open) == 0)) ||
+    if ((a->sessions == 0 && presence_idle(a->presence) && jobs_idle(a->jobs) &&
+         rk_workers_queued(a->workers) == 0 && (!a->server || rk_map_count(a->jobs_open) == 0)) ||
         now >= a->drain_until_ms)
         rk_loop_stop(a->loop);
 }
@@ -418,6 +427,8 @@ void app_free(struct app *a)
         rk_timer_close(&a->drain, NULL);
     rk_workers_free(a->workers);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
+    geo_close(a->geo_watch);
+    jobs_close(a->jobs);
     due_close(a->due);
     upkeep_close(a->upkeep);
     presence_close(a->presence);
@@ -432,6 +443,7 @@ void app_free(struct app *a)
     rk_map_free(a->known);
     rk_map_free(a->jobs_open);
     rk_cidrs_free(a->trusted);
+    rk_geo_free(a->geo);
     rk_buf_done(&a->scratch);
     rk_seal_done(&a->seal);
     rk_wipe(&a->key, sizeof(a->key));

@@ -14,6 +14,7 @@
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/seal.h"
 #include "libcommon/crypto/token.h"
+#include "libcommon/geo/geo.h"
 #include "libcommon/grpc/server.h"
 #include "libcommon/loop/loop.h"
 #include "libcommon/loop/workers.h"
@@ -22,6 +23,8 @@
 #include "services/management/fanout/digest.h"
 
 struct due;
+struct geo;
+struct jobs;
 struct presence;
 struct upkeep;
 
@@ -36,6 +39,8 @@ struct app {
     struct rk_admin *admin;
     struct rk_tls *tls;
     struct rk_cidrs *trusted;
+    struct rk_geo *geo;
+    struct geo *geo_watch;         /* or NULL */
     struct rk_grpc_server *server; /* NULL until the server's key is known */
     struct rk_seal seal;
     struct rk_keypair key;
@@ -46,11 +51,12 @@ struct app {
 
     struct rk_map *hubs;  /* account id → struct hub */
     struct rk_map *known; /* 32-byte key → struct known_peer: which account a key belongs to */
-    struct rk_map *jobs_open; /* 32-byte key → Job stream */
+    struct rk_map *jobs_open; /* peer id → struct job_stream */
     struct rk_list relay_refresh;
     struct presence *presence;
     struct upkeep *upkeep;
     struct due *due;
+    struct jobs *jobs;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     size_t sessions;
     struct digest_key digest_key;

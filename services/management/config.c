@@ -47,6 +47,11 @@ static const struct rk_setting rows[] = {
           RK_SET_STRING,
           NULL,
           "comma list of CIDRs whose X-Forwarded-For is believed") },
+    { ROW(geo_database,
+          RK_SET_STRING,
+          "",
+          "city database in MaxMind's format (.mmdb); read again when the file changes; empty = "
+          "none") },
     { ROW(workers, RK_SET_INT, "4", "threads with one Postgres connection each"), .min = 1,
       .max = 64 },
     { ROW(sweep_ms, RK_SET_INT, "3000", "how often serials are compared with Postgres, ms"),

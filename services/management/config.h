@@ -21,6 +21,7 @@ struct config {
     char *relay_secret_file;
     int64_t relay_token_ttl_s;
     char *trusted_proxies;
+    char *geo_database;
     int64_t workers;
     int64_t sweep_ms;
     int64_t ephemeral_life_s;

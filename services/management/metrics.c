@@ -42,6 +42,7 @@ struct rk_metric metrics[METRIC_COUNT] = {
         ROW("upkeep_failed_total", RK_COUNTER, "rounds of upkeep that Postgres did not carry out"),
     [METRIC_MAPS_SKIPPED] =
         ROW("maps_skipped_total", RK_COUNTER, "maps that came out as their peer has them already"),
+    [METRIC_JOBS_SENT] = ROW("jobs_sent_total", RK_COUNTER, "jobs that agents were told"),
     [METRIC_DUE] = { .name = "rookery_management_due_total",
                      .type = RK_COUNTER,
                      .help = "deadlines that this replica acted on",

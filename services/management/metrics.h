@@ -24,6 +24,7 @@ enum metric {
     METRIC_CHANGES_PRUNED,
     METRIC_UPKEEP_FAILED,
     METRIC_MAPS_SKIPPED,
+    METRIC_JOBS_SENT,
     METRIC_DUE,      /* by enum rk_due_kind */
     METRIC_DUE_LATE, /* s */
     METRIC_DUE_FAILED,

@@ -10,6 +10,7 @@
 #include "services/management/app.h"
 #include "services/management/fanout/session.h"
 #include "services/management/hub/hub.h"
+#include "services/management/jobs/jobs.h"
 
 int access_check(const struct rk_snapshot *s,
                  size_t index,
@@ -48,18 +49,21 @@ static void enforce(struct hub *h, struct session *s)
 
 void access_enforce(struct hub *h, const struct rk_delta *d)
 {
+    char text[ACCESS_TEXT_MAX];
     struct rk_list *n, *tmp;
     bool all = d->full;
 
     /* Peers one by one; an account or a user may mean any of them. */
-    for (size_t i = 0; i < d->n && !all; i++) {
+    for (size_t i = 0; i < d->n && !d->full; i++) {
         const struct rk_delta_item *it = &d->items[i];
         size_t index;
 
-        all = it->kind == RK_OBJ_USER || it->kind == RK_OBJ_ACCOUNT;
-        if (it->kind != RK_OBJ_PEER || !it->present)
+        all = all || it->kind == RK_OBJ_USER || it->kind == RK_OBJ_ACCOUNT;
+        if (it->kind != RK_OBJ_PEER)
             continue;
         index = rk_snapshot_find_id(h->snap, rk_str(it->id));
+        if (index == RK_NO_PEER || access_check(h->snap, index, rk_wall_us(), text) != RK_GRPC_OK)
+            jobs_end(h->app, it->id);
         if (index != RK_NO_PEER && index < h->by_index_n && h->by_index[index])
             enforce(h, h->by_index[index]);
     }

@@ -21,6 +21,6 @@ int access_check(const struct rk_snapshot *s,
                  int64_t now_us,
                  char out_text[ACCESS_TEXT_MAX]);
 
-/* After the hub's snapshot took the delta in: ends streams (status 0, whose agents then learn why
- * from their next call) of those who may have none any more. */
+/* After the hub's snapshot took the delta in: ends the streams of those who may have none any more,
+ * with status 0; their agents learn why from their next call. */
 void access_enforce(struct hub *h, const struct rk_delta *d);

@@ -10,6 +10,7 @@
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/netbird_config.h"
 #include "services/management/metrics.h"
+#include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
 
@@ -80,7 +81,11 @@ static void register_run(struct request *q, struct worker *w)
         .dns_labels = labels,
         .dns_labels_n = q->login->n_dnslabels,
         .connection_ip = q->remote_ip,
+        .country_code = q->place.country,
+        .city_name = q->place.city,
+        .geoname_id = q->place.geoname_id,
         .default_domain = w->cfg->dns_domain,
+        .ephemeral_s = w->cfg->ephemeral_life_s,
     };
 
     memcpy(reg.key, q->env.key, RK_KEY_LEN);
@@ -116,6 +121,7 @@ static void unknown(struct request *q)
             q, RK_GRPC_PERMISSION_DENIED,
             "no peer auth method provided, please use a setup key or interactive SSO login");
     } else {
+        location_find(q);
         request_work(q, register_run, register_after);
     }
 }

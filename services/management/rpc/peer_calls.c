@@ -1,5 +1,6 @@
 /* SyncMeta and Logout: what a known peer asks beside its stream. Both answer a bare Empty. */
 
+#include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
 
@@ -17,6 +18,8 @@ static void rang(struct request *q)
 static void meta_run(struct request *q, struct worker *w)
 {
     q->r = rk_peer_update_meta(w->pg, q->account_id, q->peer_id, q->meta, &q->bell, &q->err);
+    if (q->r == 0 && q->store_location)
+        location_store(q, w);
 }
 
 /* The agent does not read its Sync stream while this runs: answered as soon as it is stored. */
@@ -24,6 +27,8 @@ static void meta_found(struct request *q, struct hub *h, size_t index)
 {
     if (!request_allowed(q, h, index))
         return;
+    location_find(q);
+    q->store_location = location_differs(q, rk_snapshot_peer(h->snap, index));
     memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
     request_work(q, meta_run, rang);
 }

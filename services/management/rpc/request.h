@@ -12,6 +12,7 @@
 
 #include "libcommon/account/peers.h"
 #include "libcommon/base/arena.h"
+#include "libcommon/geo/geo.h"
 #include "libcommon/loop/workers.h"
 #include "proto/management.pb-c.h"
 #include "services/management/app.h"
@@ -53,6 +54,9 @@ struct request {
     char remote_ip[64];
     char peer_id[RK_XID_LEN + 1];
     struct rk_bell bell;
+    struct rk_geo_place place; /* of remote_ip */
+    bool place_known;
+    bool store_meta, store_location;
 };
 
 /* Opens the envelope; answers and returns NULL when that fails. Hangs itself on the call. */

@@ -1,13 +1,14 @@
 /*
  * Sync: the stream is attached to its hub before the first map is compiled, on one thread, so no
- * change falls in between. Metadata that differs from what the snapshot holds is stored first: the
- * map must follow the newest.
+ * change falls in between. Metadata and location that differ from what the snapshot holds are
+ * stored first: the map must follow the newest.
  */
 
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/round.h"
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
+#include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
 
@@ -39,7 +40,10 @@ static void attach(struct request *q, struct hub *h, size_t index)
 
 static void meta_run(struct request *q, struct worker *w)
 {
-    q->r = rk_peer_update_meta(w->pg, q->account_id, q->peer_id, q->meta, &q->bell, &q->err);
+    if (q->store_meta)
+        q->r = rk_peer_update_meta(w->pg, q->account_id, q->peer_id, q->meta, &q->bell, &q->err);
+    if (q->r == 0 && q->store_location)
+        location_store(q, w);
 }
 
 static void meta_after(struct request *q)
@@ -66,7 +70,10 @@ static void found(struct request *q, struct hub *h, size_t index)
 
     if (!request_allowed(q, h, index)) /* nothing is stored of who is refused */
         return;
-    if (meta_differs(q, p)) {
+    location_find(q);
+    q->store_meta = meta_differs(q, p);
+    q->store_location = location_differs(q, p);
+    if (q->store_meta || q->store_location) {
         memcpy(q->peer_id, p->id, sizeof(q->peer_id));
         request_work(q, meta_run, meta_after);
     } else {
