@@ -204,11 +204,23 @@ void compile_peer_unref(struct compile_peer *p)
     free(p);
 }
 
-bool compile_peer_same_outside(const struct compile_peer *a, const struct compile_peer *b)
+static bool span_same(const struct compile_peer *a,
+                      struct compile_span x,
+                      const struct compile_peer *b,
+                      struct compile_span y)
 {
-    /* Every span is in the block, in one order, so equal blocks with equal address kinds are equal
-     * outsides. */
-    return a == b ||
-           (a->bytes_n == b->bytes_n && a->v6 == b->v6 && a->row->has_ip6 == b->row->has_ip6 &&
-            memcmp(a->bytes, b->bytes, a->bytes_n) == 0);
+    return x.n == y.n && memcmp(a->bytes + x.at, b->bytes + y.at, x.n) == 0;
+}
+
+bool compile_peer_same_outside(const struct compile_peer *a,
+                               const struct compile_peer *b,
+                               bool dual)
+{
+    if (a == b)
+        return true;
+    if (!span_same(a, a->remote4, b, b->remote4) || !span_same(a, a->dns4, b, b->dns4) ||
+        !span_same(a, a->prefix4, b, b->prefix4))
+        return false;
+    return !dual || (span_same(a, a->remote6, b, b->remote6) && span_same(a, a->dns6, b, b->dns6) &&
+                     span_same(a, a->ip6, b, b->ip6));
 }

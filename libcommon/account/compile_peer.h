@@ -48,8 +48,11 @@ struct compile_peer *compile_peer_new(struct rk_peer_row *row, const char *dns_d
 struct compile_peer *compile_peer_ref(struct compile_peer *p);
 void compile_peer_unref(struct compile_peer *p);
 
-/* Does anything differ that other peers' maps show (apart from expiry)? */
-bool compile_peer_same_outside(const struct compile_peer *a, const struct compile_peer *b);
+/* Is everything the same that the maps of others show of it (apart from expiry): of receivers with
+ * `dual` stack, or of those without? */
+bool compile_peer_same_outside(const struct compile_peer *a,
+                               const struct compile_peer *b,
+                               bool dual);
 
 /* "<label>.<domain>", or nothing when the domain is empty. */
 void compile_put_fqdn(struct rk_buf *b, unsigned field, const char *label, const char *domain);

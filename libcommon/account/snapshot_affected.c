@@ -13,15 +13,35 @@
 static bool account_same(const struct rk_account_row *a, const struct rk_account_row *b)
 {
     return a == b ||
-           (a->net4_bits == b->net4_bits && a->has_net6 == b->has_net6 &&
-            a->net6_bits == b->net6_bits &&
+           (a->net4_bits == b->net4_bits &&
             rk_str_eq(rk_str(a->dns_domain), rk_str(b->dns_domain)) &&
-            a->peer_login_expiration_enabled == b->peer_login_expiration_enabled &&
-            a->peer_login_expiration_s == b->peer_login_expiration_s &&
             a->routing_peer_dns_resolution_enabled == b->routing_peer_dns_resolution_enabled &&
             a->lazy_connection_enabled == b->lazy_connection_enabled &&
             rk_str_eq(rk_str(a->auto_update_version), rk_str(b->auto_update_version)) &&
             a->auto_update_always == b->auto_update_always);
+}
+
+/* Settings that reach some: IPv6 those that have it, login expiry those whose owner has to log in
+ * again, and both everyone that works its map out of components. */
+static void
+changed_account(const struct rk_snapshot *was, const struct rk_snapshot *now, struct rk_bitmap *out)
+{
+    const struct rk_account_row *a = was->account, *b = now->account;
+    bool net6 = a->has_net6 != b->has_net6 || a->net6_bits != b->net6_bits ||
+                memcmp(a->net6, b->net6, sizeof(a->net6)) != 0;
+    bool expiry = a->peer_login_expiration_enabled != b->peer_login_expiration_enabled ||
+                  a->peer_login_expiration_s != b->peer_login_expiration_s;
+
+    if (!net6 && !expiry)
+        return;
+    for (size_t i = rk_bitmap_next(&now->used, 0); i != SIZE_MAX;
+         i = rk_bitmap_next(&now->used, i + 1)) {
+        const struct compile_peer *p = snap_slot(now, i)->peer;
+
+        if (p->row->sync_message_version > 0 || (net6 && p->v6) ||
+            (expiry && p->row->login_expiration_enabled && rk_str(p->row->user_id).n > 0))
+            rk_bitmap_set(out, i);
+    }
 }
 
 /* What a peer's own map is made of, beyond what others see of it. */
@@ -48,6 +68,22 @@ static const struct snap_slot *slot_of(const struct rk_snapshot *s, size_t index
     return index / SNAP_PAGE < s->pages_n ? snap_slot(s, index) : &none;
 }
 
+/* Those that see the peer, or only those of them with IPv6. */
+static void
+who_sees(const struct rk_snapshot *s, size_t index, bool only_dual, struct rk_bitmap *out)
+{
+    rk_auto(rk_bitmap_done) struct rk_bitmap seen = { NULL, 0 };
+
+    if (!only_dual) {
+        rk_snapshot_visible(s, index, out);
+        return;
+    }
+    rk_snapshot_visible(s, index, &seen);
+    for (size_t i = rk_bitmap_next(&seen, 0); i != SIZE_MAX; i = rk_bitmap_next(&seen, i + 1))
+        if (rk_bitmap_test(&s->used, i) && snap_slot(s, i)->peer->v6)
+            rk_bitmap_set(out, i);
+}
+
 static void changed_peer(const struct rk_snapshot *was,
                          const struct rk_snapshot *now,
                          size_t i,
@@ -56,15 +92,18 @@ static void changed_peer(const struct rk_snapshot *was,
 {
     const struct snap_slot *x = slot_of(was, i), *y = slot_of(now, i);
     const struct compile_peer *a = x->peer, *b = y->peer;
+    bool four = false; /* is it what it was to those without IPv6? */
 
     if (a == b && (!a || x->expires_at_us == y->expires_at_us))
         return;
     if (a && b && strcmp(a->row->id, b->row->id) == 0) {
-        bool outside = compile_peer_same_outside(a, b) && x->expires_at_us == y->expires_at_us;
+        bool six;
 
-        if (!outside || !own_same(a, b))
+        four = compile_peer_same_outside(a, b, false) && x->expires_at_us == y->expires_at_us;
+        six = four && compile_peer_same_outside(a, b, true);
+        if (!six || !own_same(a, b))
             rk_bitmap_set(out, i);
-        if (outside)
+        if (six)
             return;
     }
     /* It came, changed its looks, or took over another's index: sight goes both ways, so who it
@@ -73,7 +112,7 @@ static void changed_peer(const struct rk_snapshot *was,
     if (b) {
         rk_bitmap_set(out, i);
         rk_bitmap_set(looks, i);
-        rk_snapshot_visible(now, i, out);
+        who_sees(now, i, four, out);
     }
 }
 
@@ -240,6 +279,7 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
         everyone(now, out);
         return;
     }
+    changed_account(was, now, &hit);
     changed_peers(was, now, &looks, &hit);
     changed_policies(was, now, &hit);
     snap_affected_routing(was, now, &looks, &hit);

@@ -13,8 +13,10 @@ static const struct snap_posture *with_files(const struct rk_snapshot *s, const 
 
 static bool files_same(const struct snap_posture *a, const struct snap_posture *b)
 {
-    return a == b ||
-           (a && b && a->files_n == b->files_n && memcmp(a->files, b->files, a->files_n) == 0);
+    if (a == b)
+        return true;
+    return a && b && a->files_n == b->files_n &&
+           (a->files_n == 0 || memcmp(a->files, b->files, a->files_n) == 0);
 }
 
 /* Ids that name the same files in both, one after another. */
