@@ -193,6 +193,11 @@ differential_tests() {
     count 1 0
 }
 
+# Earlier releases of the agent take minutes to build, so they have a command of their own.
+agent_tests() {
+    ROOKERY_OLD_AGENTS=yes system_tests -run TestDaemonsOfEarlierReleases "$@"
+}
+
 # Sanitizers write what they find beside the build, whoever started the process and wherever its output went.
 asan_all() {
     local reports="$ROOT/build/asan/reports"
@@ -234,8 +239,8 @@ cmd_test() {
     all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | asan | differential) ;;
-    *) die "there is no test '$what'" "there are: check unit system differential fuzz asan tsan cover" ;;
+    system | agents | asan | differential) ;;
+    *) die "there is no test '$what'" "there are: check unit system agents differential fuzz asan tsan cover" ;;
     esac
     need_packages up test
     mkdir -p "$REPORT"
@@ -248,6 +253,7 @@ cmd_test() {
     check) part "layout and style" test_check ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
+    agents) part "agents of earlier releases" agent_tests "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;
     fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
     asan) asan_all "$@" ;;

@@ -70,6 +70,10 @@ func NewHost(t testing.TB, name, version string) *Daemon {
 	if err := os.Mkdir(filepath.Join(d.dir, "lib"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// Or some releases try their maker's service first, and nothing else until that has failed.
+	if err := os.WriteFile(filepath.Join(d.dir, "lib", "default.json"), []byte(`{"DisableAutoConnect":true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	gateway := fmt.Sprintf("10.97.%d.1", n)
 	d.cmd = exec.Command("/bin/sh", "-ec", hostScript)
 	d.cmd.Env = append(os.Environ(), "DIR="+d.dir, "ADDRESS="+d.Host, "GATEWAY="+gateway, "PROGRAM="+d.program,
