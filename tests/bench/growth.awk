@@ -1,0 +1,125 @@
+# How the map benchmark's figures grow with the account: figures.tsv -> a table, or a plot (format=svg). Medians.
+BEGIN {
+    FS = "\t"
+    lines = split("load_ms all_ms change_join_us change_version_us wide_us map_us one_ms", name, " ")
+    title["load_ms"] = "loaded from Postgres, ms"
+    title["all_ms"] = "one change, everybody's map, ms CPU"
+    title["change_join_us"] = "a peer joins: next snapshot and whom it concerns, us CPU"
+    title["change_version_us"] = "a peer's version: the same, us CPU"
+    title["wide_us"] = "a map with everybody in it, us CPU"
+    title["map_us"] = "a map, us CPU"
+    title["one_ms"] = "one change, one map, sealed, ms CPU"
+    rest = split("map_peers map_bytes wide_bytes peer_bytes change_version_peers", other, " ")
+    title["map_peers"] = "peers in a map"
+    title["map_bytes"] = "a map, bytes"
+    title["wide_bytes"] = "a map with everybody in it, bytes"
+    title["peer_bytes"] = "snapshot, bytes a peer"
+    title["change_version_peers"] = "whom a peer's version concerns"
+    colours = split("#1b6ca8 #c0392b #1e8449 #7d8c2e #8e44ad #d35400 #566573", colour, " ")
+}
+
+$1 == "map" && $3 == "ours" {
+    value[$2, $4, ++count[$2, $4]] = $5
+    if (!($2 in known)) {
+        known[$2] = 1
+        size[++sizes] = $2
+    }
+}
+
+function median(s, what,    i, j, n, v, sorted) {
+    n = count[s, what]
+    for (i = 1; i <= n; i++) {
+        v = value[s, what, i] + 0
+        for (j = i - 1; j > 0 && sorted[j] > v; j--)
+            sorted[j + 1] = sorted[j]
+        sorted[j + 1] = v
+    }
+    return n % 2 ? sorted[(n + 1) / 2] : (sorted[n / 2] + sorted[n / 2 + 1]) / 2
+}
+
+function grouped(n,    s) {
+    for (s = ""; n >= 1000; n = int(n / 1000))
+        s = sprintf(",%03d", n % 1000) s
+    return int(n) s
+}
+
+function short(v) {
+    return v >= 1000 ? grouped(v + 0.5) : sprintf(v >= 100 ? "%.0f" : v >= 10 ? "%.1f" : "%.2f", v)
+}
+
+function row(what,    i) {
+    printf "| %s |", title[what]
+    for (i = 1; i <= sizes; i++)
+        printf " %s |", short(median(size[i], what))
+    print ""
+}
+
+function table(    i) {
+    printf "| peers |"
+    for (i = 1; i <= sizes; i++)
+        printf " %s |", grouped(size[i])
+    printf "\n|---|"
+    for (i = 1; i <= sizes; i++)
+        printf "---|"
+    print ""
+    for (i = 1; i <= lines; i++)
+        row(name[i])
+    for (i = 1; i <= rest; i++)
+        row(other[i])
+}
+
+function log10(v) {
+    return log(v) / log(10)
+}
+
+# Microseconds from 10 to 10^8 on 7 decades of 60 pixels; 100 to 100,000 peers on 3 of 180.
+function x(peers) {
+    return 70 + (log10(peers) - 2) * 180
+}
+function y(us) {
+    return 450 - (log10(us < 10 ? 10 : us) - 1) * 60
+}
+
+function unit(what) {
+    return what ~ /_ms$/ ? 1000 : 1
+}
+
+function svg(    i, k, d, v, label) {
+    print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 940 500\" font-family=\"sans-serif\" font-size=\"12\">"
+    print "<rect width=\"940\" height=\"500\" fill=\"#fff\"/>"
+    split("10 us,100 us,1 ms,10 ms,100 ms,1 s,10 s,100 s", label, ",")
+    for (i = 1; i <= 8; i++) {
+        printf "<path d=\"M70 %d H610\" stroke=\"#ddd\"/><text x=\"62\" y=\"%d\" text-anchor=\"end\">%s</text>\n",
+            510 - i * 60, 514 - i * 60, label[i]
+    }
+    for (i = 1; i <= sizes; i++)
+        printf "<path d=\"M%.1f 30 V450\" stroke=\"#ddd\"/><text x=\"%.1f\" y=\"468\" text-anchor=\"middle\">%s</text>\n",
+            x(size[i]), x(size[i]), grouped(size[i])
+    print "<text x=\"340\" y=\"490\" text-anchor=\"middle\">peers in the account</text>"
+    for (k = 1; k <= lines; k++) {
+        d = ""
+        for (i = 1; i <= sizes; i++) {
+            v = median(size[i], name[k]) * unit(name[k])
+            d = d sprintf("%s%.1f %.1f", i == 1 ? "M" : " L", x(size[i]), y(v))
+        }
+        printf "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", d, colour[k]
+        printf "<path d=\"M625 %d H645\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"652\" y=\"%d\">%s</text>\n",
+            42 + k * 24, colour[k], 46 + k * 24, bare(title[name[k]])
+    }
+    print "</svg>"
+}
+
+# Without the unit: the axis has it.
+function bare(text) {
+    sub(/, (us|ms)( CPU)?$/, "", text)
+    return text
+}
+
+END {
+    if (sizes == 0)
+        exit
+    if (format == "svg")
+        svg()
+    else
+        table()
+}

@@ -1,0 +1,17 @@
+# The network map: the account library alone, on accounts of growing size in a Postgres of their own.
+
+MAP_SIZES=(100 1000 5000 20000 50000)
+
+bench_map() {
+    local round size loopback=$LOOPBACK
+
+    LOOPBACK=yes
+    instance_up
+    for ((round = 0; round < ROUNDS; round++)); do
+        for size in "${MAP_SIZES[@]}"; do
+            measure map - ours "$BIN/bench-map" "$size" "$(postgres_conninfo)"
+        done
+    done
+    instance_down
+    LOOPBACK=$loopback
+}
