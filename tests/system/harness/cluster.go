@@ -236,6 +236,11 @@ func (c *Cluster) SQL(t testing.TB, statement string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// SQLAfter runs one statement when a test is over, whose context does not count any more.
+func (c *Cluster) SQLAfter(statement string) {
+	_ = exec.Command("psql", "-XAtq", "-d", c.Postgres, "-c", statement).Run()
+}
+
 // CPU is the processor time a process has taken so far.
 func (c *Cluster) CPU(t testing.TB, name string) time.Duration {
 	t.Helper()

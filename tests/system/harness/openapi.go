@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -74,6 +75,37 @@ func (o *OpenAPI) Described() []Operation {
 		out = append(out, op)
 	}
 	return out
+}
+
+// Enum is a member of a value whose description lists what it may be.
+type Enum struct {
+	At     []any // names and indexes that lead to it
+	Values []any
+}
+
+// Enums finds them among the members that the value has.
+func (o *OpenAPI) Enums(schema any, value any) []Enum { return o.enums(schema, value, nil) }
+
+func (o *OpenAPI) enums(node, value any, at []any) []Enum {
+	schema := o.flat(node)
+	var found []Enum
+	if allowed, ok := schema["enum"].([]any); ok {
+		found = append(found, Enum{slices.Clone(at), allowed})
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		properties, _ := schema["properties"].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if inner, ok := properties[name]; ok {
+				found = append(found, o.enums(inner, v[name], append(slices.Clone(at), name))...)
+			}
+		}
+	case []any:
+		for i, element := range v {
+			found = append(found, o.enums(schema["items"], element, append(slices.Clone(at), i))...)
+		}
+	}
+	return found
 }
 
 func (o *OpenAPI) follow(node any) map[string]any {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -55,7 +56,7 @@ func (c *Cluster) user(t testing.TB, role string, service bool) *User {
 	var made struct{ ID string }
 	owner := c.REST()
 	owner.Want(t, 200, "POST", "/api/users", body, &made)
-	t.Cleanup(func() { _, _ = owner.Try(t.Context(), "DELETE", "/api/users/"+made.ID, nil) })
+	t.Cleanup(func() { _, _ = owner.Try(context.Background(), "DELETE", "/api/users/"+made.ID, nil) })
 	return &User{NewREST(c.APIURL, c.grant(t, made.ID)), made.ID}
 }
 
