@@ -50,6 +50,15 @@ static const struct rk_pg_stmt insert_rule_stmt = {
                           "$8, $9, $10::text[], $11::text[], $12, $13, $14,"
                           " $15, $16::text[], $17::text[], $18::jsonb)"
 };
+/* Whom temporary access was given to is nothing that a request can say; it stays with its rule. */
+static const struct rk_pg_stmt guests_stmt = {
+    "policy_guests",
+    "SELECT id, authorized_user FROM policy_rule WHERE policy_id = $1 AND authorized_user <> ''"
+};
+static const struct rk_pg_stmt keep_guest_stmt = {
+    "policy_keep_guest", "UPDATE policy_rule SET authorized_user = $3 WHERE policy_id = $1"
+                         " AND id = $2 AND protocol = 'netbird-ssh' AND authorized_groups IS NULL"
+};
 /* The whole policy as one digest, to tell whether an update changed it. */
 static const struct rk_pg_stmt picture_stmt = {
     "policy_picture",
@@ -58,7 +67,8 @@ static const struct rk_pg_stmt picture_stmt = {
     " string_agg(row(r.position, r.id, r.name, r.description, r.enabled, r.action, r.protocol, "
     "r.bidirectional, r.sources,"
     " r.destinations, r.source_resource_id, r.source_resource_type, r.destination_resource_id,"
-    " r.destination_resource_type, r.ports, r.port_ranges, r.authorized_groups)::text, '' ORDER BY "
+    " r.destination_resource_type, r.ports, r.port_ranges, r.authorized_groups, "
+    "r.authorized_user)::text, '' ORDER BY "
     "r.position)"
     " FROM policy_rule r WHERE r.policy_id = p.id), '')) FROM policy p WHERE p.account_id = $1 AND "
     "p.id = $2"
@@ -154,31 +164,37 @@ int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err)
     return r;
 }
 
-/* Keeps those of `groups` that the account has, in their order. *out has room for n. */
+/* The groups of a side that the account has, in their order, each once. *out has room for all. */
 static int known_groups(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const struct rk_policy_side *side,
-                        struct rk_pg_result **out_res,
                         struct rk_str *out,
                         size_t *out_n,
                         struct rk_err *err)
 {
     rk_auto(rk_map_free) struct rk_map *known = rk_map_new();
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     *out_n = 0;
     if (side->groups_n == 0)
         return 0;
-    r = rk_pg_run(pg, &known_groups_stmt, out_res, err, RK_P_C(actor->account_id),
+    r = rk_pg_run(pg, &known_groups_stmt, &res, err, RK_P_C(actor->account_id),
                   RK_P_ARRAY(side->groups, side->groups_n));
     if (r < 0)
         return r;
-    for (int i = 0; i < rk_pg_rows(*out_res); i++)
-        (void)rk_map_put(known, rk_pg_str(*out_res, i, 0), known);
+    for (int i = 0; i < rk_pg_rows(res); i++)
+        (void)rk_map_put(known, rk_pg_str(res, i, 0), known);
     for (size_t i = 0; i < side->groups_n; i++)
-        if (rk_map_get(known, side->groups[i]))
+        if (rk_map_del(known, side->groups[i]))
             out[(*out_n)++] = side->groups[i];
     return 0;
+}
+
+/* A resource without id and type is none. */
+static bool names_resource(const struct rk_policy_side *side)
+{
+    return side->has_resource && (side->resource_id[0] != '\0' || side->resource_type[0] != '\0');
 }
 
 static void write_authorized(struct rk_buf *b, const struct rk_policy_rule_input *rule)
@@ -217,8 +233,6 @@ static int insert_rule(struct rk_pg *pg,
                        const struct rk_policy_rule_input *rule,
                        struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *known_s = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *known_d = NULL;
     rk_auto(rk_free) struct rk_str *sources =
         rk_new_array(struct rk_str, rule->source.groups_n + 1);
     rk_auto(rk_free) struct rk_str *destinations =
@@ -230,10 +244,10 @@ static int insert_rule(struct rk_pg *pg,
     size_t sources_n, destinations_n;
     int r;
 
-    r = known_groups(pg, actor, s, &known_s, sources, &sources_n, err);
+    r = known_groups(pg, actor, s, sources, &sources_n, err);
     if (r < 0)
         return r;
-    r = known_groups(pg, actor, d, &known_d, destinations, &destinations_n, err);
+    r = known_groups(pg, actor, d, destinations, &destinations_n, err);
     if (r < 0)
         return r;
     write_ranges(rule, range_texts, ranges);
@@ -245,10 +259,10 @@ static int insert_rule(struct rk_pg *pg,
                      RK_P_C(rule->description), RK_P_BOOL(rule->enabled), RK_P_C(rule->action),
                      RK_P_C(rule->protocol), RK_P_BOOL(rule->bidirectional),
                      RK_P_ARRAY(sources, sources_n), RK_P_ARRAY(destinations, destinations_n),
-                     s->has_resource ? RK_P_C(s->resource_id) : RK_P_NULL,
-                     s->has_resource ? RK_P_C(s->resource_type) : RK_P_NULL,
-                     d->has_resource ? RK_P_C(d->resource_id) : RK_P_NULL,
-                     d->has_resource ? RK_P_C(d->resource_type) : RK_P_NULL,
+                     names_resource(s) ? RK_P_C(s->resource_id) : RK_P_NULL,
+                     names_resource(s) ? RK_P_C(s->resource_type) : RK_P_NULL,
+                     names_resource(d) ? RK_P_C(d->resource_id) : RK_P_NULL,
+                     names_resource(d) ? RK_P_C(d->resource_type) : RK_P_NULL,
                      RK_P_ARRAY(rule->ports, rule->ports_n), RK_P_ARRAY(ranges, rule->ranges_n),
                      authorized.n > 0 ? RK_P_STR(rk_buf_str(&authorized)) : RK_P_NULL);
 }
@@ -382,6 +396,45 @@ static int picture(struct rk_pg *pg,
     return rk_pg_run(pg, &picture_stmt, out, err, RK_P_C(actor->account_id), RK_P_C(id));
 }
 
+static int
+keep_guests(struct rk_pg *pg, const char *id, const struct rk_pg_result *guests, struct rk_err *err)
+{
+    int r = 0;
+
+    for (int i = 0; r == 0 && i < rk_pg_rows(guests); i++)
+        r = rk_pg_run(pg, &keep_guest_stmt, NULL, err, RK_P_C(id),
+                      RK_P_STR(rk_pg_str(guests, i, 0)), RK_P_STR(rk_pg_str(guests, i, 1)));
+    return r;
+}
+
+/* Everything of the policy but its id. */
+static int replace(struct rk_pg *pg,
+                   const struct rk_actor *actor,
+                   const char *id,
+                   const struct rk_policy_input *in,
+                   struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *guests = NULL;
+    int r;
+
+    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                  RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
+                  RK_P_BOOL(in->has_posture_checks),
+                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &guests_stmt, &guests, err, RK_P_C(id));
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &clear_rules_stmt, NULL, err, RK_P_C(id));
+    if (r < 0)
+        return r;
+    r = insert_rules(pg, actor, id, in, true, err);
+    if (r < 0)
+        return r;
+    return keep_guests(pg, id, guests, err);
+}
+
 int rk_policy_update(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
@@ -410,16 +463,7 @@ int rk_policy_update(struct rk_pg *pg,
     r = picture(pg, actor, id, &was, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
-                  RK_P_BOOL(in->has_posture_checks),
-                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
-    if (r < 0)
-        return r;
-    r = rk_pg_run(pg, &clear_rules_stmt, NULL, err, RK_P_C(id));
-    if (r < 0)
-        return r;
-    r = insert_rules(pg, actor, id, in, true, err);
+    r = replace(pg, actor, id, in, err);
     if (r < 0)
         return r;
     r = picture(pg, actor, id, &now, err);

@@ -66,7 +66,7 @@ struct rk_policy_input {
 int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err) RK_CHECKED;
 
 /* Ids of rules are ignored: the first rule gets the policy's id, further ones new ids. Unknown
- * groups are dropped. */
+ * groups and posture checks are dropped. */
 int rk_policy_create(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const struct rk_policy_input *in,
