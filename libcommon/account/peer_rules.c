@@ -7,15 +7,16 @@
 
 #include "libcommon/account/due.h"
 #include "libcommon/account/peers.h"
+#include "libcommon/account/store_int.h"
 #include "libcommon/base/clock.h"
 
 static const struct rk_pg_stmt lock_stmt = {
     "peer_rule_lock",
     "SELECT p.name, host(p.ip), coalesce(host(p.ip6), ''), p.dns_label, p.user_id, p.ssh_enabled, "
-    "p.login_expiration_enabled,"
-    " p.inactivity_expiration_enabled, p.created_at, coalesce(s.connection_ip, '') FROM peer p"
-    " LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.account_id = $1 AND p.id = $2 FOR UPDATE "
-    "OF p"
+    "p.login_expiration_enabled, p.inactivity_expiration_enabled, p.requires_approval,"
+    " coalesce((a.settings->'extra'->>'peer_approval_enabled')::boolean, false)"
+    " FROM peer p JOIN account a ON a.id = p.account_id WHERE p.account_id = $1 AND p.id = $2"
+    " FOR UPDATE OF p"
 };
 enum {
     NAME,
@@ -26,13 +27,13 @@ enum {
     SSH,
     LOGIN_EXP,
     INACTIVITY_EXP,
-    CREATED,
-    CONNECTION_IP
+    WAITS,
+    APPROVAL_ON,
 };
 static const struct rk_pg_stmt update_stmt = {
     "peer_rule_update",
     "UPDATE peer SET name = $3, dns_label = $4, ssh_enabled = $5, login_expiration_enabled = $6,"
-    " inactivity_expiration_enabled = $7 WHERE account_id = $1 AND id = $2"
+    " inactivity_expiration_enabled = $7, requires_approval = $8 WHERE account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt label_taken_stmt = {
     "peer_rule_label_taken",
@@ -68,44 +69,16 @@ struct subject {
     const char *id;
     const struct rk_pg_result *row;
     const char *name, *ip, *ip6;
+    const char *old_ip, *old_ip6; /* NULL: as it was */
+    bool waits;                   /* for approval */
     char label[RK_LABEL_MAX + 16];
-    const char *domain;
 };
-
-static int subject_event(
-    struct subject *s, const char *code, const char *target, const char *old_ip, struct rk_err *err)
-{
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-    char fqdn[512], created[RK_TIME_LEN];
-    const char *tail[4] = { NULL };
-    size_t n = 0;
-
-    snprintf(fqdn, sizeof(fqdn), "%s.%s", s->label, s->domain);
-    rk_time_format(rk_pg_time(s->row, 0, CREATED), created);
-    if (old_ip) {
-        tail[n++] = "old_ip";
-        tail[n++] = old_ip;
-    }
-    if (s->ip6[0] != '\0') {
-        tail[n++] = "ipv6";
-        tail[n++] = s->ip6;
-    }
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(
-        s->ch, code, s->actor->user_id, target,
-        rk_event_meta(&meta, "name", s->name, "fqdn", fqdn, "ip", s->ip, "created_at", created,
-                      "location_city_name", "", "location_country_code", "", "location_geo_name_id",
-                      "0", "location_connection_ip", rk_pg_str(s->row, 0, CONNECTION_IP).p, tail[0],
-                      tail[1], tail[2], tail[3], NULL),
-        err);
-}
 
 static int change_ip(struct subject *s, const char *ip, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *net = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *owner = NULL;
     struct rk_pg *pg = rk_change_pg(s->ch);
-    const char *old = s->ip;
     int r;
 
     r = rk_pg_run(pg, &net_stmt, &net, err, RK_P_C(s->actor->account_id), RK_P_C(ip));
@@ -128,8 +101,9 @@ static int change_ip(struct subject *s, const char *ip, struct rk_err *err)
                   RK_P_C(ip));
     if (r < 0)
         return r;
+    s->old_ip = s->ip;
     s->ip = ip;
-    return subject_event(s, "peer.ip.update", s->id, old, err);
+    return 0;
 }
 
 static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
@@ -137,7 +111,6 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *net = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *owner = NULL;
     struct rk_pg *pg = rk_change_pg(s->ch);
-    const char *old = s->ip6;
     int r;
 
     r = rk_pg_run(pg, &net6_stmt, &net, err, RK_P_C(s->actor->account_id), RK_P_C(ip6),
@@ -167,8 +140,9 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
                   RK_P_C(ip6));
     if (r < 0)
         return r;
+    s->old_ip6 = s->ip6;
     s->ip6 = ip6;
-    return subject_event(s, "peer.ip.update", s->id, old, err);
+    return 0;
 }
 
 /* The DNS-safe form of the name; when another peer has it, with the last two octets of the address.
@@ -197,24 +171,49 @@ static int choose_label(struct subject *s, const char *name, struct rk_err *err)
     return 0;
 }
 
-static int toggle_events(struct subject *s, const struct rk_peer_input *in, struct rk_err *err)
+/* One event a difference; the facts in them are those after the change. */
+static int tell(struct subject *s, const struct rk_peer_input *in, bool renamed, struct rk_err *err)
 {
+    bool waited = rk_pg_bool(s->row, 0, WAITS);
     const struct {
-        int column;
-        bool now;
-        const char *on, *off;
-    } toggles[] = {
-        { SSH, in->ssh_enabled, "peer.ssh.enable", "peer.ssh.disable" },
-        { LOGIN_EXP, in->login_expiration_enabled, "peer.login.expiration.enable",
-          "peer.login.expiration.disable" },
-        { INACTIVITY_EXP, in->inactivity_expiration_enabled, "peer.inactivity.expiration.enable",
-          "peer.inactivity.expiration.disable" },
+        bool happened;
+        const char *code, *target, *old_ip;
+    } events[] = {
+        { s->old_ip, "peer.ip.update", s->id, s->old_ip },
+        { s->old_ip6, "peer.ip.update", s->id, s->old_ip6 },
+        { renamed, "peer.rename", s->id, NULL },
+        { in->ssh_enabled != rk_pg_bool(s->row, 0, SSH),
+          in->ssh_enabled ? "peer.ssh.enable" : "peer.ssh.disable", s->ip, NULL },
+        { in->login_expiration_enabled != rk_pg_bool(s->row, 0, LOGIN_EXP),
+          in->login_expiration_enabled ? "peer.login.expiration.enable"
+                                       : "peer.login.expiration.disable",
+          s->ip, NULL },
+        { in->inactivity_expiration_enabled != rk_pg_bool(s->row, 0, INACTIVITY_EXP),
+          in->inactivity_expiration_enabled ? "peer.inactivity.expiration.enable"
+                                            : "peer.inactivity.expiration.disable",
+          s->ip, NULL },
+        { s->waits != waited, s->waits ? "peer.approval.revoke" : "peer.approve", s->id, NULL },
     };
-    int r = 0;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    struct peer_facts facts;
+    const struct rk_str id = rk_str(s->id);
+    int r;
 
-    for (size_t i = 0; r == 0 && i < RK_COUNT(toggles); i++)
-        if (toggles[i].now != rk_pg_bool(s->row, 0, toggles[i].column))
-            r = subject_event(s, toggles[i].now ? toggles[i].on : toggles[i].off, s->ip, NULL, err);
+    r = peer_facts_load(s->ch, &id, 1, s->actor->default_domain, &res, err);
+    if (r < 0)
+        return r;
+    peer_facts_read(res, 0, &facts);
+    for (size_t i = 0; r == 0 && i < RK_COUNT(events); i++) {
+        rk_auto(rk_buf_done) struct rk_buf meta;
+
+        rk_buf_init(&meta, RK_META_MAX);
+        if (!events[i].happened)
+            continue;
+        peer_facts_json(&facts, events[i].old_ip ? "old_ip" : NULL, rk_str(events[i].old_ip),
+                        &meta);
+        r = rk_change_event(s->ch, events[i].code, s->actor->user_id, events[i].target,
+                            rk_buf_str(&meta), err);
+    }
     return r;
 }
 
@@ -258,7 +257,6 @@ int rk_peer_update(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
-    rk_auto(rk_buf_done) struct rk_buf domain = { 0 };
     struct subject s = { .actor = actor, .id = id };
     bool renamed;
     int r;
@@ -274,16 +272,14 @@ int rk_peer_update(struct rk_pg *pg,
     r = check_input(row, in, err);
     if (r < 0)
         return r;
-    rk_buf_init(&domain, 1024);
-    r = rk_actor_domain(ch, actor, &domain, err);
-    if (r < 0)
-        return r;
     s.ch = ch;
     s.row = row;
     s.name = rk_pg_str(row, 0, NAME).p;
     s.ip = rk_pg_str(row, 0, IP).p;
     s.ip6 = rk_pg_str(row, 0, IP6).p;
-    s.domain = (const char *)domain.p;
+    /* Where nobody is asked, nobody can be made to wait. */
+    s.waits =
+        in->approval ? *in->approval && rk_pg_bool(row, 0, APPROVAL_ON) : rk_pg_bool(row, 0, WAITS);
     snprintf(s.label, sizeof(s.label), "%s", rk_pg_str(row, 0, LABEL).p);
     /* Some of its events name it by its address. */
     r = rk_change_watch(ch, RK_WATCH_PEER, id, in->ip ? in->ip : s.ip, err);
@@ -310,18 +306,13 @@ int rk_peer_update(struct rk_pg *pg,
     r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
                   RK_P_C(s.name), RK_P_C(s.label), RK_P_BOOL(in->ssh_enabled),
                   RK_P_BOOL(in->login_expiration_enabled),
-                  RK_P_BOOL(in->inactivity_expiration_enabled));
+                  RK_P_BOOL(in->inactivity_expiration_enabled), RK_P_BOOL(s.waits));
     if (r < 0)
         return r;
     r = rk_due_follow(pg, &(const struct rk_str){ id, strlen(id) }, 1, 0, err);
     if (r < 0)
         return r;
-    if (renamed) {
-        r = subject_event(&s, "peer.rename", id, NULL, err);
-        if (r < 0)
-            return r;
-    }
-    r = toggle_events(&s, in, err);
+    r = tell(&s, in, renamed, err);
     if (r < 0)
         return r;
     r = rk_change_touch(ch, RK_OBJ_PEER, id, err);

@@ -14,6 +14,9 @@ struct rk_peer_input {
     bool inactivity_expiration_enabled;
     const char *ip;  /* NULL keeps the address */
     const char *ip6; /* NULL keeps the address */
+    /* NULL keeps it; true, where the account asks for approval, makes the peer wait for it, false
+     * approves it. */
+    const bool *approval;
 };
 
 /* RK_NOT_FOUND; RK_PRECONDITION for expirations of a peer that came by setup key; RK_INVALID for

@@ -2,97 +2,34 @@
 
 #include "libcommon/account/peer_rules.h"
 #include "libcommon/account/peers.h"
-#include "libcommon/account/snapshot.h"
+#include "libcommon/account/compile.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "proto/management.pb-c.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/json/body.h"
 
-#define META(name) "coalesce(p.meta->>'" name "', '')"
-#define FLAG(name) "coalesce((p.meta->'flags'->>'" name "')::boolean, false)"
-#define COLUMNS                                                                                                                                                                                                                                                                                                         \
-    "SELECT p.id, p.name, p.created_at, host(p.ip), host(p.ip6), coalesce(s.connection_ip, ''),"                                                                                                                                                                                                                        \
-    " coalesce(s.connected, false), coalesce(s.last_seen, p.last_login, p.created_at),"                                                                                                                                                                                                                                 \
-    " concat_ws(' ', " META("OS") ", coalesce(nullif(" META("OSVersion") ", ''), nullif(" META(                                                                                                                                                                                                                         \
-        "k"                                                                                                                                                                                                                                                                                                             \
-        "e"                                                                                                                                                                                                                                                                                                             \
-        "r"                                                                                                                                                                                                                                                                                                             \
-        "n"                                                                                                                                                                                                                                                                                                             \
-        "e"                                                                                                                                                                                                                                                                                                             \
-        "l") ", ''), " META("core") ")),"                                                                                                                                                                                                                                                                               \
-                                    " " META("kernelVersion") ", " META(                                                                                                                                                                                                                                                \
-                                        "netbirdVersion") ", p.ssh_enabled, "                                                                                                                                                                                                                                           \
-                                                          "p.user_id, " META(                                                                                                                                                                                                                                           \
-                                                              "hostname") ","                                                                                                                                                                                                                                           \
-                                                                          " " META(                                                                                                                                                                                                                                     \
-                                                                              "uiVersion") ","                                                                                                                                                                                                                          \
-                                                                                           " p."                                                                                                                                                                                                                        \
-                                                                                           "dns_"                                                                                                                                                                                                                       \
-                                                                                           "label"                                                                                                                                                                                                                      \
-                                                                                           ", "                                                                                                                                                                                                                         \
-                                                                                           "p."                                                                                                                                                                                                                         \
-                                                                                           "login"                                                                                                                                                                                                                      \
-                                                                                           "_expi"                                                                                                                                                                                                                      \
-                                                                                           "ratio"                                                                                                                                                                                                                      \
-                                                                                           "n_"                                                                                                                                                                                                                         \
-                                                                                           "enabl"                                                                                                                                                                                                                      \
-                                                                                           "ed, "                                                                                                                                                                                                                       \
-                                                                                           "p."                                                                                                                                                                                                                         \
-                                                                                           "login"                                                                                                                                                                                                                      \
-                                                                                           "_expi"                                                                                                                                                                                                                      \
-                                                                                           "red, "                                                                                                                                                                                                                      \
-                                                                                           "p."                                                                                                                                                                                                                         \
-                                                                                           "last_"                                                                                                                                                                                                                      \
-                                                                                           "login"                                                                                                                                                                                                                      \
-                                                                                           ", "                                                                                                                                                                                                                         \
-                                                                                           "p."                                                                                                                                                                                                                         \
-                                                                                           "inact"                                                                                                                                                                                                                      \
-                                                                                           "ivity"                                                                                                                                                                                                                      \
-                                                                                           "_"                                                                                                                                                                                                                          \
-                                                                                           "expir"                                                                                                                                                                                                                      \
-                                                                                           "ation"                                                                                                                                                                                                                      \
-                                                                                           "_enab"                                                                                                                                                                                                                      \
-                                                                                           "led,"                                                                                                                                                                                                                       \
-                                                                                           " " META(                                                                                                                                                                                                                    \
-                                                                                               "s"                                                                                                                                                                                                                      \
-                                                                                               "y"                                                                                                                                                                                                                      \
-                                                                                               "s"                                                                                                                                                                                                                      \
-                                                                                               "S"                                                                                                                                                                                                                      \
-                                                                                               "e"                                                                                                                                                                                                                      \
-                                                                                               "r"                                                                                                                                                                                                                      \
-                                                                                               "i"                                                                                                                                                                                                                      \
-                                                                                               "a"                                                                                                                                                                                                                      \
-                                                                                               "l"                                                                                                                                                                                                                      \
-                                                                                               "N"                                                                                                                                                                                                                      \
-                                                                                               "u"                                                                                                                                                                                                                      \
-                                                                                               "m"                                                                                                                                                                                                                      \
-                                                                                               "b"                                                                                                                                                                                                                      \
-                                                                                               "e"                                                                                                                                                                                                                      \
-                                                                                               "r") ", "                                                                                                                                                                                                                \
-                                                                                                    "p."                                                                                                                                                                                                                \
-                                                                                                    "ext"                                                                                                                                                                                                               \
-                                                                                                    "ra_"                                                                                                                                                                                                               \
-                                                                                                    "dns"                                                                                                                                                                                                               \
-                                                                                                    "_la"                                                                                                                                                                                                               \
-                                                                                                    "bel"                                                                                                                                                                                                               \
-                                                                                                    "s, "                                                                                                                                                                                                               \
-                                                                                                    "p."                                                                                                                                                                                                                \
-                                                                                                    "eph"                                                                                                                                                                                                               \
-                                                                                                    "eme"                                                                                                                                                                                                               \
-                                                                                                    "ral"                                                                                                                                                                                                               \
-                                                                                                    ","                                                                                                                                                                                                                 \
-                                                                                                    " " FLAG("rosenpassEnabled") ", " FLAG("rosenpassPermissive") ", " FLAG(                                                                                                                                            \
-                                                                                                        "serverSSHAllowed") ","                                                                                                                                                                                         \
-                                                                                                                            " " FLAG("disableClientRoutes") ", " FLAG("disableServerRoutes") ", " FLAG(                                                                                                                 \
-                                                                                                                                "disableDNS") ","                                                                                                                                                                       \
-                                                                                                                                              " " FLAG("disableFirewall") ", " FLAG("blockLANAccess") ", " FLAG(                                                                                                        \
-                                                                                                                                                  "blockInbound") ","                                                                                                                                                   \
-                                                                                                                                                                  " " FLAG(                                                                                                                                             \
-                                                                                                                                                                      "lazyConnectionEnabled") ","                                                                                                                      \
-                                                                                                                                                                                               " (SELECT array_agg(m.group_id ORDER BY g.created_at, g.id) FROM group_peer m JOIN account_group g ON g.id = m.group_id" \
-                                                                                                                                                                                               " WHERE m.peer_id = p.id)"                                                                                               \
-                                                                                                                                                                                               " FROM peer p LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.account_id = $1"
+#define COLUMNS                                                                                    \
+    "SELECT p.id, p.name, p.created_at, host(p.ip), host(p.ip6),"                                  \
+    " coalesce(nullif(s.connection_ip, ''), p.location_ip), coalesce(s.connected, false),"         \
+    " coalesce(s.last_seen, p.last_login, p.created_at),"                                          \
+    " concat_ws(' ', p.meta->>'OS', coalesce(nullif(p.meta->>'OSVersion', ''),"                    \
+    " nullif(p.meta->>'kernel', ''), p.meta->>'core')),"                                           \
+    " p.meta->>'kernelVersion', p.meta->>'netbirdVersion', p.ssh_enabled, p.user_id,"              \
+    " p.meta->>'hostname', p.meta->>'uiVersion', p.dns_label, p.login_expiration_enabled,"         \
+    " p.login_expired, p.last_login, p.inactivity_expiration_enabled, p.requires_approval,"        \
+    " p.meta->>'sysSerialNumber', p.extra_dns_labels, p.ephemeral, p.country_code, p.city_name,"   \
+    " p.geoname_id, p.meta->'flags'->>'rosenpassEnabled', "                                        \
+    "p.meta->'flags'->>'rosenpassPermissive',"                                                     \
+    " p.meta->'flags'->>'serverSSHAllowed', p.meta->'flags'->>'disableClientRoutes',"              \
+    " p.meta->'flags'->>'disableServerRoutes', p.meta->'flags'->>'disableDNS',"                    \
+    " p.meta->'flags'->>'disableFirewall', p.meta->'flags'->>'blockLANAccess',"                    \
+    " p.meta->'flags'->>'blockInbound', p.meta->'flags'->>'lazyConnectionEnabled',"                \
+    " (SELECT array_agg(m.group_id ORDER BY g.created_at, g.id) FROM group_peer m"                 \
+    " JOIN account_group g ON g.id = m.group_id WHERE m.peer_id = p.id)"                           \
+    " FROM peer p LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.account_id = $1"
 enum {
     ID,
     NAME,
@@ -114,9 +51,13 @@ enum {
     LOGIN_EXPIRED,
     LAST_LOGIN,
     INACTIVITY_EXPIRATION,
+    APPROVAL,
     SERIAL,
     EXTRA_LABELS,
     EPHEMERAL,
+    COUNTRY,
+    CITY,
+    GEONAME,
     FLAGS,
 };
 #define FLAGS_COUNT 10
@@ -173,9 +114,9 @@ write_common(struct rk_json *j, const struct rk_pg_result *res, int row, const c
     write_name(j, "dns_label", rk_pg_str(res, row, LABEL), domain);
     rk_json_str(j, "user_id", rk_pg_str(res, row, USER));
     rk_json_str(j, "os", rk_str_trim(rk_pg_str(res, row, OS)));
-    rk_json_cstr(j, "country_code", "");
-    rk_json_cstr(j, "city_name", "");
-    rk_json_int(j, "geoname_id", 0);
+    rk_json_str(j, "country_code", rk_pg_str(res, row, COUNTRY));
+    rk_json_str(j, "city_name", rk_pg_str(res, row, CITY));
+    rk_json_int(j, "geoname_id", rk_pg_int(res, row, GEONAME));
     rk_json_bool(j, "connected", rk_pg_bool(res, row, CONNECTED));
     rk_json_time(j, "last_seen", rk_pg_time(res, row, LAST_SEEN));
 }
@@ -226,13 +167,13 @@ static void write_peer(struct call *c,
     rk_json_bool(j, "login_expired", rk_pg_bool(res, row, LOGIN_EXPIRED));
     rk_json_time(j, "last_login", rk_pg_time(res, row, LAST_LOGIN));
     rk_json_bool(j, "inactivity_expiration_enabled", rk_pg_bool(res, row, INACTIVITY_EXPIRATION));
-    rk_json_bool(j, "approval_required", false);
+    rk_json_bool(j, "approval_required", rk_pg_bool(res, row, APPROVAL));
     rk_json_str(j, "serial_number", rk_pg_str(res, row, SERIAL));
     write_extra_names(j, res, row, c->caller.domain);
     rk_json_bool(j, "ephemeral", rk_pg_bool(res, row, EPHEMERAL));
     rk_json_object(j, "local_flags");
     for (int i = 0; i < FLAGS_COUNT; i++)
-        rk_json_bool(j, flag_names[i], rk_pg_bool(res, row, FLAGS + i));
+        rk_json_bool(j, flag_names[i], rk_str_eq(rk_pg_str(res, row, FLAGS + i), RK_STR("true")));
     rk_json_object_end(j);
     if (in_list)
         rk_json_int(j, "accessible_peers_count", 0);
@@ -303,6 +244,7 @@ int peer_update(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
     struct rk_peer_input in;
+    bool approval;
     int r;
 
     r = body_parse(c->body, c->arena, &body, err);
@@ -317,7 +259,9 @@ int peer_update(struct call *c, struct rk_err *err)
         .ip = body_str_opt(&body, body.root, "ip"),
         .ip6 = body_str_opt(&body, body.root, "ipv6"),
     };
-    (void)body_bool(&body, body.root, "approval_required"); /* has no effect, but has a type */
+    approval = body_bool(&body, body.root, "approval_required");
+    if (body_get(body.root, "approval_required"))
+        in.approval = &approval;
     r = body_check(&body, err);
     if (r < 0)
         return r;
@@ -336,34 +280,54 @@ int peer_delete(struct call *c, struct rk_err *err)
     return r < 0 ? r : write_empty(c);
 }
 
-/* Ids of the peers in the map of c->var[0]; *out_n 0 when there is no such peer. */
-static int visible_ids(struct call *c, struct rk_str **out, size_t *out_n, struct rk_err *err)
+static void add_ids(struct call *c,
+                    const struct rk_snapshot *s,
+                    Management__RemotePeerConfig *const *peers,
+                    size_t n,
+                    struct rk_str *out,
+                    size_t *out_n)
 {
-    rk_auto(rk_delta_free) struct rk_delta *delta = NULL;
-    rk_auto(rk_snapshot_unref) struct rk_snapshot *snapshot = NULL;
-    rk_auto(rk_bitmap_done) struct rk_bitmap visible;
-    size_t index, n = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t key[RK_KEY_LEN];
+        size_t index = rk_key_parse(rk_str(peers[i]->wgpubkey), key) ? rk_snapshot_find_key(s, key)
+                                                                     : RK_NO_PEER;
+
+        if (index != RK_NO_PEER)
+            out[(*out_n)++] = rk_str(rk_arena_strdup(c->arena, rk_snapshot_peer(s, index)->id));
+    }
+}
+
+/* Ids of the peers in the very map that c->var[0] holds, those that are offline too; *out_n 0 when
+ * there is no such peer. */
+static int map_ids(struct call *c, struct rk_str **out, size_t *out_n, struct rk_err *err)
+{
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *s = NULL;
+    rk_auto(rk_buf_done) struct rk_buf bytes;
+    Management__SyncResponse *m;
+    const Management__NetworkMap *map;
+    size_t index;
     int r;
 
-    rk_bitmap_init(&visible);
+    rk_buf_init(&bytes, CALL_MAX_OUT);
     *out_n = 0;
-    r = rk_store_load(c->pg, c->actor.account_id, 0, c->config->dns_domain, &delta, err);
+    r = picture_get(c->pictures, c->pg, c->actor.account_id, &s, err);
     if (r < 0)
         return r;
-    snapshot = rk_snapshot_apply(NULL, delta);
-    index = rk_snapshot_find_id(snapshot, rk_str(c->var[0]));
+    index = rk_snapshot_find_id(s, rk_str(c->var[0]));
     if (index == RK_NO_PEER)
         return 0;
-    rk_snapshot_visible(snapshot, index, &visible);
-    *out = rk_arena_alloc(c->arena, (rk_bitmap_count(&visible) + 1) * sizeof(**out));
-    for (size_t i = rk_bitmap_next(&visible, 0); i != SIZE_MAX;
-         i = rk_bitmap_next(&visible, i + 1)) {
-        const struct rk_peer_row *peer = rk_snapshot_peer(snapshot, i);
-
-        if (peer && i != index)
-            (*out)[n++] = rk_str(rk_arena_strdup(c->arena, peer->id));
-    }
-    *out_n = n;
+    rk_compile_map(s, index, rk_wall_us(), &bytes);
+    m = bytes.overflow
+            ? NULL
+            : management__sync_response__unpack(rk_arena_protobuf(c->arena), bytes.n, bytes.p);
+    if (!m)
+        return rk_fail(err, RK_INTERNAL, "the map of peer %s is too large to show", c->var[0]);
+    map = m->networkmap;
+    if (!map)
+        return 0;
+    *out = rk_arena_alloc(c->arena, (map->n_remotepeers + map->n_offlinepeers + 1) * sizeof(**out));
+    add_ids(c, s, map->remotepeers, map->n_remotepeers, *out, out_n);
+    add_ids(c, s, map->offlinepeers, map->n_offlinepeers, *out, out_n);
     return 0;
 }
 
@@ -390,7 +354,7 @@ int peer_accessible(struct call *c, struct rk_err *err)
         }
     }
     if (own) {
-        r = visible_ids(c, &ids, &n, err);
+        r = map_ids(c, &ids, &n, err);
         if (r < 0)
             return r;
     }
