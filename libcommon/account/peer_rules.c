@@ -120,14 +120,12 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
     if (rk_pg_rows(net) == 0 || rk_pg_str(net, 0, 0).n == 0)
         return rk_fail(err, RK_PRECONDITION,
                        "update peer ipv6 transaction: ipv6 is not configured for this account");
+    if (!rk_pg_bool(net, 0, 1))
+        return rk_fail(err, RK_INVALID, "ip %s is not within the account ipv6 range %s", ip6,
+                       rk_pg_str(net, 0, 0).p);
     if (!rk_pg_bool(net, 0, 2))
         return rk_fail(err, RK_PRECONDITION,
                        "update peer ipv6 transaction: peer is not in any ipv6-enabled group");
-    if (!rk_pg_bool(net, 0, 1))
-        return rk_fail(
-            err, RK_INVALID,
-            "update peer ipv6 transaction: ip %s is not within the account ipv6 range %s", ip6,
-            rk_pg_str(net, 0, 0).p);
     r = rk_pg_run(pg, &ip_owner_stmt, &owner, err, RK_P_C(s->actor->account_id), RK_P_C(ip6),
                   RK_P_C(s->id));
     if (r < 0)

@@ -25,11 +25,12 @@ type account struct {
 	script      *script
 	off         map[string]bool
 
-	agents  map[string]*agent // those that are registered, with what they said last
-	moved   bool              // addresses or peers may have changed since they were learned
-	openSSH map[string]bool   // policies for netbird-ssh without ports, by their names
-	found   []*difference
-	counts  counts
+	agents    map[string]*agent // those that are registered, with what they said last
+	moved     bool              // addresses or peers may have changed since they were learned
+	onboarded bool              // a refused change of the settings had that part
+	openSSH   map[string]bool   // policies for netbird-ssh without ports, by their names
+	found     []*difference
+	counts    counts
 }
 
 // counts are what was compared.
@@ -145,6 +146,7 @@ func (a *account) request(o *op) error {
 	}
 	a.counts.answers++
 	a.noteSSH(o, stock.Status)
+	a.onboarded = a.onboarded || o.kind == "settings" && stock.Status != 200 && o.sent("onboarding") != nil
 	a.moved = a.moved || o.kind == "settings" || o.kind == "peer"
 	if a.moved && o.method == "PUT" {
 		if err := a.learn(); err != nil { // the answer has what the server chose

@@ -102,6 +102,9 @@ func (w *world) peer() object {
 		body["ip"] = fmt.Sprintf("100.72.%d.%d", w.between(0, 2), w.between(1, 20))
 	}
 	if w.chance(10) {
+		body["ipv6"] = fmt.Sprintf("fd12:3456:789a:1::%d", w.between(1, 4))
+	}
+	if w.chance(10) {
 		body["approval_required"] = false
 	}
 	return body
