@@ -215,11 +215,21 @@ static int tell(struct subject *s, const struct rk_peer_input *in, bool renamed,
     return r;
 }
 
+static int check_addresses(const struct rk_peer_input *in, struct rk_err *err)
+{
+    uint8_t bytes[16];
+
+    if (in->ip && inet_pton(AF_INET, in->ip, bytes) != 1)
+        return rk_fail(err, RK_INVALID, "invalid ip address %s: not an ipv4 address", in->ip);
+    if (in->ip6 && inet_pton(AF_INET6, in->ip6, bytes) != 1)
+        return rk_fail(err, RK_INVALID, "invalid ipv6 address %s: not an ipv6 address", in->ip6);
+    return 0;
+}
+
 static int
-check_input(const struct rk_pg_result *row, const struct rk_peer_input *in, struct rk_err *err)
+check_toggles(const struct rk_pg_result *row, const struct rk_peer_input *in, struct rk_err *err)
 {
     bool has_user = rk_pg_str(row, 0, USER).n > 0;
-    uint8_t bytes[16];
 
     if (!has_user && in->login_expiration_enabled != rk_pg_bool(row, 0, LOGIN_EXP))
         return rk_fail(err, RK_PRECONDITION,
@@ -229,10 +239,6 @@ check_input(const struct rk_pg_result *row, const struct rk_peer_input *in, stru
         return rk_fail(err, RK_PRECONDITION,
                        "this peer hasn't been added with the sso login, therefore the inactivity "
                        "expiration can't be updated");
-    if (in->ip && inet_pton(AF_INET, in->ip, bytes) != 1)
-        return rk_fail(err, RK_INVALID, "invalid ip address %s: not an ipv4 address", in->ip);
-    if (in->ip6 && inet_pton(AF_INET6, in->ip6, bytes) != 1)
-        return rk_fail(err, RK_INVALID, "invalid ipv6 address %s: not an ipv6 address", in->ip6);
     return 0;
 }
 
@@ -267,7 +273,7 @@ int rk_peer_update(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(row) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", id);
-    r = check_input(row, in, err);
+    r = check_addresses(in, err);
     if (r < 0)
         return r;
     s.ch = ch;
@@ -294,6 +300,9 @@ int rk_peer_update(struct rk_pg *pg,
         if (r < 0)
             return r;
     }
+    r = check_toggles(row, in, err);
+    if (r < 0)
+        return r;
     renamed = in->name[0] != '\0' && strcmp(in->name, s.name) != 0;
     if (renamed) {
         r = choose_label(&s, in->name, err);

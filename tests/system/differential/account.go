@@ -108,7 +108,7 @@ func (a *account) longLabels() error {
 			continue
 		}
 		end, stockEnd := tail.FindStringSubmatch(lastNumbers.FindString(ours)), tail.FindStringSubmatch(lastNumbers.FindString(stock))
-		if end != nil && stockEnd != nil && ours[:kept] == stock[:kept] && len(ours) == kept+len(end[2]) {
+		if end != nil && stockEnd != nil && len(ours) >= kept+len(end[2]) && strings.HasPrefix(stock, ours[:len(ours)-len(end[2])]) {
 			a.stock.names.word(stock, "long label of "+name)
 			a.ours.names.word(ours, "long label of "+name)
 			a.counts.wanted++

@@ -10,7 +10,7 @@ import (
 )
 
 // notYet are kinds of objects that Rookery does not have so far.
-var notYet = map[string]bool{"posture-check": true, "network": true, "resource": true, "router": true}
+var notYet = map[string]bool{"network": true, "resource": true, "router": true}
 
 // rule is a difference that we want: exactly which, and the line of docs/differences.md that says why.
 type rule struct {
@@ -56,6 +56,10 @@ var rules = []rule{
 	{"a setup key that expires in more than 292 years", func(d *difference) bool {
 		return d.of("setup-key", "POST") && d.Field == "message" && d.Stock == "expiresin can not be in the past" &&
 			d.Ours == "expiresin is too far in the future"
+	}},
+	{"a setup key with a negative usage limit", func(d *difference) bool {
+		limit, _ := d.Op.sent("usage_limit").(float64)
+		return d.of("setup-key", "POST") && limit < 0 && d.refusedBy(200, 422, "usage_limit can not be negative")
 	}},
 	{"the account's domain before its first user has logged in", func(d *difference) bool {
 		return strings.HasSuffix(d.At, "/api/accounts") && (lastName(d.Field) == "domain" && d.Ours == "netbird.selfhosted" ||
