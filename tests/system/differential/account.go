@@ -69,7 +69,7 @@ func (a *account) run() error {
 func (a *account) both() []*server { return []*server{a.stock, a.ours} }
 
 func (a *account) play(o *op) error {
-	if a.moved && o.act != register {
+	if a.moved && o.act != register || o.act == look {
 		if err := a.learn(); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (a *account) request(o *op) error {
 		}
 	}
 	a.compareAnswers(o.method+" "+o.path, o, stock, ours)
-	if stock.Status == ours.Status || o.method == "GET" {
+	if (stock.Status == 200) == (ours.Status == 200) || o.method == "GET" {
 		return nil
 	}
 	return a.takeBack(o, stock, ours)
@@ -461,6 +461,7 @@ type sight struct {
 	agent       *agent
 	stock, ours any // of a new stream
 	pushed      any // by us, over the stream that was open; nil when there was none
+	adjusted    int // differences that we want, taken out of stock's
 	err         error
 }
 
@@ -493,6 +494,7 @@ func (a *account) compareMaps() error {
 			a.differ("pushed "+at, nil, s.ours, s.pushed)
 		}
 		a.counts.maps++
+		a.counts.wanted += s.adjusted
 		if isRefusal(s.stock) && isRefusal(s.ours) {
 			delete(a.agents, s.agent.name) // deleted
 		}
@@ -509,6 +511,7 @@ func (a *account) see(s *sight) {
 	if s.err != nil {
 		return
 	}
+	s.adjusted = adjust(s.stock)
 	if open := a.ours.line(s.agent.name); open != nil && !isRefusal(s.stock) {
 		want, deadline := setKey(s.stock), time.Now().Add(pushLimit)
 		for {

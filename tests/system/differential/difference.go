@@ -121,8 +121,19 @@ func compareObjects(at, field string, stock, ours map[string]any, out *[]*differ
 		if !inOurs {
 			o = absent
 		}
+		if !strings.Contains(at, "/api/") { // an empty list is nothing in a map, but not in JSON
+			s, o = listLike(s, o), listLike(o, s)
+		}
 		compare(at, join(field, key), s, o, out)
 	}
+}
+
+// listLike makes an empty set of what is absent where the other side has a set.
+func listLike(v, other any) any {
+	if _, isList := other.([]any); isList && v == absent {
+		return []any{}
+	}
+	return v
 }
 
 func compareLists(at, field string, stock, ours []any, out *[]*difference) {

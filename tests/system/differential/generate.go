@@ -79,6 +79,9 @@ func (w *world) create(kind, parent string, body object) {
 	w.parent[name] = parent
 	w.made[kind] = append(w.made[kind], name)
 	w.add(&op{kind: kind, method: "POST", path: w.collection(kind, parent), body: body, bind: name})
+	if kind == "router" && body["enabled"] == false {
+		w.add(&op{kind: kind, method: "PUT", path: w.paths[name], body: body}) // stock heeds it now
+	}
 }
 
 func (w *world) collection(kind, parent string) string {

@@ -10,7 +10,7 @@ import (
 )
 
 // notYet are kinds of objects that Rookery does not have so far.
-var notYet = map[string]bool{"network": true, "resource": true, "router": true}
+var notYet = map[string]bool{}
 
 // rule is a difference that we want: exactly which, and the line of docs/differences.md that says why.
 type rule struct {
@@ -23,7 +23,7 @@ var rules = []rule{
 	{"wrong, expired, used-up or revoked setup key", func(d *difference) bool {
 		return d.Field == "refused" && d.Stock == "NotFound" && d.Ours == "InvalidArgument"
 	}},
-	{"a group that names an unknown peer or resource", func(d *difference) bool {
+	{"a group that names an unknown peer or resource, or a resource of another type", func(d *difference) bool {
 		return d.of("group", "PUT", "POST") && d.refusedBy(200, 422, "not found")
 	}},
 	{"renaming a group to `All`", func(d *difference) bool {
@@ -72,6 +72,29 @@ var rules = []rule{
 	// These two names are made one when peers are learned: see longLabels.
 	{"a DNS label that the address makes longer than 63 octets", nil},
 	{"a `netbird-ssh` rule without ports", openSSH},
+	// Taken out of stock's map: see adjust.
+	{"a `netbird-ssh` rule to a route's access group or to a network resource", nil},
+	{"a router that names an unknown peer or group, or has a metric below 0", func(d *difference) bool {
+		return d.of("router", "POST", "PUT") && (d.refusedBy(200, 422, "not found") || d.refusedBy(200, 422, "metric"))
+	}},
+	{"a network resource with an address that is none", func(d *difference) bool {
+		return d.of("resource", "POST", "PUT") && d.refusedBy(500, 422, "invalid address")
+	}},
+	{"`enabled: false` of a new network router", func(d *difference) bool {
+		return d.of("router", "POST") && d.Op.sent("enabled") == false && d.Field == "enabled" && d.Stock == true && d.Ours == false
+	}},
+	{"networks, resources and routers without members of a list", func(d *difference) bool {
+		return strings.Contains(d.At, "/api/networks") && d.Stock == nil && encode(d.Ours) == "[]"
+	}},
+	{"`resources_count` of a policy's groups", func(d *difference) bool {
+		return strings.Contains(d.At, "/api/policies") && lastName(d.Field) == "resources_count" && d.Stock == 0.0
+	}},
+	{"an `auto_update_version` that is none", func(d *difference) bool {
+		return d.of("settings", "PUT") && d.refusedBy(500, 422, "invalid autoupdateversion")
+	}},
+	{"a wrong update of a setup key that is not there", func(d *difference) bool {
+		return d.of("setup-key", "PUT") && d.refusedBy(422, 404, "not found") && strings.Contains(d.Stock.(string), "auto")
+	}},
 }
 
 // of tells whether the difference is in the answer to such a request.
@@ -131,6 +154,23 @@ func openSSH(d *difference) bool {
 		return r["Port"] == nil && encode(r["PortInfo"]) == `{"range":{}}`
 	}
 	return r["Port"] == "22" || r["Port"] == "22022"
+}
+
+// adjust takes rules for SSH out of what stock lets through to routes and resources: no agent knows what to do with them.
+// It returns how many there were.
+func adjust(sync any) int {
+	m, _ := sync.(map[string]any)["NetworkMap"].(map[string]any)
+	all, ok := m["routesFirewallRules"].([]any)
+	if !ok {
+		return 0
+	}
+	kept := slices.DeleteFunc(slices.Clone(all), func(r any) bool { return r.(map[string]any)["protocol"] == "NETBIRD_SSH" })
+	m["routesFirewallRules"] = kept
+	if len(kept) == 0 {
+		delete(m, "routesFirewallRules")
+		m["routesFirewallRulesIsEmpty"] = true
+	}
+	return len(all) - len(kept)
 }
 
 // wanted is the rule that explains a difference, nil when none does.
