@@ -61,7 +61,7 @@ func TestAccountsAreTheSame(t *testing.T) {
 	}
 	t.Cleanup(cluster.Down)
 	cluster.DumpOnFailure(t)
-	bench := &bench{cluster: cluster}
+	bench := &bench{cluster: cluster, writes: "http://" + cluster.Proc(t, "dashboard-api-1").Listen}
 	var total counts
 	failed, sorts := 0, map[string][]uint64{}
 	start := time.Now()
@@ -95,7 +95,10 @@ func TestAccountsAreTheSame(t *testing.T) {
 }
 
 // bench runs scripts, each on a new stock server and in a new account of ours.
-type bench struct{ cluster *harness.Cluster }
+type bench struct {
+	cluster *harness.Cluster
+	writes  string // the URL of one replica of the REST API
+}
 
 // report is what came of one account.
 type report struct {
@@ -186,6 +189,7 @@ func (b *bench) play(ctx context.Context, s *script, p plan) ([]*difference, cou
 		return nil, counts{}, err
 	}
 	defer ours.conn.Close()
+	ours.writes = b.writes
 	if err := b.empty(ctx); err != nil {
 		return nil, counts{}, err
 	}

@@ -117,6 +117,14 @@ func (n *names) text(s string) string {
 	})
 }
 
+// refer is the reference for an id; an unknown one stays as it is.
+func (n *names) refer(id string) string {
+	if name := n.words[id]; name != "" {
+		return "${" + strings.Trim(name, "<>") + "}"
+	}
+	return id
+}
+
 // value translates every string of a JSON value, the keys of objects too.
 func (n *names) value(v any) any {
 	switch v := v.(type) {

@@ -84,10 +84,23 @@ var rules = []rule{
 		return d.of("router", "POST") && d.Op.sent("enabled") == false && d.Field == "enabled" && d.Stock == true && d.Ours == false
 	}},
 	{"networks, resources and routers without members of a list", func(d *difference) bool {
-		return strings.Contains(d.At, "/api/networks") && d.Stock == nil && encode(d.Ours) == "[]"
+		return strings.Contains(d.At, "/api/networks") && (d.Stock == nil && encode(d.Ours) == "[]" ||
+			lastName(d.Field) == "peer_groups" && encode(d.Stock) == "[]" && d.Ours == nil)
 	}},
 	{"`resources_count` of a policy's groups", func(d *difference) bool {
 		return strings.Contains(d.At, "/api/policies") && lastName(d.Field) == "resources_count" && d.Stock == 0.0
+	}},
+	{"a posture check without `checks`", func(d *difference) bool {
+		return d.of("posture-check", "POST", "PUT") && d.refusedBy(0, 422, "posture checks shouldn't be empty")
+	}},
+	{"a peer's name that makes no DNS label", func(d *difference) bool {
+		return d.of("peer", "PUT") && d.refusedBy(200, 422, "can't be made a dns label")
+	}},
+	{"of several resources that keep a group from going, the one that is named", func(d *difference) bool {
+		return d.of("group", "DELETE") && d.Field == "message" && sameUntil(d, `^group has been linked to network resource: `)
+	}},
+	{"type of a group's resource whose address has changed its kind", func(d *difference) bool {
+		return strings.Contains(d.At, "/api/groups") && strings.Contains(d.Field, "resources[") && lastName(d.Field) == "type"
 	}},
 	{"an `auto_update_version` that is none", func(d *difference) bool {
 		return d.of("settings", "PUT") && d.refusedBy(500, 422, "invalid autoupdateversion")
