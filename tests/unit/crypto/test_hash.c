@@ -86,9 +86,24 @@ static void what_is_no_hash_verifies_nothing(void **state)
     }
 }
 
+static void blake2b_of_sixteen_bytes_matches_known_digests(void **state)
+{
+    uint8_t digest[16];
+    char hex[33];
+
+    (void)state;
+    rk_blake2b_16("", 0, digest);
+    rk_hex_encode(digest, sizeof(digest), hex);
+    assert_string_equal(hex, "cae66941d9efbd404e4d88758ea67670");
+    rk_blake2b_16("a", 1, digest);
+    rk_hex_encode(digest, sizeof(digest), hex);
+    assert_string_equal(hex, "27c35e6e9373877f29e562464e46497e");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blake2b_of_sixteen_bytes_matches_known_digests),
         cmocka_unit_test(sha256_matches_fips_180),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(crc32_is_that_of_ieee),
