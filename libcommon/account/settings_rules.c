@@ -7,9 +7,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "libcommon/account/domain.h"
 #include "libcommon/account/due.h"
 #include "libcommon/account/peer_approval.h"
 #include "libcommon/account/settings_int.h"
+#include "libcommon/account/user_int.h"
 #include "libcommon/base/alloc.h"
 
 enum member_type {
@@ -98,6 +100,10 @@ static const struct rk_pg_stmt unknown_group_stmt = {
                               "FROM account_group g WHERE g.account_id = $1 AND g.id = x)"
                               " LIMIT 1"
 };
+static const struct rk_pg_stmt zone_stmt = {
+    "settings_zone",
+    "SELECT 1 FROM zone WHERE account_id = $1 AND lower(domain) = lower($2) LIMIT 1"
+};
 static const struct rk_pg_stmt delete_lock_stmt = {
     "account_delete_lock", "SELECT serial FROM account WHERE id = $1 FOR UPDATE"
 };
@@ -134,6 +140,19 @@ static json_t *string_list(const json_t *in)
 
 static bool decode_table(const json_t *in, const struct member *rows, size_t n, json_t **out);
 
+/* What was left out stays out. */
+static json_t *decode_features(const json_t *in)
+{
+    json_t *agent_network = find(in, "agent_network"), *out;
+
+    if (agent_network && !json_is_boolean(agent_network))
+        return NULL;
+    out = json_object();
+    if (agent_network)
+        json_object_set(out, "agent_network", agent_network);
+    return out;
+}
+
 /* NULL: of the wrong type. `value` is NULL when the member is missing. */
 static json_t *decode_member(const struct member *m, const json_t *value)
 {
@@ -161,7 +180,7 @@ static json_t *decode_member(const struct member *m, const json_t *value)
             return NULL;
         if (strcmp(m->name, "extra") == 0)
             return decode_table(value, extra_members, RK_COUNT(extra_members), &out) ? out : NULL;
-        return json_deep_copy(value);
+        return decode_features(value);
     }
     return NULL;
 }
@@ -232,24 +251,13 @@ static bool version_valid(const char *v)
     return true;
 }
 
-static bool domain_valid(const char *d)
+/* ASCII, as it stands. */
+static bool domain_valid(const char *domain)
 {
-    size_t label = 0, n = strlen(d);
+    char parsed[RK_DOMAIN_SIZE];
 
-    if (n > 253)
-        return false;
-    for (size_t i = 0; i <= n; i++) {
-        if (d[i] == '.' || d[i] == '\0') {
-            if (label == 0 || label > 63 || d[i - 1] == '-')
-                return false;
-            label = 0;
-        } else if (isalnum((unsigned char)d[i]) || d[i] == '_' || (d[i] == '-' && label > 0)) {
-            label++;
-        } else {
-            return false;
-        }
-    }
-    return true;
+    return rk_domain_parse(rk_str(domain), parsed) && !rk_domain_is_wildcard(parsed) &&
+           rk_str_ieq(rk_str(parsed), rk_str(domain));
 }
 
 static int validate_range(const json_t *settings, const char *name, int family, struct rk_err *err)
@@ -263,8 +271,6 @@ static int validate_range(const json_t *settings, const char *name, int family, 
 int rk_settings_validate(const json_t *settings, struct rk_err *err)
 {
     const char *update = text(settings, "auto_update_version");
-    const char *domain = text(settings, "dns_domain");
-    int64_t expiration = number(settings, "peer_login_expiration");
     int r;
 
     if (flag(settings, "peer_expose_enabled") &&
@@ -284,6 +290,28 @@ int rk_settings_validate(const json_t *settings, struct rk_err *err)
     r = validate_range(settings, "network_range_v6", AF_INET6, err);
     if (r < 0)
         return r;
+    return 0;
+}
+
+/* There is no traffic log, so nothing holds on to its groups. */
+static void drop_traffic_log(json_t *settings)
+{
+    rk_auto(json_decref) json_t *extra = json_copy(json_object_get(settings, "extra"));
+
+    if (!extra)
+        return;
+    json_object_set_new(extra, "network_traffic_logs_enabled", json_false());
+    json_object_set_new(extra, "network_traffic_logs_groups", json_null());
+    json_object_set_new(extra, "network_traffic_packet_counter_enabled", json_false());
+    json_object_set(settings, "extra", extra);
+}
+
+/* The checks that come after those of the ranges against the peers. */
+static int validate_rest(const json_t *settings, struct rk_err *err)
+{
+    const char *domain = text(settings, "dns_domain");
+    int64_t expiration = number(settings, "peer_login_expiration");
+
     if (expiration > MAX_LOGIN_EXPIRATION_S)
         return rk_fail(err, RK_INVALID, "peer login expiration can't be larger than 180 days");
     if (expiration < MIN_LOGIN_EXPIRATION_S)
@@ -312,6 +340,31 @@ static struct rk_str *list_strings(const json_t *list, size_t *out_n)
     *out_n = json_array_size(list);
     json_array_foreach(list, i, item) out[i] = rk_str(json_string_value(item));
     return out;
+}
+
+/* The domain that peers' names are in from now on is no zone's, however it is written. */
+static int check_zones(struct rk_change *ch,
+                       const struct rk_actor *actor,
+                       const json_t *was,
+                       const json_t *next,
+                       struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    const char *domain = text(next, "dns_domain");
+    int r;
+
+    if (strcmp(text(was, "dns_domain"), domain) == 0)
+        return 0;
+    if (domain[0] == '\0')
+        domain = actor->default_domain;
+    r = rk_pg_run(rk_change_pg(ch), &zone_stmt, &res, err, RK_P_C(actor->account_id),
+                  RK_P_C(domain));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) > 0)
+        return rk_fail(err, RK_INVALID,
+                       "peer dns domain %s conflicts with existing custom dns zone", domain);
+    return 0;
 }
 
 static int
@@ -356,9 +409,6 @@ static int apply_range(struct rk_change *ch,
         return 0;
     }
     r = rk_prefix_parse_range(range, family, out_to, err);
-    if (r < 0)
-        return r;
-    r = rk_settings_check_capacity(ch, out_to, err);
     if (r < 0)
         return r;
     rk_prefix_format(out_to, masked);
@@ -445,6 +495,42 @@ static int tell_members(struct rk_change *ch,
     return r;
 }
 
+static int check_capacity(
+    struct rk_change *ch, const json_t *next, const char *name, int family, struct rk_err *err)
+{
+    struct rk_prefix range;
+    int r;
+
+    if (text(next, name)[0] == '\0')
+        return 0;
+    r = rk_prefix_parse_range(text(next, name), family, &range, err);
+    return r < 0 ? r : rk_settings_check_capacity(ch, &range, err);
+}
+
+/* What needs the database, in its order. */
+static int check_stored(struct rk_change *ch,
+                        const struct rk_actor *actor,
+                        const json_t *was,
+                        const json_t *next,
+                        struct rk_err *err)
+{
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n;
+    int r;
+
+    r = check_capacity(ch, next, "network_range", AF_INET, err);
+    if (r == 0)
+        r = check_capacity(ch, next, "network_range_v6", AF_INET6, err);
+    if (r == 0)
+        r = validate_rest(next, err);
+    if (r == 0)
+        r = check_zones(ch, actor, was, next, err);
+    if (r < 0)
+        return r;
+    ids = list_strings(json_object_get(next, "ipv6_enabled_groups"), &n);
+    return check_ipv6_groups(ch, ids, n, err);
+}
+
 /* Addresses follow the ranges and the groups that have IPv6. */
 static int apply_network(struct rk_change *ch,
                          const struct rk_actor *actor,
@@ -461,9 +547,6 @@ static int apply_network(struct rk_change *ch,
     int r;
 
     ids = list_strings(groups, &n);
-    r = check_ipv6_groups(ch, ids, n, err);
-    if (r < 0)
-        return r;
     r = apply_range(ch, actor, next, "network_range", AF_INET, rk_pg_str(account, 0, 1).p, &to4,
                     &new4, err);
     if (r < 0)
@@ -501,6 +584,9 @@ static int follow_settings(struct rk_change *ch,
                                      json_object_get(next, deadlines[i]));
     if (moved)
         r = rk_due_follow_account(ch, err);
+    if (r == 0 && flag(next, "groups_propagation_enabled") &&
+        !flag(was, "groups_propagation_enabled"))
+        r = user_propagate_groups(ch, err);
     if (r < 0)
         return r;
     return rk_approval_follow(ch, actor,
@@ -536,6 +622,10 @@ int rk_settings_update(struct rk_pg *pg,
         return rk_fail(err, RK_INTERNAL, "settings of account %s are not JSON", actor->account_id);
     if (!json_object_get(next, "extra") && json_object_get(was, "extra"))
         json_object_set(next, "extra", json_object_get(was, "extra"));
+    drop_traffic_log(next);
+    r = check_stored(ch, actor, was, next, err);
+    if (r < 0)
+        return r;
     r = apply_network(ch, actor, was, next, account, err);
     if (r < 0)
         return r;

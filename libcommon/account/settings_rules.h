@@ -25,7 +25,8 @@ static inline RK_UNUSED void rk_auto_json_decref(json_t **p)
  * caller's. Any thread.
  */
 bool rk_settings_decode(const json_t *in, json_t **out) RK_CHECKED;
-/* The checks that need no database, in their order; RK_INVALID. Any thread. */
+/* The checks of ranges and of what comes before them, in their order; RK_INVALID. The others are
+ * made by rk_settings_update. Any thread. */
 int rk_settings_validate(const json_t *settings, struct rk_err *err) RK_CHECKED;
 
 struct rk_onboarding {

@@ -6,6 +6,9 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/json.h"
 
+/* Past this many memberships one reload of a group is cheaper than naming each. */
+#define MAX_NAMED_MEMBERS 64
+
 static const struct rk_pg_stmt bad_group_stmt = {
     "user_bad_group", "SELECT x.id, g.name FROM unnest($2::text[]) WITH ORDINALITY AS x(id, n)"
                       " LEFT JOIN account_group g ON g.account_id = $1 AND g.id = x.id"
@@ -23,15 +26,25 @@ static const struct rk_pg_stmt propagated_stmt = {
     "WHERE id = $1"
 };
 static const struct rk_pg_stmt join_stmt = {
-    "user_peers_join", "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p "
-                       "WHERE p.account_id = $1 AND p.user_id = $2 ON CONFLICT DO NOTHING "
-                       "RETURNING peer_id"
+    "user_peers_join",
+    "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p "
+    "WHERE p.account_id = $1 AND p.user_id = $2 AND NOT p.ephemeral ON CONFLICT DO NOTHING "
+    "RETURNING peer_id"
 };
 static const struct rk_pg_stmt leave_stmt = {
     "user_peers_leave", "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND "
                         "p.id = m.peer_id AND p.account_id = $1 AND p.user_id = $2 "
                         "RETURNING m.peer_id"
 };
+static const struct rk_pg_stmt join_all_stmt = {
+    "user_all_peers_join",
+    "WITH came AS (INSERT INTO group_peer (group_id, peer_id) SELECT g.id, p.id FROM users u JOIN "
+    "peer p ON p.account_id = u.account_id AND p.user_id = u.id AND NOT p.ephemeral CROSS JOIN "
+    "unnest(u.auto_groups) AS x(id) JOIN account_group g ON g.account_id = u.account_id AND g.id = "
+    "x.id AND g.name <> 'All' WHERE u.account_id = $1 ON CONFLICT DO NOTHING RETURNING group_id, "
+    "peer_id) SELECT group_id, peer_id FROM came ORDER BY group_id, peer_id"
+};
+
 int user_check_groups(
     struct rk_change *ch, const char *id, const struct rk_str *groups, size_t n, struct rk_err *err)
 {
@@ -156,4 +169,24 @@ int user_set_groups(struct rk_change *ch,
     if (r < 0)
         return r;
     return move_groups(&m, groups, n, was, was_n, true, err);
+}
+
+int user_propagate_groups(struct rk_change *ch, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *came = NULL;
+    int r =
+        rk_pg_run(rk_change_pg(ch), &join_all_stmt, &came, err, RK_P_C(rk_change_account_id(ch)));
+
+    for (int i = 0; r == 0 && i < rk_pg_rows(came); i++) {
+        struct rk_str group = rk_pg_str(came, i, 0);
+        bool first = i == 0 || !rk_str_eq(group, rk_pg_str(came, i - 1, 0));
+
+        if (rk_pg_rows(came) <= MAX_NAMED_MEMBERS)
+            r = rk_change_touch_member(ch, group.p, rk_pg_str(came, i, 1).p, err);
+        else if (first)
+            r = rk_change_touch(ch, RK_OBJ_GROUP, group.p, err);
+        if (r == 0 && first)
+            r = rk_settings_follow6(ch, group.p, err);
+    }
+    return r;
 }

@@ -28,6 +28,9 @@ int user_set_groups(struct rk_change *ch,
                     const struct rk_str *groups,
                     size_t n,
                     struct rk_err *err) RK_CHECKED;
+/* Groups are propagated from now on: all peers of all users get their users' groups. Browsers'
+ * peers do not, they are guests. */
+int user_propagate_groups(struct rk_change *ch, struct rk_err *err) RK_CHECKED;
 /* Each group exists and is not All; RK_INVALID. */
 int user_check_groups(struct rk_change *ch,
                       const char *id,

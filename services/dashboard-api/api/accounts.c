@@ -27,10 +27,11 @@ enum {
     NET6
 };
 
-/* The traffic log and peer approval have no effect here, and say so. */
+/* There is no traffic log here, and it says so. */
 static json_t *effective_extra(const json_t *stored)
 {
-    return json_pack("{s:b, s:b, s:b, s:n, s:b}", "peer_approval_enabled", 0,
+    return json_pack("{s:b, s:b, s:b, s:n, s:b}", "peer_approval_enabled",
+                     json_is_true(json_object_get(stored, "peer_approval_enabled")),
                      "user_approval_required",
                      json_is_true(json_object_get(stored, "user_approval_required")),
                      "network_traffic_logs_enabled", 0, "network_traffic_logs_groups",
@@ -57,8 +58,9 @@ static json_t *shown_settings(const struct rk_pg_result *res)
 }
 
 /* The answer of a PUT says what was asked for, and explicit ranges only. */
-static json_t *echoed_settings(const struct rk_pg_result *res)
+static json_t *echoed_settings(const struct rk_pg_result *res, const json_t *asked)
 {
+    json_t *extra = json_object_get(asked, "extra");
     rk_auto(json_decref) json_t *stored = json_loads(rk_pg_str(res, 0, SETTINGS).p, 0, NULL);
     json_t *out;
 
@@ -68,14 +70,17 @@ static json_t *echoed_settings(const struct rk_pg_result *res)
         json_object_del(out, "network_range");
     if (!json_object_get(stored, "network_range_v6"))
         json_object_del(out, "network_range_v6");
-    if (!json_object_get(out, "extra"))
-        json_object_set_new(out, "extra", effective_extra(NULL));
+    if (extra)
+        json_object_set(out, "extra", extra);
+    else
+        json_object_set_new(out, "extra", effective_extra(json_object_get(stored, "extra")));
     json_object_set_new(out, "embedded_idp_enabled", json_false());
     json_object_set_new(out, "local_auth_disabled", json_false());
     return out;
 }
 
-static int write_account(struct call *c, bool echo, struct rk_err *err)
+/* `asked`: the settings of a PUT; NULL: all of them are shown. */
+static int write_account(struct call *c, const json_t *asked, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(json_decref) json_t *settings = NULL;
@@ -88,7 +93,7 @@ static int write_account(struct call *c, bool echo, struct rk_err *err)
         return r;
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "account not found: %s", c->actor.account_id);
-    settings = echo ? echoed_settings(res) : shown_settings(res);
+    settings = asked ? echoed_settings(res, asked) : shown_settings(res);
     if (!settings)
         return rk_fail(err, RK_INTERNAL, "settings of account %s are unreadable",
                        c->actor.account_id);
@@ -113,7 +118,7 @@ int account_list(struct call *c, struct rk_err *err)
     int r;
 
     rk_json_array(&c->json, NULL);
-    r = write_account(c, false, err);
+    r = write_account(c, NULL, err);
     rk_json_array_end(&c->json);
     return r;
 }
@@ -126,6 +131,9 @@ int account_update(struct call *c, struct rk_err *err)
     const json_t *asked;
     int r;
 
+    if (strcmp(c->var[0], c->actor.account_id) != 0)
+        return rk_fail(err, RK_DENIED,
+                       "failed to validate user permissions: user is not part of this account");
     r = body_parse(c->body, c->arena, &body, err);
     if (r < 0)
         return r;
@@ -140,13 +148,10 @@ int account_update(struct call *c, struct rk_err *err)
     r = rk_settings_validate(settings, err);
     if (r < 0)
         return r;
-    if (strcmp(c->var[0], c->actor.account_id) != 0)
-        return rk_fail(err, RK_DENIED,
-                       "failed to validate user permissions: user is not part of this account");
     r = rk_settings_update(c->pg, &c->actor, settings, asked ? &onboarding : NULL, &c->bell, err);
     if (r < 0)
         return r;
-    return write_account(c, true, err);
+    return write_account(c, settings, err);
 }
 
 int account_delete(struct call *c, struct rk_err *err)
