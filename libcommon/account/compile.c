@@ -23,6 +23,19 @@ enum {
     SCRATCH_BYTES_MAX = 64 * 1024
 }; /* our own scratch; the caller's limit is the one that counts */
 
+void compile_view_init(struct compile_view *v,
+                       const struct rk_snapshot *s,
+                       size_t index,
+                       int64_t now_us)
+{
+    *v = (struct compile_view){
+        .s = s, .index = index, .me = snap_slot(s, index)->peer, .now_us = now_us
+    };
+    rk_buf_init(&v->rules, RULES_BYTES_MAX);
+    rk_buf_init(&v->sources, RULES_BYTES_MAX);
+    rk_buf_init(&v->scratch, SCRATCH_BYTES_MAX);
+}
+
 void compile_view_done(struct compile_view *v)
 {
     rk_bitmap_done(&v->seen);
@@ -86,7 +99,7 @@ put_empty_lists(struct rk_buf *b, uint64_t serial, struct rk_str peer_config, in
     rk_wire_end(b, map);
 }
 
-static void put_session(const struct rk_snapshot *s, size_t index, struct rk_buf *out)
+void compile_put_session(const struct rk_snapshot *s, size_t index, struct rk_buf *out)
 {
     size_t at = rk_wire_begin(out, 7); /* present and empty means: no deadline */
 
@@ -109,8 +122,7 @@ void rk_compile_deleted(uint64_t serial, int64_t forwarder_port, struct rk_buf *
     put_empty_lists(out, serial, (struct rk_str){ NULL, 0 }, forwarder_port);
 }
 
-/* Everything that is to be known before the first byte. */
-static void look(struct compile_view *v)
+void compile_look(struct compile_view *v)
 {
     compile_walk_rules(v);
     for (size_t i = rk_bitmap_next(&v->seen, 0); i != SIZE_MAX; i = rk_bitmap_next(&v->seen, i + 1))
@@ -153,18 +165,14 @@ static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk
 
 void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, struct rk_buf *out)
 {
-    rk_auto(compile_view_done) struct compile_view v = {
-        .s = s, .index = index, .me = snap_slot(s, index)->peer, .now_us = now_us
-    };
+    rk_auto(compile_view_done) struct compile_view v;
     rk_auto(rk_buf_done) struct rk_buf config;
     bool approved = rk_bitmap_test(&s->approved, index);
 
+    compile_view_init(&v, s, index, now_us);
     rk_buf_init(&config, 64 * 1024);
-    rk_buf_init(&v.rules, RULES_BYTES_MAX);
-    rk_buf_init(&v.sources, RULES_BYTES_MAX);
-    rk_buf_init(&v.scratch, SCRATCH_BYTES_MAX);
     if (approved)
-        look(&v);
+        compile_look(&v);
     compile_put_config(s, v.me, v.me->row->ssh_enabled || v.grants_ssh, v.me->sup6, &config);
     rk_wire_str(out, 2, rk_buf_str(&config));
     if (v.me->duplicate_peers)
@@ -175,5 +183,5 @@ void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, s
     else
         put_empty_lists(out, s->serial, rk_buf_str(&config), s->forwarder_port);
     compile_put_checks(s, index, out);
-    put_session(s, index, out);
+    compile_put_session(s, index, out);
 }

@@ -22,6 +22,15 @@
  */
 void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, struct rk_buf *out);
 
+/*
+ * The same for an agent that computes its map itself (PeerSystemMeta.syncMessageVersion 1):
+ * appends peerConfig(2), Checks(6), sessionExpiresAt(7), NetworkMapEnvelope(8), Version(9).
+ */
+void rk_compile_components(const struct rk_snapshot *s,
+                           size_t index,
+                           int64_t now_us,
+                           struct rk_buf *out);
+
 /* What a deleted peer is told: serial, all three empty flags, no peerConfig. */
 void rk_compile_deleted(uint64_t serial, int64_t forwarder_port, struct rk_buf *out);
 

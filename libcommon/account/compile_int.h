@@ -32,7 +32,13 @@ struct compile_view {
     struct rk_buf sources;               /* of a RouteFirewallRule */
     struct rk_buf scratch;               /* of a Route, and of a RouteFirewallRule's end */
     bool grants_ssh;
+    bool sets_alone; /* write no rules */
 };
+/* Nothing is known yet. */
+void compile_view_init(struct compile_view *v,
+                       const struct rk_snapshot *s,
+                       size_t index,
+                       int64_t now_us);
 void compile_view_done(struct compile_view *v);
 RK_DEFINE_AUTO_DONE(struct compile_view, compile_view_done)
 
@@ -44,6 +50,8 @@ static inline const struct snap_slot *compile_slot_at(const struct rk_snapshot *
     return snap_slot(s, s->in_order ? place : s->order[place]);
 }
 
+/* Finds all sets and writes `rules`. */
+void compile_look(struct compile_view *v);
 /* Finds `seen` and writes `rules`. */
 void compile_walk_rules(struct compile_view *v);
 /* Add to `named`, and find `own_ha`. */
@@ -64,6 +72,8 @@ void compile_put_config(const struct rk_snapshot *s,
                         bool sup6,
                         struct rk_buf *b);
 
+/* SyncResponse.sessionExpiresAt, with its tag. */
+void compile_put_session(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
 /* Checks of SyncResponse, with tags: the files to look for. */
 void compile_put_checks(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
 

@@ -83,6 +83,8 @@ static void walk_rule(struct compile_view *v, const struct snap_policy *p, size_
     rk_bitmap_unset(&v->out, v->index);
     rk_bitmap_or(&v->seen, &v->in);
     rk_bitmap_or(&v->seen, &v->out);
+    if (v->sets_alone)
+        return;
     put_direction(v, &v->in, &code->rules[head].parts[COMPILE_IN][v->me->cls]);
     put_direction(v, &v->out, &code->rules[head].parts[COMPILE_OUT][v->me->cls]);
 }

@@ -61,6 +61,10 @@ static const struct rk_setting rows[] = {
           "600",
           "how long an ephemeral peer may be away before it is deleted, s"),
       .min = 1, .max = 31536000 },
+    { ROW(component_maps,
+          RK_SET_BOOL,
+          "false",
+          "agents that can make their maps themselves get what they are made of") },
 };
 
 /* Every element of a comma list begins with one of the prefixes. */

@@ -25,6 +25,7 @@ struct config {
     int64_t workers;
     int64_t sweep_ms;
     int64_t ephemeral_life_s;
+    bool component_maps;
 };
 
 /* The table; its check() holds what depends on several values. */

@@ -67,6 +67,17 @@ static bool said_before(struct app *app, struct session *s, struct rk_str map)
     return same;
 }
 
+/* The map, or what it is made of for an agent that says it can make it. */
+static void compile(struct app *app, struct session *s, struct rk_buf *b)
+{
+    const struct rk_peer_row *peer = rk_snapshot_peer(s->hub->snap, s->index);
+
+    if (app->cfg->component_maps && peer->sync_message_version >= 1)
+        rk_compile_components(s->hub->snap, s->index, rk_wall_us(), b);
+    else
+        rk_compile_map(s->hub->snap, s->index, rk_wall_us(), b);
+}
+
 bool session_push(struct app *app, struct session *s)
 {
     struct rk_buf *b = &app->scratch;
@@ -84,7 +95,7 @@ bool session_push(struct app *app, struct session *s)
         refresh_later(app, s);
     }
     map_at = b->n;
-    rk_compile_map(s->hub->snap, s->index, rk_wall_us(), b);
+    compile(app, s, b);
     if (b->overflow) {
         struct rk_logctx ctx = { .peer = s->key_b64, .account = s->hub->id };
 

@@ -364,6 +364,14 @@ static void map_of(const struct rk_snapshot *s, size_t index, struct rk_buf *b)
     assert_false(b->overflow);
 }
 
+/* In both forms. */
+static void maps_of(const struct rk_snapshot *s, size_t index, struct rk_buf *b)
+{
+    map_of(s, index, b);
+    rk_compile_components(s, index, NOW_US, b);
+    assert_false(b->overflow);
+}
+
 static void
 assert_same_everywhere(const struct rk_snapshot *a, const struct rk_snapshot *b, unsigned round)
 {
@@ -381,8 +389,8 @@ assert_same_everywhere(const struct rk_snapshot *a, const struct rk_snapshot *b,
         k = rk_snapshot_find_id(b, rk_str(p->id));
         assert_true(k != RK_NO_PEER);
         assert_int_equal(rk_snapshot_find_key(a, p->key), i);
-        map_of(a, i, &x);
-        map_of(b, k, &y);
+        maps_of(a, i, &x);
+        maps_of(b, k, &y);
         if (x.n != y.n || memcmp(x.p, y.p, x.n) != 0)
             fail_msg("round %u: map of %s differs", round, p->id);
     }
