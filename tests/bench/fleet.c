@@ -1,14 +1,14 @@
 /*
- * Agents of one account at management: `fleet MANAGEMENT_PORT REST_PORT N,N,... PID...`
+ * Agents of one account at management: `fleet MANAGEMENT_PORT REST_PORT [+]N,N,... PID...`
  *
  * For each N in turn, on an account that has fewer agents: the missing ones log in with a setup key
  * (GetServerKey and Login, 100 at a time); all N connect anew and get their first map (GetServerKey
  * and Sync, 100 at a time), each of which is opened, authenticated and must hold the N - 1 others;
  * nothing happens for a while, and memory is read; then a policy is changed over REST and every
- * agent gets a map with a newer serial. CPU is that of the watched processes, the first of which is
- * the management server, until everything has been quiet; memory is that of the first alone, over
- * what it had when this program was started. ROOKERY_BENCH_TOKEN is an API token. One thread, and
- * one for the REST call that is timed.
+ * agent gets a map with a newer serial. With the +, they log in and that is all. CPU is that of the
+ * watched processes, the first of which is the management server, until everything has been quiet;
+ * memory is that of the first alone, over what it had when this program was started.
+ * ROOKERY_BENCH_TOKEN is an API token. One thread, and one for the REST call that is timed.
  */
 
 #include <arpa/inet.h>
@@ -464,13 +464,15 @@ int main(int argc, char **argv)
     unsigned sizes[MAX_SIZES], count = 0, last = 0;
     struct rk_str list, part;
     struct rk_err err = { 0 };
+    bool only_login;
     uint64_t n;
 
     if (argc < 5)
-        bench_die("usage: fleet MANAGEMENT_PORT REST_PORT N,N,... PID...");
+        bench_die("usage: fleet MANAGEMENT_PORT REST_PORT [+]N,N,... PID...");
     rk_log_init("bench", "bench", "warn", &err);
     rk_crypto_init();
-    list = rk_str(argv[3]);
+    only_login = argv[3][0] == '+';
+    list = rk_str(argv[3] + only_login);
     while (rk_str_next(&list, ',', &part)) {
         if (count == MAX_SIZES || !rk_str_u64(part, &n) || n <= last || n > 20000)
             bench_die("%s: at most %d numbers, each larger than the one before", argv[3],
@@ -482,6 +484,8 @@ int main(int argc, char **argv)
     f.start_bytes = watch_first_private_bytes(&f.watch);
     for (unsigned i = 0; i < count; i++) {
         login(&f, sizes[i]);
+        if (only_login)
+            continue;
         sync_all(&f, sizes[i]);
         change(&f, sizes[i]);
         close_all(&f, sizes[i]);

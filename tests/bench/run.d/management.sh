@@ -33,17 +33,22 @@ setup_token() {
     export ROOKERY_BENCH_TOKEN
 }
 
-round_ours() {
-    local stores secret
+# start_ours_management HOST: one replica of management on 22070, one of dashboard-api on 22080.
+start_ours_management() {
+    local host=$1 stores secret
 
-    instance_up
     secret=$(random_base64 32)
     stores=("ROOKERY_POSTGRES=$(postgres_conninfo)" "ROOKERY_REDIS=$(redis_uri)" "ROOKERY_SECRET_KEY=$secret")
-    start_ours management 22070 ROOKERY_LISTEN=127.0.0.1:22070 "${stores[@]}" ROOKERY_SIGNAL_URL=http://127.0.0.1:22050 \
+    start_ours management 22070 "ROOKERY_LISTEN=$host:22070" "${stores[@]}" ROOKERY_SIGNAL_URL=http://127.0.0.1:22050 \
         ROOKERY_RELAY_URLS=rel://127.0.0.1:22030 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
         ROOKERY_STUN_URLS=stun:127.0.0.1:22000
-    start_ours dashboard-api 22080 ROOKERY_LISTEN=127.0.0.1:22080 "${stores[@]}" ROOKERY_SETUP_PAT_ENABLED=true \
+    start_ours dashboard-api 22080 "ROOKERY_LISTEN=$host:22080" "${stores[@]}" ROOKERY_SETUP_PAT_ENABLED=true \
         ROOKERY_PUBLIC_URL=http://127.0.0.1:22080
+}
+
+round_ours() {
+    instance_up
+    start_ours_management 127.0.0.1
     setup_token 22080
     measure management - ours "$BIN/bench-fleet" 22070 22080 $SIZES "${PID[management]}" "${PID[dashboard-api]}" \
         "$(process_pid postgres)" "$(process_pid redis)"
@@ -51,16 +56,17 @@ round_ours() {
     instance_down
 }
 
+# start_stock_management HOST
 start_stock_management() {
     local data=$OUT/stock-data
 
     rm -rf "$data"
     start stock_management "http_ok http://127.0.0.1:22090/api/instance" \
-        "$ROOT/tests/support/stock-server" "$STOCK_OUT/combined" "$data" 127.0.0.1 22090
+        "$ROOT/tests/support/stock-server" "$STOCK_OUT/combined" "$data" "$1" 22090
 }
 
 round_stock() {
-    start_stock_management
+    start_stock_management 127.0.0.1
     setup_token 22090
     measure management - stock "$BIN/bench-fleet" 22090 22090 $SIZES "${PID[stock_management]}"
     stop stock_management
