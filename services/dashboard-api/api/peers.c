@@ -1,5 +1,7 @@
 /* /api/peers */
 
+#include <stdlib.h>
+
 #include "libcommon/account/peer_rules.h"
 #include "libcommon/account/peers.h"
 #include "libcommon/account/compile.h"
@@ -27,8 +29,7 @@
     " p.meta->'flags'->>'disableServerRoutes', p.meta->'flags'->>'disableDNS',"                    \
     " p.meta->'flags'->>'disableFirewall', p.meta->'flags'->>'blockLANAccess',"                    \
     " p.meta->'flags'->>'blockInbound', p.meta->'flags'->>'lazyConnectionEnabled',"                \
-    " (SELECT array_agg(m.group_id ORDER BY g.created_at, g.id) FROM group_peer m"                 \
-    " JOIN account_group g ON g.id = m.group_id WHERE m.peer_id = p.id)"                           \
+    " (SELECT array_agg(m.group_id) FROM group_peer m WHERE m.peer_id = p.id)"                     \
     " FROM peer p LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.account_id = $1"
 enum {
     ID,
@@ -127,20 +128,23 @@ static void write_groups(struct rk_json *j,
                          const struct group_briefs *groups)
 {
     rk_auto(rk_free) struct rk_str *ids = NULL;
-    size_t n = 0;
+    rk_auto(rk_free) const struct group_brief **found = NULL;
+    size_t n = 0, known = 0;
 
     if (!groups) {
         rk_json_null(j, "groups");
         return;
     }
     rk_pg_array(res, row, GROUP_IDS, &ids, &n);
-    rk_json_array(j, "groups");
+    found = rk_new_array(const struct group_brief *, n + 1);
     for (size_t i = 0; i < n; i++) {
-        const struct group_brief *g = rk_map_get(groups->by_id, ids[i]);
-
-        if (g)
-            write_group_brief(j, g);
+        found[known] = rk_map_get(groups->by_id, ids[i]);
+        known += found[known] != NULL;
     }
+    qsort(found, known, sizeof(*found), group_brief_order);
+    rk_json_array(j, "groups");
+    for (size_t i = 0; i < known; i++)
+        write_group_brief(j, found[i]);
     rk_json_array_end(j);
 }
 

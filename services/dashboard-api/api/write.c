@@ -10,7 +10,7 @@ static const struct rk_pg_stmt briefs_stmt = {
     "group_briefs",
     "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"
     " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE "
-    "g.account_id = $1"
+    "g.account_id = $1 ORDER BY g.created_at, g.id"
 };
 
 int write_empty(struct call *c)
@@ -68,9 +68,18 @@ int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *e
         g->name = rk_arena_strn(c->arena, rk_pg_str(res, i, 1));
         g->peers = rk_pg_int(res, i, 2);
         g->resources = rk_pg_int(res, i, 3);
+        g->place = (size_t)i;
         (void)rk_map_put(out->by_id, rk_str(g->id), g);
     }
     return 0;
+}
+
+int group_brief_order(const void *a, const void *b)
+{
+    const struct group_brief *x = *(const struct group_brief *const *)a,
+                             *y = *(const struct group_brief *const *)b;
+
+    return (x->place > y->place) - (x->place < y->place);
 }
 
 void write_group_brief(struct rk_json *j, const struct group_brief *g)

@@ -22,6 +22,7 @@ void write_record(struct rk_json *j, const struct rk_pg_result *res, int row, in
 struct group_brief {
     const char *id, *name;
     int64_t peers, resources;
+    size_t place; /* by age */
 };
 struct group_briefs {
     struct rk_map *by_id;
@@ -29,6 +30,8 @@ struct group_briefs {
 void group_briefs_done(struct group_briefs *g);
 RK_DEFINE_AUTO_DONE(struct group_briefs, group_briefs_done)
 int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err) RK_CHECKED;
+/* For qsort of pointers to them: the oldest first. */
+int group_brief_order(const void *a, const void *b);
 void write_group_brief(struct rk_json *j, const struct group_brief *g);
 /* The groups of a text[] column of ids, in its order; null when there are none. */
 void write_group_list(struct rk_json *j,
