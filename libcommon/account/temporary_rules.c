@@ -121,6 +121,9 @@ static int add_policy(struct rk_change *ch,
     rk_buf_init(&meta, RK_META_MAX);
     rk_xid_new(id);
     rk_xid_new(public_id);
+    r = rk_change_watch(ch, RK_WATCH_POLICY, id, NULL, err);
+    if (r < 0)
+        return r;
     if (single)
         snprintf(text, sizeof(text), "%u", rule->first);
     else

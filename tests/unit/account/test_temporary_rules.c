@@ -80,6 +80,9 @@ static void a_guest_reaches_one_peer_as_its_rules_say(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM due WHERE kind = 'ephemeral'"), 1);
     assert_int_equal(
         events_with("policy.add", "name", "Temporary access policy for peer My Browser"), 3);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'policy.add' AND changes "
+                                 "? 'rules'"),
+                     3);
     assert_int_equal(events("peer.user.add"), 0);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM policy p JOIN policy_rule r ON r.policy_id = p.id JOIN "
