@@ -22,7 +22,6 @@ const lateLimit = 2 * time.Second
 
 // mortals are further processes of management, one of which is killed now and then; another takes its place.
 type mortals struct {
-	c        *harness.Cluster
 	settings map[string]string
 	mu       sync.Mutex
 	live     []*harness.Sibling
@@ -31,7 +30,7 @@ type mortals struct {
 
 func startMortals(t *testing.T, c *harness.Cluster, n int, settings map[string]string) *mortals {
 	t.Helper()
-	r := &mortals{c: c, settings: settings}
+	r := &mortals{settings: settings}
 	for range n {
 		r.live = append(r.live, c.Sibling(t, "management-1", settings))
 	}
@@ -54,7 +53,7 @@ func (r *mortals) killOne(t *testing.T) {
 	r.kills++
 	r.mu.Unlock()
 	victim.Kill(t)
-	fresh := r.c.Sibling(t, "management-1", r.settings)
+	fresh := victim.Twin(t, r.settings)
 	r.mu.Lock()
 	r.live = append(r.live, fresh)
 	r.mu.Unlock()

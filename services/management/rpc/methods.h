@@ -14,6 +14,7 @@ void rpc_sync(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_sync_writable(struct rk_grpc_call *call, void *arg);
 void rpc_sync_meta(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_logout(struct rk_grpc_call *call, struct rk_str message, void *arg);
+void rpc_extend_session(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_device_flow(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_pkce_flow(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_gone(struct rk_grpc_call *call, bool finished, void *arg);

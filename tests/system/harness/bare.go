@@ -179,6 +179,16 @@ func (b *Bare) Device(ctx context.Context) (*proto.DeviceAuthorizationFlow, erro
 	return out, nil
 }
 
+// Extend asks for a new deadline of the login.
+func (b *Bare) Extend(ctx context.Context, token string) (*proto.ExtendAuthSessionResponse, error) {
+	out := &proto.ExtendAuthSessionResponse{}
+	in := &proto.ExtendAuthSessionRequest{JwtToken: token, Meta: b.Meta}
+	if err := b.call(ctx, b.RPC.ExtendAuthSession, in, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // plain is a call whose answer is not encrypted.
 func (b *Bare) plain(ctx context.Context, in pb.Message,
 	rpc func(context.Context, *proto.EncryptedMessage, ...grpc.CallOption) (*proto.Empty, error)) error {

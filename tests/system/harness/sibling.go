@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 type Sibling struct {
 	Process
 	cmd  *exec.Cmd
+	like string
 	done chan struct{}
 	mu   sync.Mutex
 	log  []string
@@ -47,13 +49,29 @@ func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Sibling{done: make(chan struct{})}
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
+	return start(t, like, host, cmd, settings)
+}
+
+// Twin starts another process like this one, which may be dead by now.
+func (s *Sibling) Twin(t testing.TB, settings map[string]string) *Sibling {
+	t.Helper()
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+	cmd.Env = slices.Clone(s.cmd.Env) // of several values the last one counts
+	return start(t, s.like, host, cmd, settings)
+}
+
+func start(t testing.TB, like, host string, cmd *exec.Cmd, settings map[string]string) *Sibling {
+	t.Helper()
+	s := &Sibling{cmd: cmd, like: like, done: make(chan struct{})}
 	s.Name = fmt.Sprintf("%s-sibling-%d", like, FreePort(t))
 	s.Listen = net.JoinHostPort(host, strconv.Itoa(FreePort(t)))
 	s.Admin = net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t)))
-
-	s.cmd = exec.Command(program, args[1:]...)
-	s.cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
 	set := func(key, value string) {
 		s.cmd.Env = append(s.cmd.Env, "ROOKERY_"+strings.ToUpper(key)+"="+value)
 	}
