@@ -60,6 +60,7 @@ static void tell(struct app *app, struct job_stream *s, const struct rk_job_pend
     frame = envelope_seal(app->key_b64, &s->box, rk_buf_str(&b));
     rk_grpc_send_frame(s->call, frame);
     memcpy(s->told, p->id, sizeof(s->told));
+    s->open = true;
     metric_add(METRIC_JOBS_SENT, 1);
 }
 
@@ -145,7 +146,7 @@ static void look_done(struct rk_job *j)
     for (int i = 0; !j->refused && k->r == 0 && i < rk_pg_rows(k->peers); i++) {
         struct job_stream *s = rk_map_get(app->jobs_open, rk_pg_str(k->peers, i, 0));
 
-        if (s && !*s->told)
+        if (s && !s->open)
             jobs_ask(app, s);
     }
     rk_pg_result_free(k->peers);
@@ -212,10 +213,10 @@ void jobs_answered(struct app *app,
     struct jobs *j = app->jobs;
     struct answer *a;
 
+    s->open = false;
     if (j->answers >= UNSTORED_MAX) {
         rk_warn(NULL, "answer to job %s is lost: %zu others wait to be stored", s->told,
                 j->answers);
-        s->told[0] = '\0';
         return;
     }
     a = rk_new(struct answer);
@@ -229,7 +230,6 @@ void jobs_answered(struct app *app,
     a->reason = rk_strndup(reason.p, reason.n);
     a->upload_key = rk_strndup(upload_key.p, upload_key.n);
     j->answers++;
-    s->told[0] = '\0';
     store(a);
 }
 

@@ -26,7 +26,8 @@ struct job_stream {
     uint8_t key[RK_KEY_LEN];
     struct rk_box box;
     char peer_id[RK_XID_LEN + 1];
-    char told[RK_UUID_LEN + 1]; /* the job it was told last, "" once answered */
+    char told[RK_UUID_LEN + 1]; /* the job it was told last, or "" */
+    bool open;                  /* which it has not answered yet */
     bool asking;                /* Postgres, for what there is */
     bool again;                 /* and once more after that */
 };

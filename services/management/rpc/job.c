@@ -65,7 +65,7 @@ read_answer(struct app *app, struct job_stream *s, struct rk_str message, struct
         rk_grpc_finish(s->call, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
         return;
     }
-    if (!*s->told || !rk_str_eq(text(&m->id), rk_str(s->told)))
+    if (!s->open || !rk_str_eq(text(&m->id), rk_str(s->told)))
         return;
     jobs_answered(app, s, m->status == MANAGEMENT__JOB_STATUS__succeeded, text(&m->reason),
                   m->workload_results_case == MANAGEMENT__JOB_RESPONSE__WORKLOAD_RESULTS_BUNDLE
