@@ -37,12 +37,6 @@ static const struct rk_pg_stmt finish_stmt = {
     "RETURNING id), gone AS (DELETE FROM due d USING ended WHERE d.kind = 'job' AND d.object_id = "
     "ended.id) SELECT id FROM ended"
 };
-static const struct rk_pg_stmt abandon_stmt = {
-    "job_abandon",
-    "WITH ended AS (UPDATE peer_job SET status = 'failed', failed_reason = $2, completed_at = "
-    "clock_timestamp() WHERE peer_id = $1 AND status = 'pending' RETURNING id) "
-    "DELETE FROM due d USING ended WHERE d.kind = 'job' AND d.object_id = ended.id"
-};
 
 int rk_job_validate(const struct rk_job_bundle *in, struct rk_err *err)
 {
@@ -216,9 +210,4 @@ int rk_job_finish(struct rk_pg *pg,
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "job %s not found", job_id);
     return 0;
-}
-
-int rk_job_abandon(struct rk_pg *pg, const char *peer_id, const char *reason, struct rk_err *err)
-{
-    return rk_pg_run(pg, &abandon_stmt, NULL, err, RK_P_C(peer_id), RK_P_C(reason));
 }

@@ -2,9 +2,9 @@
 
 /*
  * Jobs that an administrator gives to one agent. A job is a row: made pending over REST, handed to
- * the agent by the replica that has its Job stream, ended by the agent's answer, by the end of its
- * stream, or by its deadline (due.h). A peer has at most one that is pending. Each call is one
- * transaction on a worker thread; nothing here reaches maps.
+ * the agent by the replica that has its Job stream, again when the stream ended before the answer,
+ * and ended by the answer or by its deadline (due.h). A peer has at most one that is pending. Each
+ * call is one transaction on a worker thread; nothing here reaches maps.
  */
 
 #include <stdbool.h>
@@ -60,6 +60,3 @@ int rk_job_finish(struct rk_pg *pg,
                   struct rk_str reason,
                   struct rk_str upload_key,
                   struct rk_err *err) RK_CHECKED;
-/* A stream has begun or ended: what was pending will get no answer. */
-int rk_job_abandon(struct rk_pg *pg, const char *peer_id, const char *reason, struct rk_err *err)
-    RK_CHECKED;

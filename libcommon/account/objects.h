@@ -60,6 +60,7 @@ struct rk_strings {
 struct rk_user_row {
     struct rk_row row;
     bool active; /* neither blocked nor a service user */
+    bool blocked;
     struct rk_ids auto_groups;
 };
 

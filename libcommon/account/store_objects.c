@@ -41,13 +41,14 @@ static void *row_of(enum rk_object_kind kind, const struct rk_pg_result *res, in
 
 /* --- users ---------------------------------------------------------------------------------- */
 
-#define USER_COLUMNS "o.id, NOT o.blocked AND NOT o.is_service_user, o.auto_groups"
+#define USER_COLUMNS "o.id, NOT o.blocked AND NOT o.is_service_user, o.auto_groups, o.blocked"
 
 static struct rk_row *read_user(const struct rk_pg_result *res, int row)
 {
     struct rk_user_row *u = row_of(RK_OBJ_USER, res, row);
 
     u->active = rk_pg_bool(res, row, 1);
+    u->blocked = rk_pg_bool(res, row, 3);
     store_ids(res, row, 2, &u->auto_groups);
     return &u->row;
 }

@@ -20,7 +20,7 @@ int access_check(const struct rk_snapshot *s,
     const struct rk_peer_row *p = rk_snapshot_peer(s, index);
     const struct rk_user_row *owner = *p->user_id ? rk_snapshot_user(s, p->user_id) : NULL;
 
-    if (owner && !owner->active) {
+    if (owner && owner->blocked) {
         snprintf(out_text, ACCESS_TEXT_MAX, "user is blocked");
         return RK_GRPC_PERMISSION_DENIED;
     }

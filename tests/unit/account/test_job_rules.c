@@ -140,21 +140,6 @@ static void what_an_agent_says_is_cut_to_what_can_be_stored(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_job WHERE failed_reason = 'why'"), 1);
 }
 
-static void a_stream_that_ends_takes_its_jobs_along(void **state)
-{
-    struct rk_err err = { 0 };
-    char id[RK_UUID_LEN + 1];
-
-    (void)state;
-    done(rk_job_create(pg, &actor, PEER, &bundle, id, &err), &err);
-    done(rk_job_abandon(pg, PEER, "Time out peer disconnected", &err), &err);
-    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_job WHERE status = 'failed' AND "
-                                 "failed_reason = 'Time out peer disconnected' AND completed_at IS "
-                                 "NOT NULL"),
-                     1);
-    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM due WHERE kind = 'job'"), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,7 +148,6 @@ int main(void)
         cmocka_unit_test_setup(a_peer_has_one_job_at_a_time, fresh),
         cmocka_unit_test_setup(the_replica_gets_it_and_ends_it_once, fresh),
         cmocka_unit_test_setup(what_an_agent_says_is_cut_to_what_can_be_stored, fresh),
-        cmocka_unit_test_setup(a_stream_that_ends_takes_its_jobs_along, fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);

@@ -9,12 +9,13 @@
 #define LOGIN_US INT64_C(1700000000000000)
 #define DAY_US (INT64_C(24) * 3600 * 1000000)
 
-static void add_user(struct rk_delta *d, const char *id, bool active)
+static void add_user(struct rk_delta *d, const char *id, bool active, bool blocked)
 {
     struct rk_delta_item *it = rk_delta_add(d, RK_OBJ_USER, id);
     struct rk_row *row = rk_row_new(RK_OBJ_USER, id);
 
     ((struct rk_user_row *)(void *)row)->active = active;
+    ((struct rk_user_row *)(void *)row)->blocked = blocked;
     it->present = true;
     it->row.object = row;
 }
@@ -36,13 +37,15 @@ static struct rk_snapshot *snapshot(void)
     struct rk_delta *d = rows_full(1);
 
     rows_add_account(d, rows_account());
-    add_user(d, "ann", true);
-    add_user(d, "bob", false);
+    add_user(d, "ann", true, false);
+    add_user(d, "bob", false, true);
+    add_user(d, "bot", false, false); /* a service user */
     add_peer(d, "keyed", 1, "", false);
     add_peer(d, "anns", 2, "ann", false);
     add_peer(d, "flagged", 3, "ann", true);
     add_peer(d, "bobs", 4, "bob", true);
     add_peer(d, "orphan", 5, "eve", false);
+    add_peer(d, "guest", 6, "bot", false);
     return rows_apply(NULL, d);
 }
 
@@ -65,6 +68,7 @@ static void the_first_reason_is_told(void **state)
     check(s, "anns", LOGIN_US, RK_GRPC_OK, "");
     check(s, "anns", LOGIN_US + DAY_US - 1, RK_GRPC_OK, "");
     check(s, "anns", LOGIN_US + DAY_US, RK_GRPC_PERMISSION_DENIED, expired);
+    check(s, "guest", LOGIN_US, RK_GRPC_OK, "");
     check(s, "flagged", LOGIN_US, RK_GRPC_PERMISSION_DENIED, expired);
     check(s, "bobs", LOGIN_US, RK_GRPC_PERMISSION_DENIED, "user is blocked");
     check(s, "orphan", LOGIN_US, RK_GRPC_NOT_FOUND, "user: eve not found");
