@@ -224,3 +224,8 @@ bool compile_peer_same_outside(const struct compile_peer *a,
     return !dual || (span_same(a, a->remote6, b, b->remote6) && span_same(a, a->dns6, b, b->dns6) &&
                      span_same(a, a->ip6, b, b->ip6));
 }
+
+bool compile_peer_same_names(const struct compile_peer *a, const struct compile_peer *b)
+{
+    return a == b || (span_same(a, a->dns4, b, b->dns4) && span_same(a, a->dns6, b, b->dns6));
+}

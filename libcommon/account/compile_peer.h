@@ -53,6 +53,8 @@ void compile_peer_unref(struct compile_peer *p);
 bool compile_peer_same_outside(const struct compile_peer *a,
                                const struct compile_peer *b,
                                bool dual);
+/* The same records in the peers' zone? */
+bool compile_peer_same_names(const struct compile_peer *a, const struct compile_peer *b);
 
 /* "<label>.<domain>", or nothing when the domain is empty. */
 void compile_put_fqdn(struct rk_buf *b, unsigned field, const char *label, const char *domain);

@@ -84,19 +84,32 @@ who_sees(const struct rk_snapshot *s, size_t index, bool only_dual, struct rk_bi
             rk_bitmap_set(out, i);
 }
 
+/* Peers that are others, or look or are called different. */
+struct looks {
+    struct rk_bitmap all, names;
+};
+
+static void looks_done(struct looks *l)
+{
+    rk_bitmap_done(&l->all);
+    rk_bitmap_done(&l->names);
+}
+RK_DEFINE_AUTO_DONE(struct looks, looks_done)
+
 static void changed_peer(const struct rk_snapshot *was,
                          const struct rk_snapshot *now,
                          size_t i,
-                         struct rk_bitmap *looks,
+                         struct looks *looks,
                          struct rk_bitmap *out)
 {
     const struct snap_slot *x = slot_of(was, i), *y = slot_of(now, i);
     const struct compile_peer *a = x->peer, *b = y->peer;
+    bool same = a && b && strcmp(a->row->id, b->row->id) == 0;
     bool four = false; /* is it what it was to those without IPv6? */
 
     if (a == b && (!a || x->expires_at_us == y->expires_at_us))
         return;
-    if (a && b && strcmp(a->row->id, b->row->id) == 0) {
+    if (same) {
         bool six;
 
         four = compile_peer_same_outside(a, b, false) && x->expires_at_us == y->expires_at_us;
@@ -111,14 +124,16 @@ static void changed_peer(const struct rk_snapshot *was,
      * rules. */
     if (b) {
         rk_bitmap_set(out, i);
-        rk_bitmap_set(looks, i);
+        rk_bitmap_set(&looks->all, i);
+        if (!same || !compile_peer_same_names(a, b))
+            rk_bitmap_set(&looks->names, i);
         who_sees(now, i, four, out);
     }
 }
 
 static void changed_peers(const struct rk_snapshot *was,
                           const struct rk_snapshot *now,
-                          struct rk_bitmap *looks,
+                          struct looks *looks,
                           struct rk_bitmap *out)
 {
     size_t pages = was->pages_n > now->pages_n ? was->pages_n : now->pages_n;
@@ -271,10 +286,10 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
                           const struct rk_snapshot *now,
                           struct rk_bitmap *out)
 {
-    rk_auto(rk_bitmap_done) struct rk_bitmap hit, looks;
+    rk_auto(rk_bitmap_done) struct rk_bitmap hit = { NULL, 0 };
+    rk_auto(looks_done) struct looks looks = { { NULL, 0 }, { NULL, 0 } };
+    const struct snap_change c = { was, now, &looks.all, &looks.names };
 
-    rk_bitmap_init(&hit);
-    rk_bitmap_init(&looks);
     if (!account_same(was->account, now->account) || was->forwarder_port != now->forwarder_port) {
         everyone(now, out);
         return;
@@ -282,11 +297,10 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
     changed_account(was, now, &hit);
     changed_peers(was, now, &looks, &hit);
     changed_policies(was, now, &hit);
-    snap_affected_routing(was, now, &looks, &hit);
+    snap_affected_routing(&c, &hit);
     snap_affected_dns(was, now, &hit);
     snap_affected_ssh(was, now, &hit);
     snap_affected_checks(was, now, &hit);
-    for (size_t i = rk_bitmap_next(&hit, 0); i != SIZE_MAX; i = rk_bitmap_next(&hit, i + 1))
-        if (rk_snapshot_peer(now, i))
-            rk_bitmap_set(out, i);
+    rk_bitmap_and(&hit, &now->used);
+    rk_bitmap_or(out, &hit);
 }

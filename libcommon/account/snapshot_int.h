@@ -148,12 +148,14 @@ static inline void snap_sides_reach(const struct snap_sides *v,
         rk_bitmap_or(out, &v->src);
 }
 
-/* Whom routes and network resources concern that changed, or whose peers did: `looks` are the
- * indexes whose peer is another or looks different to others. Adds to *out. */
-void snap_affected_routing(const struct rk_snapshot *was,
-                           const struct rk_snapshot *now,
-                           const struct rk_bitmap *looks,
-                           struct rk_bitmap *out);
+/* What became different between two snapshots, as far as peers themselves go. */
+struct snap_change {
+    const struct rk_snapshot *was, *now;
+    const struct rk_bitmap *looks; /* indexes whose peer is another or looks different to others */
+    const struct rk_bitmap *names; /* of these, in the peers' zone */
+};
+/* Whom routes and network resources concern that changed, or whose peers did. Adds to *out. */
+void snap_affected_routing(const struct snap_change *c, struct rk_bitmap *out);
 /* Those of `set` that have SSH on. */
 void snap_ssh_servers(const struct rk_snapshot *s,
                       const struct rk_bitmap *set,
