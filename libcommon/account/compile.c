@@ -182,6 +182,6 @@ void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, s
         put_map(&v, rk_buf_str(&config), out);
     else
         put_empty_lists(out, s->serial, rk_buf_str(&config), s->forwarder_port);
-    compile_put_checks(s, index, out);
+    rk_compile_checks(s, index, 6, out);
     compile_put_session(s, index, out);
 }

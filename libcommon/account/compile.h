@@ -47,6 +47,12 @@ void rk_compile_peer_config(const struct rk_snapshot *s,
                             size_t index,
                             const struct rk_peer_claims *claims,
                             struct rk_buf *out);
+/* Appends the Checks of a SyncResponse or LoginResponse, whose field they are: the files that an
+ * agent is to look for. */
+void rk_compile_checks(const struct rk_snapshot *s,
+                       size_t index,
+                       unsigned field,
+                       struct rk_buf *out);
 /* Appends the body of the Timestamp sessionExpiresAt: empty = no deadline. */
 void rk_compile_session_expiry(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
 

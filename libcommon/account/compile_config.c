@@ -85,7 +85,10 @@ void rk_compile_session_expiry(const struct rk_snapshot *s, size_t index, struct
     rk_wire_uint(out, 2, (uint64_t)us * 1000);
 }
 
-void compile_put_checks(const struct rk_snapshot *s, size_t index, struct rk_buf *out)
+void rk_compile_checks(const struct rk_snapshot *s,
+                       size_t index,
+                       unsigned field,
+                       struct rk_buf *out)
 {
     rk_auto(rk_bitmap_done) struct rk_bitmap asked;
 
@@ -104,5 +107,7 @@ void compile_put_checks(const struct rk_snapshot *s, size_t index, struct rk_buf
         }
     }
     for (size_t i = rk_bitmap_next(&asked, 0); i != SIZE_MAX; i = rk_bitmap_next(&asked, i + 1))
-        (void)rk_buf_put(out, s->posture.v[i]->files, s->posture.v[i]->files_n);
+        if (s->posture.v[i]->files_n > 0)
+            rk_wire_str(out, field,
+                        rk_strn((const char *)s->posture.v[i]->files, s->posture.v[i]->files_n));
 }

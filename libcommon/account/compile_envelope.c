@@ -370,7 +370,7 @@ void rk_compile_components(const struct rk_snapshot *s,
         compile_look(&v);
     compile_put_config(s, v.me, v.me->row->ssh_enabled || v.grants_ssh, v.me->sup6, &config);
     rk_wire_str(out, 2, rk_buf_str(&config));
-    compile_put_checks(s, index, out);
+    rk_compile_checks(s, index, 6, out);
     compile_put_session(s, index, out);
     envelope = rk_wire_begin(out, 8);
     full = rk_wire_begin(out, 1);

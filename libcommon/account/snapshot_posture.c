@@ -22,21 +22,17 @@ static void put_path(struct rk_buf *b, const char *path)
 
 static void encode_files(struct snap_posture *p)
 {
-    size_t at, empty;
     struct rk_buf b;
 
     if (!p->row->has_processes)
         return;
     rk_buf_init(&b, FILES_BYTES_MAX);
-    at = rk_wire_begin(&b, 6);
-    empty = b.n;
     for (size_t i = 0; i < p->row->processes_n; i++) {
         put_path(&b, p->row->processes[i].linux_path);
         put_path(&b, p->row->processes[i].mac_path);
         put_path(&b, p->row->processes[i].windows_path);
     }
-    if (b.n > empty && !b.overflow) {
-        rk_wire_end(&b, at);
+    if (b.n > 0 && !b.overflow) {
         p->files_n = b.n;
         p->files = rk_memdup(b.p, b.n);
     }

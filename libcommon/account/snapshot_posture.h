@@ -19,7 +19,7 @@ struct snap_posture {
     _Atomic unsigned refs;
     struct rk_posture_row *row;
     struct rk_bitmap passes;
-    /* SyncResponse.Checks with its tag: the files an agent is to look for; empty when none */
+    /* a Checks message, without a tag: the files an agent is to look for; empty when none */
     uint8_t *files;
     size_t files_n;
 };

@@ -34,6 +34,7 @@ static void answer(struct request *q, struct hub *h, size_t index)
     at = rk_wire_begin(&b, 2);
     rk_compile_peer_config(h->snap, index, &claims, &b);
     rk_wire_end(&b, at);
+    rk_compile_checks(h->snap, index, 3, &b);
     at = rk_wire_begin(&b, 4);
     rk_compile_session_expiry(h->snap, index, &b);
     rk_wire_end(&b, at);

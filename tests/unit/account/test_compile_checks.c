@@ -57,22 +57,38 @@ static struct rk_delta *world(void)
 }
 
 /* The files of each entry, entries separated by ";". */
-static void expect(const struct rk_snapshot *s, const char *id, const char *want)
+static void expect_text(Management__Checks **v, size_t n, const char *want)
 {
-    Management__SyncResponse *m = compile(s, id);
     char got[256] = "";
     struct rk_buf b;
 
     rk_buf_init(&b, sizeof(got));
-    for (size_t i = 0; i < m->n_checks; i++) {
-        for (size_t k = 0; k < m->checks[i]->n_files; k++)
-            rk_buf_printf(&b, "%s%s", k ? " " : "", m->checks[i]->files[k]);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < v[i]->n_files; k++)
+            rk_buf_printf(&b, "%s%s", k ? " " : "", v[i]->files[k]);
         rk_buf_put_c(&b, ";");
     }
     assert_true(rk_str_copy(rk_buf_str(&b), got, sizeof(got)));
     rk_buf_done(&b);
-    done(m);
     assert_string_equal(got, want);
+}
+
+/* At Login, and with every map. */
+static void expect(const struct rk_snapshot *s, const char *id, const char *want)
+{
+    Management__SyncResponse *m = compile(s, id);
+    Management__LoginResponse *login;
+    struct rk_buf b;
+
+    rk_buf_init(&b, 4096);
+    rk_compile_checks(s, rk_snapshot_find_id(s, rk_str(id)), 3, &b);
+    login = management__login_response__unpack(NULL, b.n, b.p);
+    assert_non_null(login);
+    expect_text(m->checks, m->n_checks, want);
+    expect_text(login->checks, login->n_checks, want);
+    management__login_response__free_unpacked(login, NULL);
+    rk_buf_done(&b);
+    done(m);
 }
 
 static void a_source_that_fails_is_told_what_to_look_for_and_others_are_not(void **state)
