@@ -67,16 +67,32 @@ const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_
 /* --- the parts of the map
  * ------------------------------------------------------------------------------------------ */
 
+/* Fragments lie all over the heap: the next one is fetched while this one is copied. */
+static void fetch_remote(const struct compile_view *v, size_t place)
+{
+    const struct compile_peer *x;
+    struct compile_span span;
+
+    if (place == SIZE_MAX)
+        return;
+    x = compile_slot_at(v->s, place)->peer;
+    span = v->me->v6 ? x->remote6 : x->remote4;
+    for (size_t at = 0; at < span.n; at += 64)
+        __builtin_prefetch(x->bytes + span.at + at);
+}
+
 /* `tag` replaces the fragment's own. */
 static void
 put_remotes(struct compile_view *v, const struct rk_bitmap *set, uint8_t tag, struct rk_buf *b)
 {
     set = compile_by_rank(v, set);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
+    for (size_t i = rk_bitmap_next(set, 0), next; i != SIZE_MAX; i = next) {
         const struct compile_peer *x = compile_slot_at(v->s, i)->peer;
         struct compile_span span = v->me->v6 ? x->remote6 : x->remote4;
         size_t at = b->n;
 
+        next = rk_bitmap_next(set, i + 1);
+        fetch_remote(v, next);
         if (rk_buf_put(b, x->bytes + span.at, span.n))
             b->p[at] = tag;
     }
