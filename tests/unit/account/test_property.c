@@ -5,7 +5,8 @@
  * for every peer, to the same bytes as one built from nothing; every peer whose map became
  * different is among the affected; and a delta applied twice changes nothing.
  *
- * ROOKERY_TEST_SEED begins another life, ROOKERY_TEST_ROUNDS makes it longer.
+ * ROOKERY_TEST_SEED begins with another life; ROOKERY_TEST_LIVES and ROOKERY_TEST_ROUNDS tell how
+ * many there are and how many changes each has.
  */
 
 #include <stdio.h>
@@ -17,13 +18,15 @@ enum {
     PEERS = RANDOM_PEERS,
     GROUPS = RANDOM_GROUPS,
     POLICIES = 6,
-    ROUNDS = 10000
+    LIVES = 60,
+    ROUNDS = 100
 };
 #define NOW_US INT64_C(1700000000000000)
 
 /* The truth: what a database would hold. */
 struct world {
     uint64_t serial;
+    unsigned number; /* of the newest peer */
     struct rk_account_row *account;
     struct rk_peer_row *peers[PEERS];
     struct rk_group_row *groups[GROUPS]; /* without members */
@@ -32,6 +35,8 @@ struct world {
     struct rk_row *objects[RK_OBJ_COUNT][RANDOM_OBJECTS]; /* of the other kinds */
     bool holds[GROUPS][RANDOM_OBJECTS];                   /* network resources of a group */
 };
+
+static uint64_t life_seed; /* where this life began, to live it again */
 
 static struct rk_peer_row *random_peer(unsigned i, unsigned number)
 {
@@ -166,7 +171,6 @@ static struct rk_delta *full_of(const struct world *w)
 
 static void change_peer(struct world *w, struct rk_delta *d)
 {
-    static unsigned number = 0;
     unsigned i = below(PEERS);
     char id[RK_XID_LEN + 1];
 
@@ -183,10 +187,10 @@ static void change_peer(struct world *w, struct rk_delta *d)
         return;
     }
     if (!w->peers[i])
-        number++;
+        w->number++;
     {
         struct rk_peer_row *row =
-            random_peer(i, 1 + (w->peers[i] && below(4) ? w->peers[i]->ip4[3] : number) % 250);
+            random_peer(i, 1 + (w->peers[i] && below(4) ? w->peers[i]->ip4[3] : w->number) % 250);
 
         if (w->peers[i]) /* a peer keeps its key */
             memcpy(row->key, w->peers[i]->key, sizeof(row->key));
@@ -392,16 +396,21 @@ assert_same_everywhere(const struct rk_snapshot *a, const struct rk_snapshot *b,
         maps_of(a, i, &x);
         maps_of(b, k, &y);
         if (x.n != y.n || memcmp(x.p, y.p, x.n) != 0)
-            fail_msg("round %u: map of %s differs", round, p->id);
+            fail_msg("life of seed %llu, round %u: map of %s differs",
+                     (unsigned long long)life_seed, round, p->id);
     }
 }
 
-/* Both at one serial. Returns how many of the affected really changed. */
+/* How many were named affected, and how many really changed. */
+struct tally {
+    size_t named, changed;
+};
+
+/* Both at one serial. */
 static void check_affected(const struct rk_snapshot *was,
                            const struct rk_snapshot *now,
                            unsigned round,
-                           size_t *named,
-                           size_t *changed)
+                           struct tally *tally)
 {
     rk_auto(rk_bitmap_done) struct rk_bitmap hit;
     rk_auto(rk_buf_done) struct rk_buf x, y;
@@ -426,70 +435,101 @@ static void check_affected(const struct rk_snapshot *was,
             differs = x.n != y.n || memcmp(x.p, y.p, x.n) != 0;
         }
         if (differs && !rk_bitmap_test(&hit, i))
-            fail_msg("round %u: the map of %s changed but it is not affected", round, p->id);
-        *named += rk_bitmap_test(&hit, i);
-        *changed += differs;
+            fail_msg("life of seed %llu, round %u: the map of %s changed but it is not affected",
+                     (unsigned long long)life_seed, round, p->id);
+        tally->named += rk_bitmap_test(&hit, i);
+        tally->changed += differs;
     }
+}
+
+/* One delta of a few changes, or everything over what is there. */
+static struct rk_delta *some_changes(struct world *w)
+{
+    /* One serial throughout: it is in every map and would make every one differ. */
+    struct rk_delta *d = rk_delta_new(ROWS_ACCOUNT, 0);
+    rk_auto(rk_delta_free) struct rk_delta *truth = NULL;
+
+    for (unsigned n = 1 + below(below(4) == 0 ? 4 : 1); n > 0; n--)
+        change(w, d);
+    truth = full_of(w);
+    if (below(50) == 0) { /* a gap */
+        rk_delta_free(d);
+        return rk_steal(truth);
+    }
+    settle(d, truth);
+    return d;
+}
+
+static void check_twice(const struct rk_snapshot *s, const struct rk_delta *d, unsigned round)
+{
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *twice = rk_snapshot_apply(s, d);
+    rk_auto(rk_bitmap_done) struct rk_bitmap hit = { NULL, 0 };
+
+    assert_same_everywhere(twice, s, round);
+    rk_snapshot_affected(s, twice, &hit);
+    assert_true(rk_bitmap_empty(&hit));
+}
+
+static void world_done(struct world *w)
+{
+    rk_account_row_unref(w->account);
+    for (unsigned i = 0; i < PEERS; i++)
+        rk_peer_row_unref(w->peers[i]);
+    for (unsigned g = 0; g < GROUPS; g++)
+        rk_group_row_unref(w->groups[g]);
+    for (unsigned i = 0; i < POLICIES; i++)
+        rk_policy_row_unref(w->policies[i]);
+    for (unsigned kind = RK_OBJ_FIRST_ROW; kind < RK_OBJ_COUNT; kind++)
+        for (unsigned i = 0; i < RANDOM_OBJECTS; i++)
+            rk_row_unref(w->objects[kind][i]);
+}
+
+static void live(unsigned rounds, struct tally *tally)
+{
+    struct world w = { .account = rows_account() };
+    struct rk_snapshot *s;
+
+    for (unsigned i = 0; i < 60; i++) /* someone to begin with */
+        rk_delta_free(some_changes(&w));
+    s = rows_apply(NULL, full_of(&w));
+    for (unsigned round = 0; round < rounds; round++) {
+        rk_auto(rk_delta_free) struct rk_delta *d = some_changes(&w);
+        rk_auto(rk_snapshot_unref) struct rk_snapshot *was = s;
+        rk_auto(rk_snapshot_unref) struct rk_snapshot *fresh = rows_apply(NULL, full_of(&w));
+
+        s = rk_snapshot_apply(was, d);
+        assert_same_everywhere(s, fresh, round);
+        check_affected(was, s, round, tally);
+        if (round % 10 == 0)
+            check_twice(s, d, round);
+    }
+    rk_snapshot_unref(s);
+    world_done(&w);
+}
+
+static uint64_t given(const char *name, uint64_t otherwise)
+{
+    const char *v = getenv(name);
+
+    return v ? strtoull(v, NULL, 10) : otherwise;
 }
 
 static void incremental_equals_reloaded_and_nobody_affected_is_missed(void **state)
 {
-    const char *given = getenv("ROOKERY_TEST_SEED"), *rounds = getenv("ROOKERY_TEST_ROUNDS");
-    unsigned total = rounds ? (unsigned)strtoul(rounds, NULL, 10) : ROUNDS;
-    struct world w = { .account = rows_account() };
-    struct rk_snapshot *s = rows_apply(NULL, full_of(&w));
-    size_t named = 0, changed = 0;
+    unsigned lives = (unsigned)given("ROOKERY_TEST_LIVES", LIVES);
+    unsigned rounds = (unsigned)given("ROOKERY_TEST_ROUNDS", ROUNDS);
+    struct tally tally = { 0, 0 };
 
     (void)state;
-    if (given)
-        random_seed = strtoull(given, NULL, 10);
-    for (unsigned round = 0; round < total; round++) {
-        /* One serial throughout: it is in every map and would make every one differ. */
-        struct rk_delta *d = rk_delta_new(ROWS_ACCOUNT, 0), *again;
-        struct rk_snapshot *next, *fresh, *twice;
-
-        for (unsigned n = 1 + below(below(4) == 0 ? 4 : 1); n > 0; n--)
-            change(&w, d);
-        if (below(50) == 0) { /* a gap: reload over what is there */
-            rk_delta_free(d);
-            d = full_of(&w);
-        }
-        again = full_of(&w);
-        if (!d->full)
-            settle(d, again);
-        next = rk_snapshot_apply(s, d);
-        fresh = rows_apply(NULL, again);
-        assert_same_everywhere(next, fresh, round);
-        check_affected(s, next, round, &named, &changed);
-        if (round % 10 == 0) {
-            rk_auto(rk_bitmap_done) struct rk_bitmap hit;
-
-            twice = rk_snapshot_apply(next, d);
-            assert_same_everywhere(twice, fresh, round);
-            rk_bitmap_init(&hit);
-            rk_snapshot_affected(next, twice, &hit);
-            assert_true(rk_bitmap_empty(&hit));
-            rk_snapshot_unref(twice);
-        }
-        rk_snapshot_unref(fresh);
-        rk_snapshot_unref(s);
-        rk_delta_free(d);
-        s = next;
+    random_seed = given("ROOKERY_TEST_SEED", random_seed);
+    for (unsigned i = 0; i < lives; i++) {
+        life_seed = random_seed;
+        live(rounds, &tally);
     }
-    print_message("%zu named affected, %zu really changed\n", named, changed);
-    assert_true(changed > total / 2);
-    assert_true(named < changed * 2); /* not everyone every time */
-    rk_snapshot_unref(s);
-    rk_account_row_unref(w.account);
-    for (unsigned i = 0; i < PEERS; i++)
-        rk_peer_row_unref(w.peers[i]);
-    for (unsigned g = 0; g < GROUPS; g++)
-        rk_group_row_unref(w.groups[g]);
-    for (unsigned i = 0; i < POLICIES; i++)
-        rk_policy_row_unref(w.policies[i]);
-    for (unsigned kind = RK_OBJ_FIRST_ROW; kind < RK_OBJ_COUNT; kind++)
-        for (unsigned i = 0; i < RANDOM_OBJECTS; i++)
-            rk_row_unref(w.objects[kind][i]);
+    print_message("%u lives of %u changes: %zu named affected, %zu really changed\n", lives, rounds,
+                  tally.named, tally.changed);
+    assert_true(tally.changed > (size_t)lives * rounds / 2);
+    assert_true(tally.named < tally.changed * 5 / 4); /* not everyone every time */
 }
 
 int main(void)
