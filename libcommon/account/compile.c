@@ -31,7 +31,6 @@ void compile_view_init(struct compile_view *v,
     *v = (struct compile_view){
         .s = s, .index = index, .me = snap_slot(s, index)->peer, .now_us = now_us
     };
-    rk_buf_init(&v->rules, RULES_BYTES_MAX);
     rk_buf_init(&v->sources, RULES_BYTES_MAX);
     rk_buf_init(&v->scratch, SCRATCH_BYTES_MAX);
 }
@@ -49,7 +48,6 @@ void compile_view_done(struct compile_view *v)
     rk_bitmap_done(&v->in);
     rk_bitmap_done(&v->out);
     rk_bitmap_done(&v->ranked);
-    rk_buf_done(&v->rules);
     rk_buf_done(&v->sources);
     rk_buf_done(&v->scratch);
 }
@@ -140,7 +138,7 @@ void rk_compile_deleted(uint64_t serial, int64_t forwarder_port, struct rk_buf *
 
 void compile_look(struct compile_view *v)
 {
-    compile_walk_rules(v);
+    compile_walk_rules(v, NULL);
     for (size_t i = rk_bitmap_next(&v->seen, 0); i != SIZE_MAX; i = rk_bitmap_next(&v->seen, i + 1))
         if (snap_slot(v->s, i)->expires_at_us <= v->now_us)
             rk_bitmap_set(&v->offline, i);
@@ -168,8 +166,9 @@ static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk
     compile_put_resources(v, out);
     compile_put_dns(v, out);
     put_remotes(v, &v->offline, TAG_MAP_OFFLINE, out);
-    (void)rk_buf_put(out, v->rules.p, v->rules.n);
-    rk_wire_bool(out, 9, v->rules.n == 0);
+    before = out->n;
+    compile_walk_rules(v, out);
+    rk_wire_bool(out, 9, out->n == before);
     before = out->n;
     compile_put_route_access(v, out);
     compile_put_resource_access(v, out);

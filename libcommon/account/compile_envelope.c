@@ -364,7 +364,6 @@ void rk_compile_components(const struct rk_snapshot *s,
     size_t envelope, full;
 
     compile_view_init(&v, s, index, now_us);
-    v.sets_alone = true;
     rk_buf_init(&config, 64 * 1024);
     if (rk_bitmap_test(&s->approved, index))
         compile_look(&v);

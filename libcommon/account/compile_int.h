@@ -28,11 +28,9 @@ struct compile_view {
     struct rk_bitmap own_ha;             /* routes that it advertises, by snap_routing.ha */
     struct rk_bitmap in, out;            /* of the rule at hand */
     struct rk_bitmap ranked;             /* scratch of compile_by_rank */
-    struct rk_buf rules;                 /* FirewallRules, with tags */
     struct rk_buf sources;               /* of a RouteFirewallRule */
     struct rk_buf scratch;               /* of a Route, and of a RouteFirewallRule's end */
     bool grants_ssh;
-    bool sets_alone; /* write no rules */
 };
 /* Nothing is known yet. */
 void compile_view_init(struct compile_view *v,
@@ -50,10 +48,10 @@ static inline const struct snap_slot *compile_slot_at(const struct rk_snapshot *
     return snap_slot(s, s->in_order ? place : s->order[place]);
 }
 
-/* Finds all sets and writes `rules`. */
+/* Finds all sets. */
 void compile_look(struct compile_view *v);
-/* Finds `seen` and writes `rules`. */
-void compile_walk_rules(struct compile_view *v);
+/* Finds `seen`, and writes FirewallRules with tags unless `b` is NULL. */
+void compile_walk_rules(struct compile_view *v, struct rk_buf *b);
 /* Add to `named`, and find `own_ha`. */
 void compile_look_routes(struct compile_view *v);
 /* Add to `visible`, and find `extra`. */

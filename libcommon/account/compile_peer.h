@@ -23,6 +23,9 @@ struct compile_span {
 #define COMPILE_CLASS_NATIVE_SSH 2u /* its tcp/22 rules get the 22022 companion */
 #define COMPILE_CLASSES 4
 
+/* Bytes behind the end of encoded pieces that may be read, and are copied and overwritten. */
+#define COMPILE_SLACK 16
+
 struct compile_peer {
     _Atomic unsigned refs;
     struct rk_peer_row *row;

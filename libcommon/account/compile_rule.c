@@ -113,7 +113,8 @@ expand(const struct rk_rule *r, unsigned direction, unsigned cls, struct compile
     if ((ssh || (r->protocol == RK_PROTO_TCP && (cls & COMPILE_CLASS_NATIVE_SSH))) &&
         covers(r, ranges_known, SSH_PORT) && !covers(r, ranges_known, NATIVE_SSH_PORT))
         add_port(&x, NATIVE_SSH_PORT);
-    out->bytes = x.b.p;
+    out->bytes = rk_realloc(x.b.p, x.b.n + COMPILE_SLACK);
+    memset(out->bytes + x.b.n, 0, COMPILE_SLACK);
 }
 
 static bool parts_same(const struct compile_parts *a, const struct compile_parts *b)

@@ -63,7 +63,7 @@ static void everyone(const struct rk_snapshot *s, struct rk_bitmap *out)
 
 static const struct snap_slot *slot_of(const struct rk_snapshot *s, size_t index)
 {
-    static const struct snap_slot none = { NULL, 0 };
+    static const struct snap_slot none;
 
     return index / SNAP_PAGE < s->pages_n ? snap_slot(s, index) : &none;
 }

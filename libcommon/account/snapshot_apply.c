@@ -108,7 +108,7 @@ static void refresh_peers(struct rk_snapshot *s, bool domain)
         if (domain) {
             struct compile_peer *was = slot->peer;
 
-            slot->peer = compile_peer_new(was->row, s->account->dns_domain);
+            snap_slot_fill(slot, compile_peer_new(was->row, s->account->dns_domain));
             compile_peer_unref(was);
         }
     }
@@ -281,7 +281,7 @@ static void peer_remove(struct apply *x, size_t index, const char *id)
     mark_peer(x, index, id);
     s->old_forwarders -= !slot->peer->new_forwarder;
     compile_peer_unref(slot->peer);
-    *slot = (struct snap_slot){ NULL, 0 };
+    *slot = (struct snap_slot){ .peer = NULL };
     rk_bitmap_unset(&s->used, index);
     rk_bitmap_unset(&s->approved, index);
     rk_bitmap_set(&x->looked, index);
@@ -297,7 +297,7 @@ static void peer_put(struct apply *x, size_t index, struct rk_peer_row *row)
     struct snap_slot *slot = snap_slot_own(s, index);
     struct compile_peer *was = slot->peer;
 
-    slot->peer = compile_peer_new(row, s->account->dns_domain);
+    snap_slot_fill(slot, compile_peer_new(row, s->account->dns_domain));
     slot->expires_at_us = expires_at(s->account, row);
     rk_bitmap_set(&s->used, index);
     s->old_forwarders += !slot->peer->new_forwarder;

@@ -25,7 +25,17 @@
 struct snap_slot {
     struct compile_peer *peer; /* NULL: not in use */
     int64_t expires_at_us;     /* offline in others' maps from then on; INT64_MAX never */
+    /* What most maps have most of, side by side: the peer's FirewallRule.PeerIP, at SNAP_PREFIX4
+     * its sourcePrefixes, at SNAP_IP4_LEN the length of the first; the second has 7 bytes. */
+    uint8_t rule4[32];
 };
+enum {
+    SNAP_PREFIX4 = 24,
+    SNAP_PREFIX4_LEN = 7,
+    SNAP_IP4_LEN = SNAP_PREFIX4 + SNAP_PREFIX4_LEN
+};
+/* Takes the reference; the one before is not given up. */
+void snap_slot_fill(struct snap_slot *slot, struct compile_peer *peer);
 
 #define SNAP_PAGE 64
 struct snap_page {

@@ -2,6 +2,7 @@
 
 /* Where a snapshot keeps its peers: pages of slots, and the orders by id and by key. */
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
@@ -40,6 +41,15 @@ void snap_pages_done(struct rk_snapshot *s)
     for (size_t i = 0; i < s->pages_n; i++)
         page_unref(s->pages[i]);
     free(s->pages);
+}
+
+void snap_slot_fill(struct snap_slot *slot, struct compile_peer *peer)
+{
+    assert(peer->ip4.n <= SNAP_PREFIX4 && peer->prefix4.n == SNAP_PREFIX4_LEN);
+    slot->peer = peer;
+    memcpy(slot->rule4, peer->bytes + peer->ip4.at, peer->ip4.n);
+    memcpy(slot->rule4 + SNAP_PREFIX4, peer->bytes + peer->prefix4.at, SNAP_PREFIX4_LEN);
+    slot->rule4[SNAP_IP4_LEN] = (uint8_t)peer->ip4.n;
 }
 
 struct snap_slot *snap_slot_own(struct rk_snapshot *s, size_t index)
