@@ -26,7 +26,7 @@ link_same(const struct snap_link *a, const struct snap_link *b, const struct rk_
         !compile_rule_same(&x->rules[a->rule], &y->rules[b->rule]) ||
         !x->row->rules[a->rule].source_peer[0] != !y->row->rules[b->rule].source_peer[0])
         return false;
-    if (a->policy == b->policy)
+    if (a->policy == b->policy && a->shut == b->shut)
         return true;
     rk_bitmap_copy(&moved, snap_link_sources(a));
     rk_bitmap_xor(&moved, snap_link_sources(b));

@@ -53,8 +53,8 @@ static void a_route_that_comes_changes_or_goes_wakes_its_routers_and_its_receive
     (void)state;
     expect(WORLD(GROUPS, "", "'routes':[]"), WORLD(GROUPS, "", OPEN), "A B C D");
     expect(WORLD(GROUPS, "", OPEN), WORLD(GROUPS, "", "'routes':[]"), "A B C D");
-    expect(WORLD(GROUPS, "", OPEN), WORLD(GROUPS, "", ROUTE("'groups':['gC'],'metric':9")),
-           "A B C D");
+    /* Nobody is connected, so nobody but the routers themselves has it. */
+    expect(WORLD(GROUPS, "", OPEN), WORLD(GROUPS, "", ROUTE("'groups':['gC'],'metric':9")), "A B");
     expect(WORLD(GROUPS, "", OPEN), WORLD(GROUPS, "", ROUTE("'groups':['gC'],'off':true")),
            "A B C D");
     expect(WORLD(GROUPS, "", OPEN), WORLD(GROUPS, "", OPEN), "");
@@ -169,7 +169,7 @@ static void a_new_router_of_a_network_wakes_itself_and_the_clients(void **state)
            "A B C D");
 }
 
-static void a_new_router_of_a_network_wakes_the_others_when_one_guards_a_route(void **state)
+static void a_new_router_of_a_network_wakes_those_that_guard_a_route(void **state)
 {
     (void)state;
     expect(WORLD(GROUPS, ADMIT,
@@ -178,7 +178,34 @@ static void a_new_router_of_a_network_wakes_the_others_when_one_guards_a_route(v
            WORLD(GROUPS, ADMIT,
                  GUARD "," RES ",'routers':[{'id':'t','net':'m','peer':'A'},{'id':'u','net':'m',"
                        "'peer':'B'}]"),
-           "A B");
+           "A"); /* there is no rule to the resource: B gets nothing by it */
+}
+
+/* C is named as the source of a rule, and its version is checked. */
+#define CHECKED(version)                                                                           \
+    "{'peers':{'A':{},'C':{'version':'" version "'}},'groups':{'gC':['C'],'gA':['A'],'gL':[]},"    \
+    "'posture':{'v':{'nbMinVersion':'0.70.0'}},'policies':[{'id':'p','rules':[{'id':'p',"          \
+    "'proto':'icmp','src':['gC'],'dst':['gA']}]},{'id':'x','checks':['v'],'rules':[{'id':'x',"     \
+    "'proto':'all','srcRes':['peer','C'],'dst':['gL']}]}],'routes':[{'id':'r','netid':'n',"        \
+    "'network':'10.0.0.0/8','peer':'A','groups':['gC'],'acg':['gL']}]}"
+
+static void a_peer_named_directly_that_fails_a_check_wakes_the_router(void **state)
+{
+    rk_auto(rk_bitmap_done) struct rk_bitmap hit;
+    json_t *x = golden_parse(CHECKED("0.77.1"));
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *was = golden_account(x), *now = NULL;
+    rk_auto(rk_delta_free) struct rk_delta *d = rk_delta_new(ROWS_ACCOUNT, GOLDEN_SERIAL + 1);
+    struct rk_posture_row *p = (struct rk_posture_row *)rk_row_new(RK_OBJ_POSTURE_CHECK, "v");
+
+    (void)state;
+    p->has_nb_version = true;
+    p->nb_min = rk_strdup("0.78.0"); /* only the check moves: C looks what it looked */
+    rows_add_object(d, &p->row);
+    rk_bitmap_init(&hit);
+    now = rk_snapshot_apply(was, d);
+    rk_snapshot_affected(was, now, &hit);
+    assert_true(rk_bitmap_test(&hit, rk_snapshot_find_id(now, RK_STR("A"))));
+    json_decref(x);
 }
 
 int main(void)
@@ -195,7 +222,8 @@ int main(void)
         cmocka_unit_test(a_rule_to_a_resource_wakes_the_routers_and_whom_it_admits),
         cmocka_unit_test(a_group_that_takes_up_a_resource_opens_it),
         cmocka_unit_test(a_new_router_of_a_network_wakes_itself_and_the_clients),
-        cmocka_unit_test(a_new_router_of_a_network_wakes_the_others_when_one_guards_a_route),
+        cmocka_unit_test(a_new_router_of_a_network_wakes_those_that_guard_a_route),
+        cmocka_unit_test(a_peer_named_directly_that_fails_a_check_wakes_the_router),
     };
 
     return RUN_TESTS(tests);
