@@ -92,9 +92,9 @@ add_rule(const struct compile_view *v, const struct compile_rule *code, struct l
             rk_bitmap_set(local_user(l, ANY_LOCAL_USER), user);
         break;
     case COMPILE_SSH_IMPLIED:
-        if (!v->me->row->ssh_enabled)
-            break;
-        /* fall through */
+        if (v->me->row->ssh_enabled)
+            add_all(v->s->users, local_user(l, ANY_LOCAL_USER));
+        break;
     case COMPILE_SSH_ANYONE:
         add_all(v->s->users, local_user(l, ANY_LOCAL_USER));
         break;
