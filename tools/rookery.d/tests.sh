@@ -193,6 +193,18 @@ differential_tests() {
     count 1 0
 }
 
+# schemathesis_tests [SECONDS]: the REST API against its own description, for ten minutes.
+schemathesis_tests() {
+    local log="$REPORT/schemathesis.log" code=0 start=$SECONDS
+
+    (build_services) || return 1
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    "$ROOT/tests/schemathesis/run" "${1:-600}" "$log" || code=$?
+    count $((code == 0)) $((code != 0))
+    [ $code -eq 0 ] || failure "schemathesis" "$(tail -n 20 "$log")"
+    return $code
+}
+
 # Earlier releases of the agent take minutes to build, so they have a command of their own.
 agent_tests() {
     ROOKERY_OLD_AGENTS=yes system_tests -run TestDaemonsOfEarlierReleases "$@"
@@ -239,8 +251,8 @@ cmd_test() {
     all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | agents | asan | differential) ;;
-    *) die "there is no test '$what'" "there are: check unit system agents differential fuzz asan tsan cover" ;;
+    system | agents | asan | differential | schemathesis) ;;
+    *) die "there is no test '$what'" "there are: check unit system agents differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages up test
     mkdir -p "$REPORT"
@@ -255,6 +267,7 @@ cmd_test() {
     system) part "system tests" system_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;
+    schemathesis) part "the API against its description" schemathesis_tests "$@" ;;
     fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
     asan) asan_all "$@" ;;
     tsan) tsan_all ;;

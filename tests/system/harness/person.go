@@ -60,6 +60,12 @@ func (c *Cluster) user(t testing.TB, role string, service bool) *User {
 	return &User{NewREST(c.APIURL, c.grant(t, made.ID)), made.ID}
 }
 
+// As acts as a user that exists already.
+func (c *Cluster) As(t testing.TB, user string) *User {
+	t.Helper()
+	return &User{NewREST(c.APIURL, c.grant(t, user)), user}
+}
+
 // grant gives a user a token, straight in the database.
 func (c *Cluster) grant(t testing.TB, user string) string {
 	t.Helper()
