@@ -487,3 +487,50 @@ func TestPeerLocation(t *testing.T) {
 		return nil
 	})
 }
+
+// Temporary access: a guest in a browser, made over REST, is let in with its key alone and is gone, with its policies, once
+// it has been away for its life. Nothing is recorded of its going.
+func TestTemporaryAccessEnds(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Lonely(t)
+	at := managements(t, c)
+	target := harness.NewBare(t, at[1], "target")
+	target.Login(t, s.Key)
+	stream := target.Sync(t)
+	stream.Next(t, 5*time.Second)
+	guest := harness.NewBare(t, at[0], "guest")
+	guest.Meta.GoOS, guest.Meta.Kernel = "js", "wasm"
+	var made struct{ ID string }
+	s.Want(t, 200, "POST", "/api/peers/"+s.PeerID(t, "target")+"/temporary-access",
+		map[string]any{"name": "guest", "wg_pub_key": guest.PublicKey(), "rules": []string{"tcp/8443"}}, &made)
+	guest.Login(t, "")
+	own := guest.Sync(t)
+	own.Until(t, 5*time.Second, "the target", func(m *proto.SyncResponse) bool { return peersOf(m) == 1 })
+	m, _ := stream.Until(t, 5*time.Second, "the guest", func(m *proto.SyncResponse) bool { return peersOf(m) == 1 })
+	if err := hasPort(m.GetNetworkMap(), "8443"); err != nil {
+		t.Error(err)
+	}
+	becomes(t, s, made.ID, true, 5*time.Second)
+	own.Cut()
+	becomes(t, s, made.ID, false, 5*time.Second)
+	left := func() string {
+		return c.SQL(t, fmt.Sprintf("SELECT count(*) FROM due WHERE kind = 'ephemeral' AND object_id = '%s' AND at > now() + interval '9 minutes'", made.ID))
+	}
+	if n := left(); n != "1" {
+		t.Fatalf("%s deadlines", n)
+	}
+	// Ten minutes go by.
+	c.SQL(t, fmt.Sprintf("UPDATE peer_status SET last_seen = last_seen - interval '10 minutes' WHERE peer_id = '%s'", made.ID))
+	c.SQL(t, fmt.Sprintf("UPDATE due SET at = at - interval '10 minutes' WHERE object_id = '%s'", made.ID))
+	stream.Until(t, lateLimit+time.Second, "a map without the guest", func(m *proto.SyncResponse) bool { return peersOf(m) == 0 })
+	for what, q := range map[string]string{
+		"peers":    fmt.Sprintf("SELECT count(*) FROM peer WHERE id = '%s'", made.ID),
+		"policies": fmt.Sprintf("SELECT count(*) FROM policy_rule WHERE source_resource_id = '%s'", made.ID),
+		"events":   fmt.Sprintf("SELECT count(*) FROM event WHERE code = 'user.peer.delete' AND target_id = '%s'", made.ID),
+	} {
+		if n := c.SQL(t, q); n != "0" {
+			t.Errorf("%s %s", n, what)
+		}
+	}
+}
