@@ -534,3 +534,42 @@ func TestTemporaryAccessEnds(t *testing.T) {
 		}
 	}
 }
+
+// An agent whose SyncMeta gets no answer throws away the map that made it ask; it is given another, though nothing changed.
+func TestSyncMetaWithoutAnswerCostsNoMap(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Lonely(t)
+	b := harness.NewBare(t, managements(t, c)[0], "asks")
+	b.Login(t, s.Key)
+	stream := b.Sync(t)
+	stream.Next(t, 5*time.Second)
+	harness.Eventually(t, 10*time.Second, "quiet", func() error {
+		if m, err := stream.TryNext(1200 * time.Millisecond); err == nil {
+			return fmt.Errorf("a map of serial %d", m.GetNetworkMap().GetSerial())
+		}
+		return nil
+	})
+	held := make(chan struct{})
+	go func() { // somebody holds the account for longer than the agent waits
+		defer close(held)
+		c.SQL(t, "SELECT 1 FROM account FOR UPDATE; SELECT pg_sleep(3)")
+	}()
+	harness.Eventually(t, 2*time.Second, "the account is held", func() error {
+		if n := c.SQL(t, "SELECT count(*) FROM (SELECT 1 FROM account FOR UPDATE SKIP LOCKED) x"); n != "0" {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	harness.WantStatus(t, b.SyncMeta(ctx), codes.DeadlineExceeded, "")
+	<-held
+	if m := stream.Next(t, 3*time.Second); m.GetNetworkMap() == nil {
+		t.Errorf("no map in %v", m)
+	}
+	if err := b.SyncMeta(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stream.Quiet(t, 1500*time.Millisecond)
+}

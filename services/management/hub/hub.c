@@ -334,6 +334,17 @@ void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us)
     round_arm(h);
 }
 
+void hub_resend(struct hub *h, const uint8_t key[RK_KEY_LEN])
+{
+    size_t i = h->snap ? rk_snapshot_find_key(h->snap, key) : RK_NO_PEER;
+    struct session *s = i < h->by_index_n ? h->by_index[i] : NULL;
+
+    if (!s)
+        return;
+    s->has_digest = false;
+    hub_mark(h, s, RK_TIME_UNSET);
+}
+
 /* --- sweep --- */
 
 struct sweep {

@@ -65,6 +65,9 @@ void hub_detach(struct hub *h, struct session *s);
 /* Owes a map, because of a change that was committed then (RK_TIME_UNSET: not known). */
 void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us);
 
+/* The peer may not have taken its last map: it gets one, whatever it says. */
+void hub_resend(struct hub *h, const uint8_t key[RK_KEY_LEN]);
+
 /*
  * After a read that brought the account to serial `have`: is another one due? `*heard` is the
  * highest serial anybody named by now, `heard_before` what it was when the read was asked for. A

@@ -16,6 +16,16 @@ static void rang(struct request *q)
     request_answer_plain_empty(q);
 }
 
+/* An agent that gets no good answer throws the map away that made it ask. */
+static void meta_stored(struct request *q)
+{
+    struct hub *h = hub_find(q->app, rk_str(q->account_id));
+
+    if ((q->r < 0 || !q->call) && h)
+        hub_resend(h, q->env.key);
+    rang(q);
+}
+
 static void meta_run(struct request *q, struct worker *w)
 {
     q->r = rk_peer_update_meta(w->pg, q->account_id, q->peer_id, q->meta, &q->bell, &q->err);
@@ -31,7 +41,7 @@ static void meta_found(struct request *q, struct hub *h, size_t index)
     location_find(q);
     q->store_location = location_differs(q, rk_snapshot_peer(h->snap, index));
     memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
-    request_work(q, meta_run, rang);
+    request_work(q, meta_run, meta_stored);
 }
 
 static void meta_unknown(struct request *q)
