@@ -119,3 +119,48 @@ func TestRESTTheAuditTrailGoesBackToItsBeginning(t *testing.T) {
 		t.Errorf("the last page holds %d events", len(list))
 	}
 }
+
+// Making, changing and deleting an object of any kind says in the trail what it was and what it is.
+func TestRESTEveryActTellsWhatItChanged(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	w := newWorld(t, c)
+	told := func(what, id string, is func(before, after any) bool) {
+		t.Helper()
+		for _, e := range events(t, w.REST, "target="+id+"&per_page=5") {
+			for _, change := range e.Changes {
+				if is(change.Before, change.After) {
+					return
+				}
+			}
+		}
+		t.Errorf("%s: no event of %s says so", what, id)
+	}
+	for collection, name := range map[string]string{"/api/groups": "groupId", "/api/policies": "policyId", "/api/posture-checks": "postureCheckId",
+		"/api/networks": "networkId", "/api/networks/{networkId}/resources": "resourceId", "/api/networks/{networkId}/routers": "routerId",
+		"/api/routes": "routeId", "/api/dns/nameservers": "nsgroupId", "/api/dns/zones": "zoneId",
+		"/api/dns/zones/{zoneId}/records": "recordId", "/api/users": "userId", "/api/setup-keys": "keyId"} {
+		var made struct{ ID string }
+		w.Want(t, 200, "POST", w.path(collection), w.body("POST "+collection), &made)
+		told("POST "+collection, made.ID, func(before, after any) bool { return before == nil && after != nil })
+		at, body := w.path(collection)+"/"+made.ID, w.body("PUT "+collection+"/{"+name+"}")
+		switch name {
+		case "keyId":
+			body["revoked"] = true
+		case "userId":
+			body["role"] = "auditor"
+		case "zoneId":
+			var zone struct{ Domain string }
+			w.Want(t, 200, "GET", at, nil, &zone)
+			body["domain"] = zone.Domain
+		case "groupId":
+			delete(body, "resources")
+		case "routerId":
+			body["metric"] = 7
+		}
+		w.Want(t, 200, "PUT", at, body, nil)
+		told("PUT "+collection, made.ID, func(before, after any) bool { return before != nil && after != nil })
+		w.Want(t, 200, "DELETE", at, nil, nil)
+		told("DELETE "+collection, made.ID, func(before, after any) bool { return before != nil && after == nil })
+	}
+}
