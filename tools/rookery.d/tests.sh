@@ -261,6 +261,7 @@ cmd_test() {
         part "layout and style" test_check
         part "unit tests and fuzz corpora" unit_tests dev
         part "system tests" system_tests
+        part "differential test, short" differential_tests --accounts 4 --peers 5-10
         ;;
     check) part "layout and style" test_check ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;

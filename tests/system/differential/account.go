@@ -540,7 +540,7 @@ func (a *account) compareMaps() error {
 }
 
 // pushLimit is how long our servers may take until an agent has the newest map.
-const pushLimit = 2 * time.Second
+const pushLimit = 20 * time.Second
 
 // see gets the maps of one agent: stock's of a new stream, ours of the open one and of a new one.
 func (a *account) see(s *sight) {

@@ -58,8 +58,7 @@ var rules = []rule{
 			d.Ours == "expiresin is too far in the future"
 	}},
 	{"a setup key with a negative usage limit", func(d *difference) bool {
-		limit, _ := d.Op.sent("usage_limit").(float64)
-		return d.of("setup-key", "POST") && limit < 0 && d.refusedBy(200, 422, "usage_limit can not be negative")
+		return d.of("setup-key", "POST") && startsWith(encode(d.Op.sent("usage_limit")), "-") && d.refusedBy(200, 422, "usage_limit can not be negative")
 	}},
 	{"the account's domain before its first user has logged in", func(d *difference) bool {
 		return strings.HasSuffix(d.At, "/api/accounts") && (lastName(d.Field) == "domain" && d.Ours == "netbird.selfhosted" ||
@@ -98,6 +97,9 @@ var rules = []rule{
 	}},
 	{"of several resources that keep a group from going, the one that is named", func(d *difference) bool {
 		return d.of("group", "DELETE") && d.Field == "message" && sameUntil(d, `^group has been linked to network resource: `)
+	}},
+	{"of several routes that refuse a new one, the one that is named", func(d *difference) bool {
+		return d.of("route", "POST", "PUT") && d.Field == "message" && sameUntil(d, `^failed to add route with .* - peer `)
 	}},
 	{"type of a group's resource whose address has changed its kind", func(d *difference) bool {
 		return strings.Contains(d.At, "/api/groups") && strings.Contains(d.Field, "resources[") && lastName(d.Field) == "type"

@@ -20,6 +20,9 @@ func (w *world) wrong(kind, method, path string, body, before object) {
 		o.before = before
 	}
 	w.add(o)
+	if kind == "router" && method == "POST" {
+		w.add(&op{kind: kind, method: "PUT", path: path + "/" + ref(o.bind), body: spoiled}) // see create
+	}
 }
 
 // spoil leaves a member out, gives it another type, or a value from the list.
