@@ -2,9 +2,11 @@
 
 #include "tests/support/test.h"
 
+#include "libcommon/account/compile.h"
 #include "libcommon/account/wire.h"
 #include "libcommon/base/buf.h"
 #include "services/management/fanout/digest.h"
+#include "tests/support/account_rows.h"
 
 static struct digest_key key;
 
@@ -151,6 +153,50 @@ static void what_holds_no_map_has_no_digest(void **state)
         assert_false(digest_map(&key, rk_strn(a.b.p, n), out));
 }
 
+typedef void compile_fn(const struct rk_snapshot *s, size_t i, int64_t now, struct rk_buf *out);
+
+/* What `who` is sent of an account at that serial; the version is the other peer's. */
+static void real(struct map *m, compile_fn *compile, uint64_t serial, const char *version)
+{
+    struct rk_delta *d = rows_full(serial);
+    struct rk_group_row *all = rows_group("all", "All");
+    struct rk_policy_row *policy = rows_policy("pol");
+    struct rk_rule *rule = rows_rule(policy, RK_PROTO_ALL, true);
+    struct rk_peer_row *other = rows_peer("other", 2);
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *s = NULL;
+
+    rk_buf_init(&m->b, 1 << 20);
+    rows_set(&other->version, version);
+    rows_source(rule, "all");
+    rows_destination(rule, "all");
+    rows_member(all, "who");
+    rows_member(all, "other");
+    rows_add_account(d, rows_account());
+    rows_add_peer(d, rows_peer("who", 1));
+    rows_add_peer(d, other);
+    rows_add_group(d, all);
+    rows_add_policy(d, policy);
+    s = rows_apply(NULL, d);
+    compile(s, rk_snapshot_find_id(s, RK_STR("who")), INT64_C(1700000000000000), &m->b);
+    assert_true(m->b.n > 100);
+}
+
+static void what_the_compiler_makes_is_the_same_whatever_its_serial(void **state)
+{
+    compile_fn *const forms[] = { rk_compile_map, rk_compile_components };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(forms); i++) {
+        rk_auto(map_done) struct map a = { 0 }, b = { 0 }, c = { 0 };
+
+        real(&a, forms[i], 5, "0.77.1");
+        real(&b, forms[i], 500, "0.77.1");
+        real(&c, forms[i], 5, "0.77.0");
+        assert_same(&a, &b, true);
+        assert_same(&a, &c, false);
+    }
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -163,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_classic_map_is_the_same_whatever_its_serial),
         cmocka_unit_test(components_are_the_same_whatever_their_serials),
+        cmocka_unit_test(what_the_compiler_makes_is_the_same_whatever_its_serial),
         cmocka_unit_test(every_byte_but_the_serial_counts),
         cmocka_unit_test(another_key_says_something_else),
         cmocka_unit_test(what_holds_no_map_has_no_digest),
