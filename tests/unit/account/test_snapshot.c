@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "libcommon/account/compile.h"
+#include "libcommon/account/snapshot_int.h"
 #include "tests/support/account_rows.h"
 
 static struct rk_snapshot *three(void)
@@ -189,6 +190,52 @@ static void thousands_of_peers_come_and_go_in_any_order(void **state)
     rk_snapshot_unref(s);
 }
 
+static void what_did_not_change_is_shared_with_the_snapshot_before(void **state)
+{
+    rk_auto(rk_snapshot_unref) struct rk_snapshot *was = NULL, *now = NULL;
+    rk_auto(rk_delta_free) struct rk_delta *d = rk_delta_new(ROWS_ACCOUNT, 2);
+    struct rk_delta *first = rows_full(1);
+    char id[RK_XID_LEN + 1];
+    struct rk_peer_row *row;
+
+    (void)state;
+    rows_add_account(first, rows_account());
+    for (unsigned i = 0; i < 4 * SNAP_PAGE; i++) {
+        (void)snprintf(id, sizeof(id), "p%04u", i);
+        rows_add_peer(first, rows_peer(id, i));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct rk_group_row *g;
+        struct rk_policy_row *p;
+
+        (void)snprintf(id, sizeof(id), "g%u", i);
+        g = rows_group(id, id);
+        rows_member(g, i ? "p0001" : "p0000");
+        rows_add_group(first, g);
+        (void)snprintf(id, sizeof(id), "pol%u", i);
+        p = rows_policy(id);
+        rows_source(rows_rule(p, RK_PROTO_ALL, true), i ? "g1" : "g0");
+        rows_destination(&p->rules[0], i ? "g1" : "g0");
+        rows_add_policy(first, p);
+    }
+    was = rows_apply(NULL, first);
+    row = rows_peer("p0070", 70);
+    rows_set(&row->version, "0.77.2");
+    rows_add_peer(d, row);
+    rows_add_membership(d, "g1", "p0200", true);
+    now = rk_snapshot_apply(was, d);
+    assert_ptr_equal(now->places, was->places);
+    assert_int_equal(now->pages_n, 4);
+    for (size_t i = 0; i < now->pages_n; i++)
+        assert_int_equal(now->pages[i] == was->pages[i], i != 70 / SNAP_PAGE);
+    assert_ptr_equal(now->groups[0], was->groups[0]);
+    assert_ptr_not_equal(now->groups[1], was->groups[1]);
+    assert_ptr_equal(now->policies[0], was->policies[0]);
+    assert_ptr_not_equal(now->policies[1], was->policies[1]);
+    assert_ptr_equal(now->users, was->users);
+    assert_ptr_equal(snap_slot(now, 0)->peer, snap_slot(was, 0)->peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +246,7 @@ int main(void)
         cmocka_unit_test(unknown_references_are_ignored),
         cmocka_unit_test(a_vanished_account_is_an_empty_one),
         cmocka_unit_test(the_serial_never_goes_back),
+        cmocka_unit_test(what_did_not_change_is_shared_with_the_snapshot_before),
         cmocka_unit_test(thousands_of_peers_come_and_go_in_any_order),
     };
 
