@@ -141,12 +141,30 @@ static int copy_of(int from)
     return to;
 }
 
+static bool copy_checked(int copy)
+{
+    struct stat st;
+    void *p;
+    bool good;
+
+    if (fstat(copy, &st) < 0 || st.st_size == 0)
+        return false;
+    p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, copy, 0);
+    if (p == MAP_FAILED)
+        return false;
+    good = geo_check(p, (size_t)st.st_size);
+    munmap(p, (size_t)st.st_size);
+    return good;
+}
+
 static int database_map(int copy, bool lists, struct database **out, struct rk_err *err)
 {
     struct database *d;
     char path[64];
     int r;
 
+    if (!copy_checked(copy))
+        return rk_fail(err, RK_INVALID, "it is no such database, or not all of one");
     snprintf(path, sizeof(path), "/proc/self/fd/%d", copy);
     d = rk_new(struct database);
     d->refs = 1;

@@ -16,6 +16,8 @@ bool geo_code_valid(const char *code);
 extern const char *const geo_country_code[],
     *const geo_country_name[], *const geo_city_name[], *const geo_city_id[], *const geo_continent[];
 
+/* The file's metadata and its size agree, so that the library may be let near it. */
+bool geo_check(const uint8_t *p, size_t n);
 /* Walks the whole database. RK_INVALID when its tree is broken. One reference. */
 int geo_lists_read(MMDB_s *db, struct rk_geo_lists **out, struct rk_err *err) RK_CHECKED;
 struct rk_geo_lists *geo_lists_ref(struct rk_geo_lists *l);

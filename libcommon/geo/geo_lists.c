@@ -70,6 +70,9 @@ static int add_place(struct walk *w, MMDB_entry_s *entry)
     char code[RK_GEO_CODE_LEN + 2], name[RK_GEO_NAME_SIZE];
     struct building *b;
 
+    /* A record may point into the gap before the data, which the library takes for the very end. */
+    if (entry->offset >= w->db->data_section_size)
+        return RK_INVALID;
     if (rk_bitmap_test(&w->places, entry->offset))
         return 0;
     rk_bitmap_set(&w->places, entry->offset);
