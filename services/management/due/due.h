@@ -12,7 +12,7 @@
 struct app;
 struct due;
 
-#define DUE_LOOK_MS 1500 /* with what acting takes: no deadline is met more than 2 s late */
+#define DUE_LOOK_MS 1000 /* with what acting takes: no deadline is met more than 2 s late */
 
 struct due *due_new(struct app *app); /* begins once the schema is there */
 void due_close(struct due *d);        /* frees on a later turn */

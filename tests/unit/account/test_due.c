@@ -350,7 +350,7 @@ static void what_others_hold_is_left_for_a_moment(void **state)
 
     (void)state;
     for (int i = 1; i <= 3; i++) {
-        char id[8];
+        char id[16];
 
         snprintf(id, sizeof(id), "e%d", i);
         presence(id, 1, true);
