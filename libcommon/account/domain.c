@@ -8,6 +8,8 @@
 #include "libcommon/base/alloc.h"
 
 #define MAX_LABEL 63
+/* Each character takes at most four bytes as it is written, and at least one as it is stored. */
+#define MAX_TEXT (4 * (RK_DOMAIN_SIZE - 1))
 
 static bool is_ascii(struct rk_str s)
 {
@@ -68,7 +70,7 @@ bool rk_domain_parse(struct rk_str text, char out[RK_DOMAIN_SIZE])
     size_t before = rk_str_starts(text, RK_STR("*.")) ? 2 : 0;
     char form[RK_DOMAIN_SIZE];
 
-    if (text.n <= before)
+    if (text.n <= before || text.n > MAX_TEXT || memchr(text.p, 0, text.n))
         return false;
     if (is_ascii(text)) {
         if (!rk_str_copy(text, form, sizeof(form)))

@@ -76,6 +76,18 @@ static void what_is_no_name_is_refused(void **state)
     stored_as(longest, longest);
 }
 
+static void a_long_text_is_refused_before_it_costs_anything(void **state)
+{
+    size_t n = 1 << 20;
+    rk_auto(rk_cfree) char *text = rk_alloc(n + 1);
+
+    (void)state;
+    for (size_t i = 0; i < n; i += 2)
+        memcpy(text + i, i / 2 % 2 ? "\xc3\xbc" : "\xc3\xa4", 2);
+    text[n] = '\0';
+    refused(text);
+}
+
 static void shown_as(const char *stored, const char *want)
 {
     rk_auto(rk_cfree) char *got = rk_domain_show(stored);
@@ -99,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_become_lower_case_ascii),
         cmocka_unit_test(what_is_no_name_is_refused),
+        cmocka_unit_test(a_long_text_is_refused_before_it_costs_anything),
         cmocka_unit_test(names_are_shown_in_their_own_script),
     };
 
