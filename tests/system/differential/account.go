@@ -367,6 +367,9 @@ func (a *account) register(o *op) error {
 func (a *account) differ(at string, o *op, stock, ours any) {
 	var found []*difference
 	compare(at, "", stock, ours, &found)
+	for _, d := range found {
+		d.whole = stock
+	}
 	a.note(o, found)
 }
 

@@ -19,6 +19,7 @@ type difference struct {
 	Whole bool // a whole element of a set, which the other side lacks
 
 	account *account // whose difference it is
+	whole   any      // all of stock's answer
 }
 
 // absent stands for what one side does not have.
@@ -67,7 +68,21 @@ var ordered = []string{"rules", "ports", "port_ranges", "domains", "nameservers"
 	"disabled_management_groups", "ipv6_enabled_groups", "source_posture_checks"}
 
 // identities are the members by which two elements of a set are known to be the same thing, best first.
-var identities = []string{"id", "ID", "wgPubKey", "Domain", "RouteID", "name", "Name", "destination", "PeerIP"}
+var identities = []string{allButSources, "id", "ID", "wgPubKey", "Domain", "RouteID", "name", "Name", "destination", "PeerIP"}
+
+// allButSources is the identity of a routing peer's rule: everything but whom it lets through.
+const allButSources = "sourceRanges"
+
+// identity is nil for a value that has none of that name.
+func identity(name string, v any) any {
+	m, ok := v.(map[string]any)
+	if !ok || m[name] == nil || name != allButSources {
+		return m[name]
+	}
+	rest := maps.Clone(m)
+	delete(rest, name)
+	return rest
+}
 
 // compare adds what differs between two values to the list.
 func compare(at, field string, stock, ours any, out *[]*difference) {
@@ -165,9 +180,8 @@ func comparePairs(at, field, name string, stock, ours []any, out *[]*difference)
 	byID := func(list []any) map[string][]any {
 		found := map[string][]any{}
 		for _, v := range list {
-			if m, ok := v.(map[string]any); ok && m[name] != nil {
-				id := encode(m[name])
-				found[id] = append(found[id], v)
+			if id := identity(name, v); id != nil {
+				found[encode(id)] = append(found[encode(id)], v)
 			}
 		}
 		return found
@@ -182,8 +196,8 @@ func comparePairs(at, field, name string, stock, ours []any, out *[]*difference)
 	}
 	rest := func(list []any) []any {
 		return slices.DeleteFunc(slices.Clone(list), func(v any) bool {
-			m, ok := v.(map[string]any)
-			return ok && m[name] != nil && paired[encode(m[name])]
+			id := identity(name, v)
+			return id != nil && paired[encode(id)]
 		})
 	}
 	return rest(stock), rest(ours)

@@ -73,6 +73,7 @@ var rules = []rule{
 	{"a `netbird-ssh` rule without ports", openSSH},
 	// Taken out of stock's map: see adjust.
 	{"a `netbird-ssh` rule to a route's access group or to a network resource", nil},
+	{"a routing peer that also uses a network resource to which several policies lead", strangeSource},
 	{"a router that names an unknown peer or group, or has a metric below 0", func(d *difference) bool {
 		return d.of("router", "POST", "PUT") && (d.refusedBy(200, 422, "not found") || d.refusedBy(200, 422, "metric"))
 	}},
@@ -169,6 +170,29 @@ func openSSH(d *difference) bool {
 		return r["Port"] == nil && encode(r["PortInfo"]) == `{"range":{}}`
 	}
 	return r["Port"] == "22" || r["Port"] == "22022"
+}
+
+// strangeSource explains a source that stock's rules of a routing peer let through, and that this peer has no tunnel with.
+func strangeSource(d *difference) bool {
+	source, isText := d.Stock.(string)
+	all, isMap := d.whole.(map[string]any)
+	if !strings.HasSuffix(d.Field, "].sourceRanges[]") || !isText || !isMap || d.Ours != absent {
+		return false
+	}
+	m, _ := all["NetworkMap"].(map[string]any)
+	usesResource := slices.ContainsFunc(listOf(m["Routes"]), func(r any) bool {
+		id, _ := r.(map[string]any)["ID"].(string)
+		return strings.HasPrefix(id, "<resource:")
+	})
+	connected := slices.ContainsFunc(slices.Concat(listOf(m["remotePeers"]), listOf(m["offlinePeers"])), func(p any) bool {
+		return slices.Contains(listOf(p.(map[string]any)["allowedIps"]), any(source))
+	})
+	return usesResource && !connected
+}
+
+func listOf(v any) []any {
+	list, _ := v.([]any)
+	return list
 }
 
 // adjust takes rules for SSH out of what stock lets through to routes and resources: no agent knows what to do with them.
