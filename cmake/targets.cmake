@@ -29,7 +29,7 @@ endfunction()
 
 # A static library of libcommon/<group>; header-only while it has no source.
 macro(rk_group group)
-  file(GLOB group_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/libcommon/${group}/*.c)
+  file(GLOB_RECURSE group_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/libcommon/${group}/*.c)
   if(group_sources)
     add_library(rk_${group} STATIC ${group_sources})
     rk_options(rk_${group})

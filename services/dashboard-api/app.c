@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "libcommon/account/job_rules.h"
-#include "libcommon/account/store.h"
+#include "libcommon/account/rules/job.h"
+#include "libcommon/account/store/store.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/actor.h"
+#include "libcommon/account/rules/actor.h"
 #include "libcommon/auth/auth.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/base/json.h"

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "libcommon/account/actor.h"
+#include "libcommon/account/rules/actor.h"
 
 #define TOUCH_MAX 1024
 

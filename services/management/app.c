@@ -6,8 +6,8 @@
 
 #include "services/management/app.h"
 
-#include "libcommon/account/replica.h"
-#include "libcommon/account/store.h"
+#include "libcommon/account/peer/replica.h"
+#include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/peers.h"
+#include "libcommon/account/peer/peers.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/bytes.h"

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "tests/support/account_rows.h"
 
 enum {

@@ -21,8 +21,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/store.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/store/store.h"
 #include "libcommon/base/clock.h"
 #include "tests/bench/lib/big_account.h"
 #include "tests/bench/lib/report.h"

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libcommon/account/account_create.h"
-#include "libcommon/account/group_rules.h"
-#include "libcommon/account/peer_rules.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/policy_rules.h"
-#include "libcommon/account/settings_rules.h"
-#include "libcommon/account/setup_key_rules.h"
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/group.h"
+#include "libcommon/account/peer/rules.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/policy.h"
+#include "libcommon/account/rules/settings.h"
+#include "libcommon/account/rules/setup_key.h"
 #include "libcommon/base/alloc.h"
 #include "tests/support/test.h"
 

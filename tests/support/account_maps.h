@@ -2,7 +2,7 @@
 
 /* Compiling a map and reading it back with protobuf-c; packed again it must be the same bytes. */
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "proto/management.pb-c.h"
 #include "tests/support/account_rows.h"
 #include "tests/support/test.h"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "libcommon/account/model.h"
-#include "libcommon/account/snapshot.h"
+#include "libcommon/account/model/model.h"
+#include "libcommon/account/snapshot/snapshot.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/encode.h"
 

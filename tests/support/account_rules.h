@@ -7,8 +7,8 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/account_create.h"
-#include "libcommon/account/group_rules.h"
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/group.h"
 #include "libcommon/crypto/box.h"
 #include "tests/support/pg_ask.h"
 

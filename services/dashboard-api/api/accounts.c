@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "libcommon/account/settings_rules.h"
+#include "libcommon/account/rules/settings.h"
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"

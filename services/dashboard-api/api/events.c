@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "libcommon/account/settings_rules.h"
+#include "libcommon/account/rules/settings.h"
 #include "libcommon/base/clock.h"
 #include "services/dashboard-api/api/activity.h"
 #include "services/dashboard-api/api/api.h"

@@ -1,6 +1,6 @@
 /* /api/explain: may this peer reach that one, and why. */
 
-#include "libcommon/account/explain.h"
+#include "libcommon/account/explain/explain.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* /api/groups */
 
-#include "libcommon/account/group_rules.h"
+#include "libcommon/account/rules/group.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

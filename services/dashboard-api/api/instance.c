@@ -1,7 +1,7 @@
 /* /api/instance, /api/instance/version and /api/setup. */
 
-#include "libcommon/account/account_create.h"
-#include "libcommon/account/pat_rules.h"
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/pat.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"

@@ -1,6 +1,6 @@
 /* /api/peers/{peerId}/jobs */
 
-#include "libcommon/account/job_rules.h"
+#include "libcommon/account/rules/job.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

@@ -1,6 +1,6 @@
 /* /api/dns/nameservers */
 
-#include "libcommon/account/nameserver_rules.h"
+#include "libcommon/account/rules/nameserver.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

@@ -1,6 +1,6 @@
 /* /api/peers/{id}/network-map: the map that this peer holds, as it is on the wire. */
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "libcommon/base/clock.h"
 #include "proto/management.pb-c.h"
 #include "services/dashboard-api/api/api.h"

@@ -1,6 +1,6 @@
 /* /api/networks */
 
-#include "libcommon/account/network_rules.h"
+#include "libcommon/account/rules/network.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "libcommon/account/peer_rules.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/compile.h"
+#include "libcommon/account/peer/rules.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/compile/compile.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "proto/management.pb-c.h"

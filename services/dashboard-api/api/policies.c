@@ -1,6 +1,6 @@
 /* /api/policies */
 
-#include "libcommon/account/settings_rules.h"
+#include "libcommon/account/rules/settings.h"
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/policy_body.h"

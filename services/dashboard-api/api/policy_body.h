@@ -2,7 +2,7 @@
 
 /* The body of POST and PUT /api/policies, decoded. Any thread. */
 
-#include "libcommon/account/policy_rules.h"
+#include "libcommon/account/rules/policy.h"
 #include "services/dashboard-api/json/body.h"
 
 /* RK_BAD_REQUEST. Everything is borrowed from the body or lives in the arena. */

@@ -1,6 +1,6 @@
 /* /api/posture-checks */
 
-#include "libcommon/account/posture_rules.h"
+#include "libcommon/account/rules/posture.h"
 #include "libcommon/geo/geo.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/posture_body.h"

@@ -1,6 +1,6 @@
 /* /api/networks/{}/resources, and all of the account at /api/networks/resources */
 
-#include "libcommon/account/resource_rules.h"
+#include "libcommon/account/rules/resource.h"
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"

@@ -1,6 +1,6 @@
 /* /api/networks/{}/routers, and all of the account at /api/networks/routers */
 
-#include "libcommon/account/router_rules.h"
+#include "libcommon/account/rules/router.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

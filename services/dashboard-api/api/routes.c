@@ -1,7 +1,7 @@
 /* /api/routes */
 
-#include "libcommon/account/domain.h"
-#include "libcommon/account/route_rules.h"
+#include "libcommon/account/model/domain.h"
+#include "libcommon/account/rules/route.h"
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"

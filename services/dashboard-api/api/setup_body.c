@@ -2,7 +2,7 @@
 
 #include "services/dashboard-api/api/setup_body.h"
 
-#include "libcommon/account/pat_rules.h"
+#include "libcommon/account/rules/pat.h"
 
 #define PASSWORD_MIN 8
 #define PASSWORD_MAX 72

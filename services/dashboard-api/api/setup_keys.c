@@ -1,6 +1,6 @@
 /* /api/setup-keys */
 
-#include "libcommon/account/setup_key_rules.h"
+#include "libcommon/account/rules/setup_key.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

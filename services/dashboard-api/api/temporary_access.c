@@ -1,6 +1,6 @@
 /* /api/peers/{peerId}/temporary-access */
 
-#include "libcommon/account/temporary_rules.h"
+#include "libcommon/account/rules/temporary.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/json/body.h"
 

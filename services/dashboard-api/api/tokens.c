@@ -1,6 +1,6 @@
 /* /api/users/{userId}/tokens: personal access tokens. */
 
-#include "libcommon/account/pat_rules.h"
+#include "libcommon/account/rules/pat.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

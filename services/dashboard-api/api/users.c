@@ -1,6 +1,6 @@
 /* /api/users: people and service users. */
 
-#include "libcommon/account/user_rules.h"
+#include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/api/api.h"

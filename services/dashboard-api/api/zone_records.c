@@ -1,6 +1,6 @@
 /* /api/dns/zones/{zoneId}/records */
 
-#include "libcommon/account/zone_rules.h"
+#include "libcommon/account/rules/zone.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"

@@ -2,7 +2,7 @@
 
 #include "services/dashboard-api/auth/caller.h"
 
-#include "libcommon/account/pat_rules.h"
+#include "libcommon/account/rules/pat.h"
 #include "libcommon/crypto/hash.h"
 
 #define DENIED "permission denied"

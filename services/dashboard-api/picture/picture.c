@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "libcommon/account/store.h"
+#include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 
 enum {

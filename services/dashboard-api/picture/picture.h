@@ -7,7 +7,7 @@
  * Any thread.
  */
 
-#include "libcommon/account/snapshot.h"
+#include "libcommon/account/snapshot/snapshot.h"
 #include "libcommon/pg/pg.h"
 
 struct pictures;

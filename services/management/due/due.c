@@ -2,7 +2,7 @@
 
 #include "services/management/due/due.h"
 
-#include "libcommon/account/due.h"
+#include "libcommon/account/peer/due.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"

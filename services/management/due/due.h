@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Due: has a worker act on deadlines (libcommon/account/due.h) when they come. This replica sleeps
- * until the nearest one it knows of; it looks again soon after any change it hears of, since that
- * may have brought a nearer one, and every DUE_LOOK_MS at the latest, because a message may be
+ * Due: has a worker act on deadlines (libcommon/account/peer/due.h) when they come. This replica
+ * sleeps until the nearest one it knows of; it looks again soon after any change it hears of, since
+ * that may have brought a nearer one, and every DUE_LOOK_MS at the latest, because a message may be
  * lost. Every replica does it all; who claims a row first acts. Loop thread.
  */
 

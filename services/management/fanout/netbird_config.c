@@ -2,7 +2,7 @@
 
 #include "services/management/fanout/netbird_config.h"
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/conf/addr.h"
 #include "services/management/app.h"

@@ -2,8 +2,8 @@
 
 #include "services/management/fanout/session.h"
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"

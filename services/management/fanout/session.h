@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/model.h"
+#include "libcommon/account/model/model.h"
 #include "libcommon/base/list.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/grpc/server.h"

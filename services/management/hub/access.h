@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "libcommon/account/snapshot.h"
+#include "libcommon/account/snapshot/snapshot.h"
 
 struct hub;
 

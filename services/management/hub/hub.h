@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/snapshot.h"
+#include "libcommon/account/snapshot/snapshot.h"
 #include "libcommon/base/err.h"
 #include "libcommon/base/list.h"
 #include "libcommon/loop/loop.h"

@@ -2,7 +2,7 @@
 
 #include "services/management/jobs/jobs.h"
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/bytes.h"
 #include "libcommon/obs/log.h"

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Jobs: brings what administrators ask of agents (libcommon/account/job_rules.h) to the Job streams
+ * Jobs: brings what administrators ask of agents (libcommon/account/rules/job.h) to the Job streams
  * that are open here, and their answers to Postgres. Postgres is asked when a stream opens, when
  * the doorbell names a peer, and every few seconds for whatever a lost message would have named. A
  * stream is told a job once; a job whose stream ends before the answer is told again on the next
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/job_rules.h"
+#include "libcommon/account/rules/job.h"
 #include "libcommon/base/str.h"
 #include "libcommon/crypto/box.h"
 #include "services/management/fanout/session.h"

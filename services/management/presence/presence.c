@@ -2,7 +2,7 @@
 
 #include "services/management/presence/presence.h"
 
-#include "libcommon/account/peers.h"
+#include "libcommon/account/peer/peers.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"

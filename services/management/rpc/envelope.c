@@ -3,7 +3,7 @@
 
 #include "services/management/rpc/envelope.h"
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "proto/management.pb-c.h"
 
 int envelope_open(const struct rk_keypair *server,

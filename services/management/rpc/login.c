@@ -4,8 +4,8 @@
  * key.
  */
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/id.h"
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/netbird_config.h"

@@ -2,7 +2,7 @@
 
 #include "services/management/rpc/request.h"
 
-#include "libcommon/account/store.h"
+#include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"

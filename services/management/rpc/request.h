@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libcommon/account/peers.h"
+#include "libcommon/account/peer/peers.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/loop/workers.h"

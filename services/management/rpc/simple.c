@@ -1,7 +1,7 @@
 /* The calls that need no peer: the server's key, health, and the two sign-in flows while no SSO is
  * configured. */
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/clock.h"
 #include "services/management/app.h"
 #include "services/management/rpc/envelope.h"

@@ -6,7 +6,7 @@
 
 #include <sodium.h>
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/cursor.h"
 #include "proto/management.pb-c.h"

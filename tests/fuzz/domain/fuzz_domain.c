@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "libcommon/account/domain.h"
+#include "libcommon/account/model/domain.h"
 #include "libcommon/base/alloc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

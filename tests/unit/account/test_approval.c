@@ -2,9 +2,9 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/due.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/settings_rules.h"
+#include "libcommon/account/peer/due.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/settings.h"
 #include "tests/support/pg_ask.h"
 
 static struct fixture fx;

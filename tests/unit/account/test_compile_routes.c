@@ -6,7 +6,7 @@
  * the case is about is compared.
  */
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "tests/support/account_maps.h"
 #include "tests/support/golden_map.h"
 

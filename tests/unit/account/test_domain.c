@@ -1,4 +1,4 @@
-#include "libcommon/account/domain.h"
+#include "libcommon/account/model/domain.h"
 #include "libcommon/base/alloc.h"
 #include "tests/support/test.h"
 

@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "libcommon/account/due.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/replica.h"
+#include "libcommon/account/peer/due.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/peer/replica.h"
 #include "tests/support/pg_ask.h"
 
 #define LIFE_S 60

@@ -1,6 +1,6 @@
 /* What an administrator is told about two ends, against small accounts. */
 
-#include "libcommon/account/explain.h"
+#include "libcommon/account/explain/explain.h"
 #include "tests/support/account_maps.h"
 
 struct world {

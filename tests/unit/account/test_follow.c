@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/base/map.h"
 #include "libcommon/crypto/box.h"

@@ -5,8 +5,8 @@
  * README has the conventions.
  */
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/version.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/model/version.h"
 #include "tests/support/account_maps.h"
 #include "tests/support/golden_map.h"
 

@@ -2,7 +2,7 @@
 
 #include "tests/support/account_rules.h"
 
-#include "libcommon/account/job_rules.h"
+#include "libcommon/account/rules/job.h"
 
 #define PEER "peer000000000000000a"
 

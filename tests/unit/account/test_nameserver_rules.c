@@ -2,7 +2,7 @@
 
 #include "tests/support/account_rules.h"
 
-#include "libcommon/account/nameserver_rules.h"
+#include "libcommon/account/rules/nameserver.h"
 
 static const struct rk_nameserver_input resolver = { .ip = "9.9.9.9",
                                                      .ns_type = "udp",

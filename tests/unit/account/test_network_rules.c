@@ -1,9 +1,9 @@
 /* The rules of networks, their resources and routers against a real server. */
 
-#include "libcommon/account/network_rules.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/resource_rules.h"
-#include "libcommon/account/router_rules.h"
+#include "libcommon/account/rules/network.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/resource.h"
+#include "libcommon/account/rules/router.h"
 #include "tests/support/account_rules.h"
 
 static char network[RK_XID_LEN + 1], other[RK_XID_LEN + 1];

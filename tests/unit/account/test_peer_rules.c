@@ -1,6 +1,6 @@
 /* What a person changes of a peer, against a real server. */
 
-#include "libcommon/account/peer_rules.h"
+#include "libcommon/account/peer/rules.h"
 #include "tests/support/account_rules.h"
 
 static int fresh(void **state)

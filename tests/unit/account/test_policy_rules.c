@@ -1,6 +1,6 @@
 /* What a policy keeps of a request, against a real server. */
 
-#include "libcommon/account/policy_rules.h"
+#include "libcommon/account/rules/policy.h"
 #include "tests/support/account_rules.h"
 
 static char dev[RK_XID_LEN + 1], ops[RK_XID_LEN + 1];

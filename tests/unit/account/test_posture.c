@@ -2,7 +2,7 @@
 
 /* Posture checks, a table for each kind. */
 
-#include "libcommon/account/posture.h"
+#include "libcommon/account/model/posture.h"
 #include "tests/support/account_rows.h"
 
 static struct rk_peer_row *peer(void)

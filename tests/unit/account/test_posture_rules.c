@@ -2,8 +2,8 @@
 
 #include "tests/support/account_rules.h"
 
-#include "libcommon/account/policy_rules.h"
-#include "libcommon/account/posture_rules.h"
+#include "libcommon/account/rules/policy.h"
+#include "libcommon/account/rules/posture.h"
 
 static const struct rk_posture_place berlin = { "DE", "Berlin" };
 static const struct rk_posture_paths agent = { "/usr/bin/agent", "", "" };

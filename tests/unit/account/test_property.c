@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "libcommon/account/compile.h"
+#include "libcommon/account/compile/compile.h"
 #include "tests/support/random_objects.h"
 
 enum {

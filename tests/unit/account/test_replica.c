@@ -2,9 +2,9 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/due.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/replica.h"
+#include "libcommon/account/peer/due.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/peer/replica.h"
 #include "tests/support/pg_ask.h"
 
 static struct fixture fx;

@@ -1,6 +1,6 @@
 /* The rules of routes against a real server. */
 
-#include "libcommon/account/route_rules.h"
+#include "libcommon/account/rules/route.h"
 #include "tests/support/account_rules.h"
 
 static char dev[RK_XID_LEN + 1], ops[RK_XID_LEN + 1];

@@ -6,13 +6,13 @@
 
 #include <jansson.h>
 
-#include "libcommon/account/account_create.h"
-#include "libcommon/account/group_rules.h"
-#include "libcommon/account/pat_rules.h"
-#include "libcommon/account/peer_rules.h"
-#include "libcommon/account/policy_rules.h"
-#include "libcommon/account/settings_int.h"
-#include "libcommon/account/setup_key_rules.h"
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/group.h"
+#include "libcommon/account/rules/pat.h"
+#include "libcommon/account/peer/rules.h"
+#include "libcommon/account/rules/policy.h"
+#include "libcommon/account/rules/settings_int.h"
+#include "libcommon/account/rules/setup_key.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "tests/support/pg_ask.h"

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "libcommon/account/settings_rules.h"
+#include "libcommon/account/rules/settings.h"
 #include "libcommon/base/alloc.h"
 
 #define PEER "peer000000000000000a"

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/snapshot_int.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/snapshot/int.h"
 #include "tests/support/account_rows.h"
 
 static struct rk_snapshot *three(void)

@@ -2,7 +2,7 @@
 
 /* Posture checks at work: who is a source, and what moves when metadata or a check does. */
 
-#include "libcommon/account/snapshot_int.h"
+#include "libcommon/account/snapshot/int.h"
 #include "tests/support/account_maps.h"
 
 static struct rk_row *check(const char *min)

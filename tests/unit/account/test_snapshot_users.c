@@ -2,7 +2,7 @@
 
 /* Who the active users are, and in which groups. */
 
-#include "libcommon/account/snapshot_users.h"
+#include "libcommon/account/snapshot/users.h"
 #include "tests/support/account_rows.h"
 
 static struct rk_row *user(const char *id, bool active, const char *group, const char *other)

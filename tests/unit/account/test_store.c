@@ -6,11 +6,11 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 
-#include "libcommon/account/account_create.h"
-#include "libcommon/account/due.h"
-#include "libcommon/account/peers.h"
-#include "libcommon/account/store.h"
-#include "libcommon/account/store_int.h"
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/peer/due.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/store/store.h"
+#include "libcommon/account/store/int.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "libcommon/pg/pg_int.h"

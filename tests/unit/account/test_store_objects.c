@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "libcommon/account/store.h"
+#include "libcommon/account/store/store.h"
 #include "tests/support/account_rules.h"
 
 /* Runs SQL with the account's id in place of "@". */

@@ -2,8 +2,8 @@
 
 #include "tests/support/account_rules.h"
 
-#include "libcommon/account/peers.h"
-#include "libcommon/account/temporary_rules.h"
+#include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/temporary.h"
 
 #define PEER "peer000000000000000a"
 #define KEY "LJvXBK2ClJcUAqPi0aFHM3ESjYmlPq3b4gGtBTPHTVY="

@@ -2,9 +2,9 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/group_rules.h"
-#include "libcommon/account/pat_rules.h"
-#include "libcommon/account/user_rules.h"
+#include "libcommon/account/rules/group.h"
+#include "libcommon/account/rules/pat.h"
+#include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "tests/support/pg_ask.h"

@@ -1,6 +1,6 @@
 #include "tests/support/test.h"
 
-#include "libcommon/account/version.h"
+#include "libcommon/account/model/version.h"
 
 static const struct {
     const char *v;

@@ -2,7 +2,7 @@
 
 /* Versions against minimums: grammar, padding, pre-releases. */
 
-#include "libcommon/account/version_bound.h"
+#include "libcommon/account/model/version_bound.h"
 #include "libcommon/base/attr.h"
 
 static void check(const char *version, const char *minimum, bool want)

@@ -1,6 +1,6 @@
 #include "tests/support/test.h"
 
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/cursor.h"
 
 static void varints_have_the_size_they_say_and_read_back(void **state)

@@ -2,7 +2,7 @@
 
 #include "tests/support/account_rules.h"
 
-#include "libcommon/account/zone_rules.h"
+#include "libcommon/account/rules/zone.h"
 
 static char group[RK_XID_LEN + 1], zone[RK_XID_LEN + 1];
 static struct rk_str groups[1];

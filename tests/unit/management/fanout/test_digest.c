@@ -2,8 +2,8 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/compile.h"
-#include "libcommon/account/wire.h"
+#include "libcommon/account/compile/compile.h"
+#include "libcommon/account/compile/wire.h"
 #include "libcommon/base/buf.h"
 #include "services/management/fanout/digest.h"
 #include "tests/support/account_rows.h"

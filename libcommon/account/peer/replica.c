@@ -1,0 +1,83 @@
+/* Beats and their absence, by the database's clock alone. */
+
+#include "libcommon/account/peer/replica.h"
+
+#include <stdlib.h>
+
+#include "libcommon/account/peer/due.h"
+#include "libcommon/base/alloc.h"
+
+int rk_replica_beat(
+    struct rk_pg *pg, const char *name, int64_t lease_s, bool *out_lived, struct rk_err *err)
+{
+    static const struct rk_pg_stmt beat = {
+        "replica_beat", "WITH was AS MATERIALIZED (SELECT beat FROM replica WHERE name = $1), "
+                        "now AS (INSERT INTO replica (name, beat) VALUES ($1, clock_timestamp()) "
+                        "  ON CONFLICT (name) DO UPDATE SET beat = excluded.beat) "
+                        "SELECT coalesce((SELECT beat > clock_timestamp() - "
+                        "  make_interval(secs => $2::bigint) FROM was), false)"
+    };
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = rk_pg_run(pg, &beat, &res, err, RK_P_C(name), RK_P_INT(lease_s));
+    if (r < 0)
+        return r;
+    *out_lived = rk_pg_bool(res, 0, 0);
+    return 0;
+}
+
+static int follow_swept(struct rk_pg *pg,
+                        const struct rk_pg_result *swept,
+                        int64_t ephemeral_s,
+                        struct rk_err *err)
+{
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n = 0;
+
+    rk_pg_array(swept, 0, 1, &ids, &n);
+    return n > 0 ? rk_due_follow(pg, ids, n, ephemeral_s, err) : 0;
+}
+
+/*
+ * Rows that a batch of presence holds are passed over: they are being written by somebody alive, or
+ * stay for the next call. A replica's own row goes when nothing points to it any more.
+ */
+int rk_replica_sweep(
+    struct rk_pg *pg, int64_t lease_s, int64_t ephemeral_s, int64_t *out_peers, struct rk_err *err)
+{
+    static const struct rk_pg_stmt sweep = {
+        "replica_sweep",
+        "WITH dead AS MATERIALIZED (SELECT s.peer_id, s.replica FROM peer_status s "
+        "  WHERE s.connected AND NOT EXISTS (SELECT 1 FROM replica r WHERE r.name = s.replica "
+        "    AND r.beat > clock_timestamp() - make_interval(secs => $1::bigint)) "
+        "  ORDER BY s.peer_id LIMIT 5000 FOR UPDATE OF s SKIP LOCKED), "
+        "gone AS (UPDATE peer_status s SET connected = false, "
+        "  last_seen = greatest(s.last_seen, (SELECT beat FROM replica WHERE name = d.replica)) "
+        "FROM dead d WHERE s.peer_id = d.peer_id RETURNING s.peer_id) "
+        "SELECT count(*), array_agg(g.peer_id) FILTER (WHERE p.ephemeral OR p.user_id <> '') "
+        "FROM gone g JOIN peer p ON p.id = g.peer_id"
+    };
+    static const struct rk_pg_stmt forget = {
+        "replica_forget",
+        "DELETE FROM replica r WHERE r.beat < clock_timestamp() - 2 * make_interval(secs => "
+        "$1::bigint) AND NOT EXISTS (SELECT 1 FROM peer_status s WHERE s.connected AND "
+        "s.replica = r.name)"
+    };
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
+    if (r == 0)
+        r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s));
+    if (r == 0)
+        r = follow_swept(pg, res, ephemeral_s, err);
+    if (r == 0)
+        r = rk_pg_commit(&tx, err);
+    if (r == 0)
+        r = rk_pg_run(pg, &forget, NULL, err, RK_P_INT(lease_s));
+    if (r == 0)
+        *out_peers = rk_pg_int(res, 0, 0);
+    return r;
+}

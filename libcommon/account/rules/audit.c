@@ -1,0 +1,305 @@
+/* See audit.h. Events wait in memory until the change is done, because only then is it known what
+ * differs. */
+
+#include "libcommon/account/rules/audit_int.h"
+
+#include <stdlib.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/arena.h"
+#include "libcommon/base/map.h"
+
+#define MAX_HELD_BYTES ((size_t)1 << 20)
+#define ARENA_BYTES (8 * MAX_HELD_BYTES)
+
+/* Of a row its columns without those that never change or say nothing. */
+#define BUT " - '{id,account_id,public_id,created_at,updated_at}'::text[]"
+#define PLAIN(table)                                                                               \
+    "SELECT (to_jsonb(t)" BUT ")::text FROM " table " t WHERE t.account_id = $1 AND t.id = $2"
+
+/* Each takes (account, id) and answers with one JSON object, or with no row. */
+static const struct rk_pg_stmt looks[RK_WATCH_COUNT] = {
+    [RK_WATCH_ACCOUNT] = { "audit_account",
+                           "SELECT (settings || jsonb_build_object('network_range', net4::text, "
+                           "'network_range_v6', net6::text, 'dns_disabled_groups', "
+                           "to_jsonb(dns_disabled_groups), 'onboarding', onboarding))::text "
+                           "FROM account WHERE id = $1 AND id = $2" },
+    [RK_WATCH_PEER] = { "audit_peer",
+                        "SELECT jsonb_build_object('name', name, 'ip', host(ip), 'ipv6', "
+                        "host(ip6), 'dns_label', dns_label, 'user_id', user_id, 'ssh_enabled', "
+                        "ssh_enabled, 'login_expiration_enabled', login_expiration_enabled, "
+                        "'inactivity_expiration_enabled', inactivity_expiration_enabled, "
+                        "'approval_required', requires_approval, 'login_expired', login_expired, "
+                        "'groups', (SELECT coalesce(jsonb_agg(m.group_id ORDER BY m.group_id), "
+                        "'[]') FROM group_peer m WHERE m.peer_id = peer.id))::text "
+                        "FROM peer WHERE account_id = $1 AND id = $2" },
+    [RK_WATCH_GROUP] = { "audit_group",
+                         "SELECT jsonb_build_object('name', g.name, 'issued', g.issued, 'peers', "
+                         "(SELECT coalesce(jsonb_agg(m.peer_id ORDER BY m.peer_id), '[]') FROM "
+                         "group_peer m WHERE m.group_id = g.id), 'resources', (SELECT "
+                         "coalesce(jsonb_agg(r.resource_id ORDER BY r.resource_id), '[]') FROM "
+                         "group_resource r WHERE r.group_id = g.id))::text "
+                         "FROM account_group g WHERE g.account_id = $1 AND g.id = $2" },
+    [RK_WATCH_POLICY] = { "audit_policy",
+                          "SELECT (to_jsonb(p)" BUT " || jsonb_build_object('rules', (SELECT "
+                          "jsonb_agg(to_jsonb(r) - '{policy_id,position}'::text[] ORDER BY "
+                          "r.position) FROM policy_rule r WHERE r.policy_id = p.id)))::text "
+                          "FROM policy p WHERE p.account_id = $1 AND p.id = $2" },
+    [RK_WATCH_USER] = { "audit_user",
+                        "SELECT jsonb_build_object('name', name, 'role', role, 'is_service_user', "
+                        "is_service_user, 'is_blocked', blocked, 'pending_approval', "
+                        "pending_approval, 'auto_groups', to_jsonb(auto_groups), 'issued', "
+                        "issued)::text FROM users WHERE account_id = $1 AND id = $2" },
+    [RK_WATCH_SETUP_KEY] = { "audit_setup_key",
+                             "SELECT jsonb_build_object('name', name, 'type', type, 'key', masked, "
+                             "'expires_at', expires_at, 'revoked', revoked, 'usage_limit', "
+                             "usage_limit, 'auto_groups', to_jsonb(auto_groups), 'ephemeral', "
+                             "ephemeral, 'allow_extra_dns_labels', allow_extra_dns_labels)::text "
+                             "FROM setup_key WHERE account_id = $1 AND id = $2" },
+    [RK_WATCH_TOKEN] = { "audit_token",
+                         "SELECT jsonb_build_object('name', name, 'expiration_date', "
+                         "expires_at)::text FROM pat WHERE account_id = $1 AND id = $2" },
+    [RK_WATCH_POSTURE_CHECK] = { "audit_posture_check", PLAIN("posture_check") },
+    [RK_WATCH_ROUTE] = { "audit_route", PLAIN("route") },
+    [RK_WATCH_NETWORK] = { "audit_network", PLAIN("network") },
+    [RK_WATCH_RESOURCE] = { "audit_resource",
+                            "SELECT (to_jsonb(t)" BUT " || jsonb_build_object('groups', (SELECT "
+                            "coalesce(jsonb_agg(g.group_id ORDER BY g.group_id), '[]') FROM "
+                            "group_resource g WHERE g.resource_id = t.id)))::text "
+                            "FROM network_resource t WHERE t.account_id = $1 AND t.id = $2" },
+    [RK_WATCH_ROUTER] = { "audit_router", PLAIN("network_router") },
+    [RK_WATCH_NAMESERVER_GROUP] = { "audit_nameserver_group", PLAIN("nameserver_group") },
+    [RK_WATCH_ZONE] = { "audit_zone", PLAIN("zone") },
+    [RK_WATCH_RECORD] = { "audit_record",
+                          "SELECT (to_jsonb(t)" BUT ")::text FROM zone_record t JOIN zone z "
+                          "ON z.id = t.zone_id WHERE z.account_id = $1 AND t.id = $2" },
+};
+
+static const struct rk_pg_stmt add_event = {
+    "audit_event", "INSERT INTO event (account_id, code, initiator_id, target_id, meta, changes) "
+                   "VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb)"
+};
+
+struct watch {
+    struct watch *next;
+    enum rk_watched kind;
+    const char *id, *also;
+    struct rk_pg_result *before;
+    char *changes; /* JSON; NULL when nothing differs */
+};
+
+struct held {
+    struct held *next;
+    const char *code, *initiator, *target;
+    struct rk_str meta;
+};
+
+struct audit {
+    struct rk_arena *arena;
+    size_t bytes; /* of the events */
+    struct watch *watches;
+    struct held *first, **last;
+};
+
+/* === Differences === */
+
+static bool all_texts(const json_t *list)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(list, i, item) if (!json_is_string(item)) return false;
+    return true;
+}
+
+/* {"count": n, <word>: what `list` has and `other` has not}. */
+static json_t *shorten(const json_t *list, const json_t *other, const char *word)
+{
+    rk_auto(rk_map_free) struct rk_map *known = rk_map_new();
+    json_t *only = json_array(), *item;
+    size_t i;
+
+    json_array_foreach(other, i, item)(void)
+        rk_map_put(known, rk_str(json_string_value(item)), item);
+    json_array_foreach(list, i, item) if (json_array_size(only) < RK_AUDIT_MAX_LIST &&
+                                          !rk_map_get(known, rk_str(json_string_value(item))))
+        json_array_append(only, item);
+    return json_pack("{s:I, s:o}", "count", (json_int_t)json_array_size(list), word, only);
+}
+
+static json_t *pair(json_t *before, json_t *after)
+{
+    size_t a = json_array_size(before), b = json_array_size(after);
+
+    if ((a > RK_AUDIT_MAX_LIST || b > RK_AUDIT_MAX_LIST) && all_texts(before) && all_texts(after))
+        return json_pack("{s:o, s:o}", "before", shorten(before, after, "removed"), "after",
+                         shorten(after, before, "added"));
+    return json_pack("{s:O, s:O}", "before", before, "after", after);
+}
+
+static bool same(const json_t *a, const json_t *b)
+{
+    bool no_a = !a || json_is_null(a), no_b = !b || json_is_null(b);
+
+    return no_a || no_b ? no_a && no_b : json_equal(a, b) != 0;
+}
+
+static void add(json_t *to, const char *name, const json_t *before, const json_t *after)
+{
+    json_t *b = before ? (json_t *)(uintptr_t)before : json_null();
+    json_t *a = after ? (json_t *)(uintptr_t)after : json_null();
+
+    json_object_set_new(to, name, pair(b, a));
+}
+
+json_t *rk_audit_diff(const json_t *before, const json_t *after)
+{
+    json_t *out = json_object(), *value;
+    const char *name;
+
+    json_object_foreach((json_t *)(uintptr_t)before, name, value)
+    {
+        if (!same(value, json_object_get(after, name)))
+            add(out, name, value, json_object_get(after, name));
+    }
+    json_object_foreach((json_t *)(uintptr_t)after, name, value)
+    {
+        if (!json_object_get(before, name) && !same(NULL, value))
+            add(out, name, NULL, value);
+    }
+    if (json_object_size(out) > 0)
+        return out;
+    json_decref(out);
+    return NULL;
+}
+
+/* === Watching === */
+
+int audit_watch(struct audit **audit,
+                struct rk_pg *pg,
+                const char *account_id,
+                enum rk_watched kind,
+                const char *id,
+                const char *also,
+                struct rk_err *err)
+{
+    struct audit *a = *audit;
+    struct watch *w;
+
+    if (!a) {
+        a = *audit = rk_new(struct audit);
+        a->arena = rk_arena_new(ARENA_BYTES);
+        a->last = &a->first;
+    }
+    w = rk_new(struct watch);
+    w->next = a->watches;
+    a->watches = w;
+    w->kind = kind;
+    w->id = rk_strdup(id);
+    w->also = also ? rk_strdup(also) : NULL;
+    return rk_pg_later(pg, &looks[kind], &w->before, err, RK_P_C(account_id), RK_P_C(id));
+}
+
+bool audit_hold(struct audit *a,
+                const char *code,
+                const char *initiator_id,
+                const char *target_id,
+                struct rk_str meta)
+{
+    size_t n = strlen(code) + strlen(initiator_id) + strlen(target_id) + meta.n;
+    struct held *h;
+
+    if (n > MAX_HELD_BYTES || a->bytes > MAX_HELD_BYTES - n)
+        return false;
+    a->bytes += n + sizeof(*h);
+    h = rk_arena_alloc(a->arena, sizeof(*h));
+    h->code = rk_arena_strdup(a->arena, code);
+    h->initiator = rk_arena_strdup(a->arena, initiator_id);
+    h->target = rk_arena_strdup(a->arena, target_id);
+    h->meta = rk_str(rk_arena_strn(a->arena, meta));
+    *a->last = h;
+    a->last = &h->next;
+    return true;
+}
+
+static json_t *seen(const struct rk_pg_result *res)
+{
+    return res && rk_pg_rows(res) > 0 ? json_loads(rk_pg_str(res, 0, 0).p, 0, NULL) : NULL;
+}
+
+static int look_again(struct watch *w, struct rk_pg *pg, const char *account_id, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    json_t *before, *after, *diff;
+    int r;
+
+    r = rk_pg_run(pg, &looks[w->kind], &res, err, RK_P_C(account_id), RK_P_C(w->id));
+    if (r < 0)
+        return r;
+    before = seen(w->before);
+    after = seen(res);
+    diff = rk_audit_diff(before, after);
+    w->changes = diff ? json_dumps(diff, JSON_COMPACT) : NULL;
+    json_decref(diff);
+    json_decref(before);
+    json_decref(after);
+    return 0;
+}
+
+static bool tells_of(const struct held *h, const struct watch *w)
+{
+    return strcmp(h->target, w->id) == 0 || (w->also && strcmp(h->target, w->also) == 0);
+}
+
+static bool told(const struct audit *a, const struct watch *w)
+{
+    for (const struct held *h = a->first; h; h = h->next)
+        if (tells_of(h, w))
+            return true;
+    return false;
+}
+
+static const char *changes_of(const struct audit *a, const struct held *h)
+{
+    for (const struct watch *w = a->watches; w; w = w->next)
+        if (w->changes && tells_of(h, w))
+            return w->changes;
+    /* The first event speaks for what no event names. */
+    for (const struct watch *w = a->watches; w && h == a->first; w = w->next)
+        if (w->changes && !told(a, w))
+            return w->changes;
+    return NULL;
+}
+
+int audit_write(struct audit *a, struct rk_pg *pg, const char *account_id, struct rk_err *err)
+{
+    int r = 0;
+
+    if (!a->first)
+        return 0;
+    for (struct watch *w = a->watches; r == 0 && w; w = w->next)
+        r = look_again(w, pg, account_id, err);
+    for (const struct held *h = a->first; r == 0 && h; h = h->next)
+        r = rk_pg_later(pg, &add_event, NULL, err, RK_P_C(account_id), RK_P_C(h->code),
+                        RK_P_C(h->initiator), RK_P_C(h->target), RK_P_STR(h->meta),
+                        RK_P_C(changes_of(a, h)));
+    return r;
+}
+
+void audit_free(struct audit *a)
+{
+    struct watch *w, *next;
+
+    if (!a)
+        return;
+    for (w = a->watches; w; w = next) {
+        next = w->next;
+        rk_pg_result_free(w->before);
+        rk_free((char *)(uintptr_t)w->id);
+        rk_free((char *)(uintptr_t)w->also);
+        free(w->changes);
+        rk_free(w);
+    }
+    rk_arena_free(a->arena);
+    rk_free(a);
+}

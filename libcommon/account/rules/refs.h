@@ -1,0 +1,12 @@
+#pragma once
+
+/* Objects that name other objects: what they name exists. Worker threads, inside a change. */
+
+#include "libcommon/account/rules/actor.h"
+
+/* Groups that an object needs at least one of. RK_INVALID with the text of the wire: an empty list,
+ * an empty id, an unknown group. */
+int rk_refs_groups(struct rk_change *ch, const struct rk_str *ids, size_t n, struct rk_err *err)
+    RK_CHECKED;
+/* RK_INVALID "peer with id X not found". */
+int rk_refs_peer(struct rk_change *ch, const char *id, struct rk_err *err) RK_CHECKED;

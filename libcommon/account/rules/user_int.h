@@ -1,0 +1,39 @@
+#pragma once
+
+/* For user_*.c. */
+
+#include "libcommon/account/rules/user.h"
+
+/* The row of a user, locked. */
+enum {
+    USER_ROLE,
+    USER_SERVICE,
+    USER_BLOCKED,
+    USER_PENDING,
+    USER_GROUPS,
+    USER_NAME,
+    USER_EMAIL,
+    USER_ISSUED,
+    USER_CREATED,
+};
+int user_lock(struct rk_change *ch, const char *id, struct rk_pg_result **out, struct rk_err *err)
+    RK_CHECKED;
+
+/* Gives the user these groups instead of those in `row`, and its peers too where groups are
+ * propagated; tells of each. */
+int user_set_groups(struct rk_change *ch,
+                    const struct rk_actor *actor,
+                    const char *id,
+                    const struct rk_pg_result *row,
+                    const struct rk_str *groups,
+                    size_t n,
+                    struct rk_err *err) RK_CHECKED;
+/* Groups are propagated from now on: all peers of all users get their users' groups. Browsers'
+ * peers do not, they are guests. */
+int user_propagate_groups(struct rk_change *ch, struct rk_err *err) RK_CHECKED;
+/* Each group exists and is not All; RK_INVALID. */
+int user_check_groups(struct rk_change *ch,
+                      const char *id,
+                      const struct rk_str *groups,
+                      size_t n,
+                      struct rk_err *err) RK_CHECKED;

@@ -1,0 +1,119 @@
+#pragma once
+
+/*
+ * The store: schema, loading, and the frame of every change. Worker threads only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcommon/account/model/model.h"
+#include "libcommon/base/err.h"
+#include "libcommon/base/json.h"
+#include "libcommon/crypto/seal.h"
+#include "libcommon/pg/pg.h"
+
+/* Brings the schema up to date; any number of processes may call it at once. */
+int rk_store_migrate(struct rk_pg *pg, struct rk_err *err) RK_CHECKED;
+
+/*
+ * Everything of the account past `since` in one repeatable-read transaction: the changed objects,
+ * or the whole account
+ * (`full`) when since is 0, when changes past it have been pruned, or when so much changed that a
+ * reload is cheaper. RK_NOT_FOUND never: a vanished account is `account_gone`. `default_domain` is
+ * the server's dns_domain.
+ */
+int rk_store_load(struct rk_pg *pg,
+                  const char *account_id,
+                  uint64_t since,
+                  const char *default_domain,
+                  struct rk_delta **out,
+                  struct rk_err *err) RK_CHECKED;
+
+/* Account and serial of the peer with this key. RK_NOT_FOUND when there is none. */
+int rk_store_find_peer(struct rk_pg *pg,
+                       const char *key_b64,
+                       char out_account_id[RK_XID_LEN + 1],
+                       uint64_t *out_serial,
+                       struct rk_err *err) RK_CHECKED;
+
+/* The sweep: current serials of `n` accounts; 0 for one that is gone. */
+int rk_store_serials(struct rk_pg *pg,
+                     const char (*ids)[RK_XID_LEN + 1],
+                     size_t n,
+                     uint64_t *out_serials,
+                     struct rk_err *err) RK_CHECKED;
+
+/* Secret shared by all replicas, sealed in Postgres. If it does not exist yet `make` fills it; of
+ * several replicas that race one wins and all get its value. */
+int rk_store_secret(struct rk_pg *pg,
+                    const struct rk_seal *seal,
+                    const char *name,
+                    void (*make)(struct rk_buf *out),
+                    struct rk_buf *out,
+                    struct rk_err *err) RK_CHECKED;
+
+/* Deletes account_change rows older than this many seconds, in batches; a call deletes a bounded
+ * number and says how many in *out_gone. Any number of replicas may do it at once. */
+int rk_store_prune_changes(struct rk_pg *pg,
+                           int64_t older_than_s,
+                           int64_t *out_gone,
+                           struct rk_err *err) RK_CHECKED;
+
+/*
+ * One change of one account = one transaction. begin locks the account row (which serialises its
+ * writers) and asks the connection's guard; touch names an object that maps are made of, and makes
+ * commit raise the serial by one and write account_change; event writes the audit event. Changes
+ * that touch nothing (setup keys) raise no serial.
+ *
+ *     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+ *     r = rk_change_begin(pg, account_id, &ch, err); ...
+ *     r = rk_change_touch(ch, RK_OBJ_GROUP, id, err); ...
+ *     r = rk_change_event(ch, "group.add", initiator, target, &meta, err); ...
+ *     r = rk_change_commit(&ch, &out->serial, err);
+ */
+struct rk_change;
+int rk_change_begin(struct rk_pg *pg,
+                    const char *account_id,
+                    struct rk_change **out,
+                    struct rk_err *err) RK_CHECKED; /* RK_NOT_FOUND: no account */
+/* The same, but RK_NOT_FOUND also while somebody else changes the account. */
+int rk_change_begin_idle(struct rk_pg *pg,
+                         const char *account_id,
+                         struct rk_change **out,
+                         struct rk_err *err) RK_CHECKED;
+void rk_change_abort(struct rk_change *ch);
+RK_DEFINE_AUTO(struct rk_change, rk_change_abort)
+int rk_change_touch(struct rk_change *ch,
+                    enum rk_object_kind kind,
+                    const char *object_id,
+                    struct rk_err *err) RK_CHECKED;
+/* RK_OBJ_GROUP_PEER, with the id put together here. */
+int rk_change_touch_member(struct rk_change *ch,
+                           const char *group_id,
+                           const char *peer_id,
+                           struct rk_err *err) RK_CHECKED;
+/* `meta` is the JSON text of an object, or {NULL,0} for {}. What has changed comes from
+ * rk_change_watch (audit.h). */
+int rk_change_event(struct rk_change *ch,
+                    const char *code,
+                    const char *initiator_id,
+                    const char *target_id,
+                    struct rk_str meta,
+                    struct rk_err *err) RK_CHECKED;
+/* *out_serial = the account's serial after the commit, 0 when nothing was touched (nobody need be
+ * told); may be NULL. */
+int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err *err) RK_CHECKED;
+const char *rk_change_account_id(const struct rk_change *ch);
+struct rk_pg *rk_change_pg(const struct rk_change *ch);
+
+/* What the caller tells the other replicas after COMMIT: PUBLISH RK_DOORBELL "<account id>
+ * <serial>". */
+#define RK_DOORBELL "rk:account"
+struct rk_bell {
+    char account_id[RK_XID_LEN + 1];
+    uint64_t serial; /* 0: do not ring */
+};
+
+/* Redo `body` on RK_CONFLICT, at most 5 times, with a short jittered pause. */
+int rk_store_retry(int (*body)(void *arg, struct rk_err *err), void *arg, struct rk_err *err);
