@@ -52,4 +52,8 @@ static inline void rk_metric_set(struct rk_metric *m, int64_t n)
 {
     atomic_store_explicit(&m->v[0], n, memory_order_relaxed);
 }
+static inline void rk_metric_set_at(struct rk_metric *m, unsigned value, int64_t n)
+{
+    atomic_store_explicit(&m->v[value], n, memory_order_relaxed);
+}
 void rk_metric_observe(struct rk_metric *m, double v);

@@ -18,6 +18,7 @@
 #include "services/dashboard-api/touch.h"
 
 #define MAX_QUEUED 512
+#define MAX_QUEUED_SLOW 50 /* in the pools where each takes long */
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
@@ -57,7 +58,9 @@ struct app {
     struct pictures *pictures;
     struct rk_geo *geo;
     struct rk_loop *loop;
-    struct rk_workers *workers;
+    struct rk_workers *workers; /* the common pool */
+    struct shared shared;
+    struct rk_cidrs *trusted;
     struct rk_admin *admin;
     struct rk_rds *rds;
     struct server *server;
@@ -265,7 +268,8 @@ static void go_down(struct app *a)
         return;
     a->down = true;
     touch_flush(a);
-    rk_workers_free(a->workers);
+    for (enum pool p = 0; p < POOL_END; p++)
+        rk_workers_free(a->shared.pool[p]);
     /* Runs after the completions that the workers have posted. */
     a->teardown.run = teardown;
     rk_loop_post(a->loop, &a->teardown);
@@ -294,9 +298,20 @@ static void on_stop(void *arg)
     server_drain(a->server, on_drained, a);
 }
 
+static void open_pools(struct app *a)
+{
+    static const struct rk_workers_ops ops = { .open = worker_open, .close = worker_close };
+
+    a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &ops, a);
+    a->shared.pool[POOL_COMMON] = a->workers;
+    a->shared.pool[POOL_PASSWORD] =
+        rk_workers_new((unsigned)a->config->password_workers, MAX_QUEUED_SLOW, &ops, a);
+    a->shared.pool[POOL_OUTBOUND] =
+        rk_workers_new((unsigned)a->config->outbound_workers, MAX_QUEUED_SLOW, &ops, a);
+}
+
 static int build(struct app *a, struct rk_err *err)
 {
-    static const struct rk_workers_ops worker_ops = { .open = worker_open, .close = worker_close };
     static const struct rk_rds_ops rds_ops = { .on_up = rds_changed, .on_down = rds_changed };
     static const struct server_ops server_ops = { .on_done = on_done };
     int r;
@@ -315,9 +330,18 @@ static int build(struct app *a, struct rk_err *err)
     if (r < 0)
         return r;
     a->pictures = pictures_new(a->config->dns_domain);
-    a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &worker_ops, a);
-    r = server_new(a->loop, a->config, &a->seal, a->pictures, a->geo, a->workers, &server_ops, a,
-                   &a->server, err);
+    a->shared.config = a->config;
+    a->shared.seal = &a->seal;
+    a->shared.pictures = a->pictures;
+    a->shared.geo = a->geo;
+    if (a->config->trusted_proxies[0] != '\0') {
+        a->trusted = rk_cidrs_parse(rk_str(a->config->trusted_proxies), err);
+        if (!a->trusted)
+            return err->code;
+        a->shared.trusted = a->trusted;
+    }
+    open_pools(a);
+    r = server_new(a->loop, &a->shared, &server_ops, a, &a->server, err);
     if (r < 0)
         return r;
     rk_admin_on_scrape(a->admin, on_scrape, a);
@@ -349,6 +373,7 @@ int app_run(const struct api_config *config)
     rk_seal_done(&a->seal);
     pictures_free(a->pictures);
     rk_geo_free(a->geo);
+    rk_cidrs_free(a->trusted);
     rk_loop_free(a->loop);
     rk_free(a);
     return 0;

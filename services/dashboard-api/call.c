@@ -2,6 +2,14 @@
 
 #include "services/dashboard-api/call.h"
 
+#include <assert.h>
+
+void call_header(struct call *c, const char *name, const char *value)
+{
+    assert(c->headers_n < CALL_MAX_HEADERS);
+    c->header[c->headers_n++] = (struct call_header){ name, value };
+}
+
 int call_page(struct call *c, struct rk_err *err)
 {
     return page_parse(c->query, c->arena, &c->page, err);

@@ -13,6 +13,7 @@
 #include "libcommon/auth/auth.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/base/json.h"
+#include "libcommon/conf/addr.h"
 #include "libcommon/crypto/seal.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/pg/pg.h"
@@ -41,20 +42,48 @@ struct job_bell {
     char job_id[RK_UUID_LEN + 1];
 };
 
+struct rk_workers;
+
+/* What all requests have in common; set at start. */
+struct shared {
+    const struct api_config *config;
+    const struct rk_seal *seal;
+    struct pictures *pictures;
+    struct rk_geo *geo;
+    const struct rk_cidrs *trusted; /* proxies whose X-Forwarded-For is believed; may be NULL */
+    struct rk_workers *pool[POOL_END];
+};
+
+/* What the request said beside its body; "" when it did not. */
+struct call_head {
+    const char *authorization, *cookie, *content_type, *accept_language, *origin, *fetch_site,
+        *user_agent;
+};
+
+struct call_header {
+    const char *name, *value;
+};
+
+#define CALL_MAX_HEADERS 16
 #define CALL_MAX_OUT ((size_t)256 << 20)
 
 struct call {
+    const struct shared *shared;
     const struct api_config *config;
     const struct rk_seal *seal;
     struct pictures *pictures;
     struct rk_geo *geo;
     struct rk_pg *pg;
+    enum pool pool; /* whose thread this is */
+    enum pool move; /* where CALL_MOVE goes */
     struct rk_arena *arena;
     const struct route *route;
     const char *var[ROUTE_MAX_VARS]; /* "" when the pattern has fewer */
     struct rk_str query;             /* raw, without '?' */
     struct rk_str body;
-    const char *token; /* NULL without credentials */
+    const char *token;           /* NULL without credentials */
+    struct call_head head;       /* of public routes and of kinds other than ROUTE_REST */
+    char remote_ip[RK_ADDR_LEN]; /* the same; the client's, before the proxies we trust */
 
     struct caller caller; /* not for public routes */
     bool permitted;       /* false only for routes that answer less instead of refusing */
@@ -62,8 +91,11 @@ struct call {
 
     struct rk_buf out;
     struct rk_json json;
-    bool plain_type; /* Content-Type without a charset */
+    unsigned status;          /* of success, 0 = 200 */
+    const char *content_type; /* NULL = that of the route's kind */
     bool no_store;
+    struct call_header header[CALL_MAX_HEADERS];
+    unsigned headers_n;
     struct page page; /* of a list; see call_page */
     bool paged;       /* the handler has chosen the page itself, `total` says out of how many */
     uint64_t total;
@@ -72,6 +104,10 @@ struct call {
     struct job_bell job_bell;
 };
 
+/* What a handler returns to be called again on a thread of another pool (`call.move`). */
+#define CALL_MOVE 1
+/* Adds a header to the answer of a handler that succeeds. `value` lives as long as the arena. */
+void call_header(struct call *c, const char *name, const char *value);
 /* Reads page, per_page, q and sort into c->page; RK_INVALID. For lists that page themselves (in
  * SQL, with `paged` set); all others are paged behind their handler. */
 int call_page(struct call *c, struct rk_err *err) RK_CHECKED;

@@ -27,6 +27,13 @@ static const struct rk_setting rows[] = {
       0, 0, 0, false },
     { "workers", RK_SET_INT, AT(workers), "4", "threads, one Postgres connection each", 1, 256, 0,
       false },
+    { "password_workers", RK_SET_INT, AT(password_workers), "2",
+      "threads that hash passwords, one Postgres connection and 64 MiB each while they do", 1, 64,
+      0, false },
+    { "outbound_workers", RK_SET_INT, AT(outbound_workers), "2",
+      "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },
+    { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), "",
+      "comma-separated addresses or networks whose X-Forwarded-For is believed", 0, 0, 0, false },
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
 };

@@ -17,6 +17,9 @@ struct api_config {
     char *dns_domain;
     char *geo_database;
     int64_t workers;
+    int64_t password_workers;
+    int64_t outbound_workers;
+    char *trusted_proxies;
     bool setup_pat_enabled;
 };
 

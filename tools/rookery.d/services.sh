@@ -69,7 +69,7 @@ EOF
             printf 'tls_cert_file = %s\ntls_key_file = %s\n' "$DIR/secrets/front.crt" "$DIR/secrets/front.key"
         fi
         ;;
-    dashboard-api) echo "setup_pat_enabled = true" ;;
+    dashboard-api) printf 'trusted_proxies = 127.0.0.0/8\nsetup_pat_enabled = true\n' ;;
     esac
 }
 

@@ -355,10 +355,40 @@ static const char audit_trail[] =
     "CREATE INDEX event_target ON event (account_id, target_id, id DESC);"
     "CREATE INDEX event_initiator ON event (account_id, initiator_id, id DESC);";
 
+/* What every part of identity leans on. Users of the embedded provider are rows of `users`. */
+static const char identity[] =
+    /* Keys of the embedded provider. One signs from signs_from to signs_until, and is published
+     * until kept_until. */
+    "CREATE TABLE signing_key ("
+    "  kid text PRIMARY KEY," /* 40 hexadecimal digits */
+    "  public_jwk jsonb NOT NULL,"
+    "  sealed bytea NOT NULL," /* the private key in PKCS#8 DER, sealed as "signing_key/<kid>" */
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  signs_from timestamptz NOT NULL,"
+    "  signs_until timestamptz NOT NULL,"
+    "  kept_until timestamptz NOT NULL"
+    ");"
+    /* An identity provider that people may sign in with. */
+    "CREATE TABLE connector ("
+    "  id text PRIMARY KEY," /* part of the subject of its users */
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  type text NOT NULL,"
+    "  name text NOT NULL,"
+    "  issuer text NOT NULL DEFAULT '',"
+    "  client_id text NOT NULL,"
+    "  sealed_secret bytea NOT NULL," /* sealed as "connector/<id>" */
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX connector_account ON connector (account_id);"
+    /* Tokens that have logged an agent in; none does so twice. */
+    "CREATE TABLE used_token ("
+    "  hash bytea PRIMARY KEY," /* SHA-256 of the token */
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX used_token_expires ON used_token (expires_at);";
+
 const struct rk_migration rk_migrations[] = {
-    { 1, "first mesh", first_mesh },
-    { 2, "replicas", replicas },
-    { 3, "whole map", whole_map },
-    { 4, "audit trail", audit_trail },
+    { 1, "first mesh", first_mesh },   { 2, "replicas", replicas }, { 3, "whole map", whole_map },
+    { 4, "audit trail", audit_trail }, { 5, "identity", identity },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

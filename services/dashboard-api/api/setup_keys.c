@@ -98,7 +98,7 @@ int setup_key_list(struct call *c, struct rk_err *err)
 
 int setup_key_get(struct call *c, struct rk_err *err)
 {
-    c->plain_type = true;
+    c->content_type = "application/json";
     return answer(c, c->var[0], NULL, err);
 }
 
@@ -149,7 +149,7 @@ int setup_key_update(struct call *c, struct rk_err *err)
     r = rk_setup_key_update(c->pg, &c->actor, c->var[0], revoked, groups, groups_n, err);
     if (r < 0)
         return r;
-    c->plain_type = true;
+    c->content_type = "application/json";
     return answer(c, c->var[0], NULL, err);
 }
 

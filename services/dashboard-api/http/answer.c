@@ -2,6 +2,8 @@
 
 #include "services/dashboard-api/http/answer.h"
 
+#include <stdio.h>
+
 #include "libcommon/base/json.h"
 
 enum wording {
@@ -48,25 +50,75 @@ unsigned answer_status(int code)
     return table[row_of(code)].status;
 }
 
-unsigned answer_error(const struct rk_err *err, struct rk_buf *out)
+static void write_rest(struct rk_json *j, const char *text, unsigned status)
 {
+    rk_json_cstr(j, "message", text);
+    rk_json_uint(j, "code", status);
+}
+
+/* RFC 6749, 5.2, and the two of 4.1.2.1 that are the server's fault. */
+static void write_oauth(struct rk_json *j, const char *text, unsigned status)
+{
+    rk_json_cstr(j, "error",
+                 status == 503   ? "temporarily_unavailable"
+                 : status >= 500 ? "server_error"
+                 : status == 401 ? "invalid_client"
+                                 : "invalid_request");
+    rk_json_cstr(j, "error_description", text);
+}
+
+/* RFC 7644, 3.12: the status is a string. */
+static void write_scim(struct rk_json *j, const char *text, unsigned status)
+{
+    char number[12];
+
+    snprintf(number, sizeof(number), "%u", status);
+    rk_json_array(j, "schemas");
+    rk_json_cstr(j, NULL, "urn:ietf:params:scim:api:messages:2.0:Error");
+    rk_json_array_end(j);
+    rk_json_cstr(j, "status", number);
+    rk_json_cstr(j, "detail", text);
+}
+
+const char *answer_type(enum route_kind kind)
+{
+    static const char *const types[] = {
+        [ROUTE_REST] = "application/json; charset=UTF-8",
+        [ROUTE_OAUTH] = "application/json",
+        [ROUTE_PAGE] = "text/plain; charset=utf-8",
+        [ROUTE_SCIM] = "application/scim+json",
+    };
+
+    return types[kind];
+}
+
+unsigned answer_error(enum route_kind kind, const struct rk_err *err, struct rk_buf *out)
+{
+    static void (*const write[])(struct rk_json *, const char *, unsigned) = {
+        [ROUTE_REST] = write_rest,
+        [ROUTE_OAUTH] = write_oauth,
+        [ROUTE_SCIM] = write_scim,
+    };
     size_t row = row_of(err->code);
     char text[sizeof(err->msg)];
     struct rk_json j;
 
     (void)rk_str_copy(rk_str(table[row].wording == HIDDEN ? table[row].text : err->msg), text,
                       sizeof(text));
-    if (table[row].wording == LOWER)
+    if (table[row].wording == LOWER && kind == ROUTE_REST)
         for (char *p = text; *p; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p - 'A' + 'a');
     rk_buf_clear(out);
     out->overflow = false;
-    rk_json_init(&j, out);
-    rk_json_object(&j, NULL);
-    rk_json_cstr(&j, "message", text);
-    rk_json_uint(&j, "code", table[row].status);
-    rk_json_object_end(&j);
+    if (kind == ROUTE_PAGE) {
+        rk_buf_put_c(out, text);
+    } else {
+        rk_json_init(&j, out);
+        rk_json_object(&j, NULL);
+        write[kind](&j, text, table[row].status);
+        rk_json_object_end(&j);
+    }
     rk_buf_put_c(out, "\n");
     return table[row].status;
 }

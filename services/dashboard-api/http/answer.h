@@ -1,11 +1,14 @@
 #pragma once
 
-/* From the outcome of a handler to status and body: one table. Any thread. */
+/* From the outcome of a handler to status and body, in the form of the route's kind. Any thread. */
 
 #include "libcommon/base/buf.h"
 #include "libcommon/base/err.h"
+#include "services/dashboard-api/route/route.h"
 
 /* HTTP status of a negative rk_code. */
 unsigned answer_status(int code);
-/* Replaces *out by {"message":...,"code":...} and a newline, and returns the status. */
-unsigned answer_error(const struct rk_err *err, struct rk_buf *out);
+/* Replaces *out by the error and returns the status. */
+unsigned answer_error(enum route_kind kind, const struct rk_err *err, struct rk_buf *out);
+/* Content-Type of a kind's answers, errors too. */
+const char *answer_type(enum route_kind kind);

@@ -17,6 +17,7 @@ static const char *const groups[] = { "accounts",       "dns",
                                       "routes",         "setup_keys",
                                       "tokens",         "users",
                                       "other",          NULL };
+static const char *const pools[] = { "common", "password", "outbound", NULL };
 static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                   0.25,  0.5,    1,     2.5,  5,     10,   0 };
 
@@ -44,8 +45,10 @@ struct rk_metric server_metrics[] = {
                    .type = RK_HISTOGRAM,
                    .buckets = seconds },
     [QUEUED] = { .name = "rookery_api_worker_queue",
-                 .help = "Requests that wait for a worker",
-                 .type = RK_GAUGE },
+                 .help = "Requests that wait for a worker, by pool",
+                 .type = RK_GAUGE,
+                 .label = "pool",
+                 .values = pools },
     [IN_FLIGHT] = { .name = "rookery_api_requests_in_flight",
                     .help = "Requests at or before a worker",
                     .type = RK_GAUGE },
@@ -77,7 +80,9 @@ void server_metrics_scrape(struct server *s)
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
-    rk_metric_set(&server_metrics[QUEUED], (int64_t)rk_workers_queued(s->workers));
+    for (enum pool p = 0; p < POOL_END; p++)
+        rk_metric_set_at(&server_metrics[QUEUED], p,
+                         (int64_t)rk_workers_queued(s->shared->pool[p]));
     rk_metric_set(&server_metrics[IN_FLIGHT], (int64_t)s->at_workers);
     rk_metric_set(&server_metrics[CONNECTIONS], info ? (int64_t)info->num_connections : 0);
 }

@@ -70,7 +70,8 @@ static int check(void *arg, struct rk_err *err)
 
 static bool wanted(const struct request *q)
 {
-    return q->if_match && q->route->writes && strcmp(q->route->method, "POST") != 0;
+    return q->if_match && q->route->kind == ROUTE_REST && q->route->writes &&
+           strcmp(q->route->method, "POST") != 0;
 }
 
 void precondition_set(struct request *q)

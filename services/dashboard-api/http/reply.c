@@ -4,9 +4,8 @@
 #include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
+#include "services/dashboard-api/http/answer.h"
 #include "services/dashboard-api/http/server_int.h"
-
-#define JSON_TYPE "application/json; charset=UTF-8"
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -50,6 +49,8 @@ static void add_worker_headers(struct MHD_Response *response, const struct reque
 
     if (c->no_store)
         add(response, "Cache-Control", "no-store");
+    for (unsigned i = 0; i < c->headers_n; i++)
+        add(response, c->header[i].name, c->header[i].value);
     if (q->etag[0] != '\0') {
         add(response, "ETag", q->etag);
         /* Kept only to be asked about: nobody may show it without asking. */
@@ -64,22 +65,23 @@ static void add_worker_headers(struct MHD_Response *response, const struct reque
 }
 
 /* The body moves from the request to the response. */
-static struct MHD_Response *make_json(struct request *q, struct rk_buf *body)
+static struct MHD_Response *make_answer(struct request *q, struct rk_buf *body)
 {
+    enum route_kind kind = q->route ? q->route->kind : ROUTE_REST;
+    const char *type = body == &q->call.out ? q->call.content_type : NULL;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
 
     if (!response)
         return NULL;
-    *body = (struct rk_buf){ .max = body->max };
-    if (q->status != 304)
-        add(response, "Content-Type",
-            body == &q->call.out && q->call.plain_type ? "application/json" : JSON_TYPE);
+    if (body->n > 0)
+        add(response, "Content-Type", type ? type : answer_type(kind));
     if (body == &q->call.out)
         add_worker_headers(response, q);
     if (q->retry_after)
         add(response, "Retry-After", "1");
-    if (q->has_origin) {
+    *body = (struct rk_buf){ .max = body->max };
+    if (q->has_origin && (kind == ROUTE_REST || kind == ROUTE_OAUTH)) {
         add(response, "Access-Control-Allow-Origin", "*");
         add(response, "Access-Control-Expose-Headers",
             "ETag, Link, Retry-After, X-Request-Id, X-Total-Count");
@@ -100,7 +102,7 @@ enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Conn
         response = make_preflight(q);
         q->status = 204;
     } else {
-        response = make_json(q, q->reply.n > 0 ? &q->reply : &q->call.out);
+        response = make_answer(q, q->reply.n > 0 ? &q->reply : &q->call.out);
     }
     if (!response)
         return MHD_NO;

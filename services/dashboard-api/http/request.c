@@ -75,13 +75,17 @@ static int attempt(struct request *q, struct rk_err *err)
     rk_buf_clear(&c->out);
     c->out.overflow = false;
     rk_json_init(&c->json, &c->out);
+    c->status = 0;
+    c->content_type = NULL;
+    c->no_store = false;
+    c->headers_n = 0;
     c->bell = (struct rk_bell){ .serial = 0 };
     c->job_bell = (struct job_bell){ .peer_id = "" };
     c->paged = false;
     c->link = "";
-    if (!q->route->is_public) {
+    if (q->route->kind == ROUTE_REST && !q->route->is_public) {
         r = caller_load(c, err);
-        if (r < 0)
+        if (r != 0)
             return r;
         r = caller_permit(c, err);
         if (r < 0)
@@ -90,11 +94,12 @@ static int attempt(struct request *q, struct rk_err *err)
     precondition_set(q);
     r = q->route->handler(c, err);
     precondition_clear(q);
-    if (r == 0)
+    if (r == 0 && q->route->kind == ROUTE_REST) {
         r = take_page(c, err);
-    if (r < 0)
+        rk_buf_put_c(&c->out, "\n");
+    }
+    if (r != 0)
         return r;
-    rk_buf_put_c(&c->out, "\n");
     if (c->out.overflow)
         return rk_fail(err, RK_INTERNAL, "answer is larger than %zu bytes", CALL_MAX_OUT);
     return 0;
@@ -129,20 +134,25 @@ void request_serve(struct request *q, struct rk_pg *pg)
         err = (struct rk_err){ 0 };
         r = attempt(q, &err);
     } while (r == RK_CONFLICT && ++attempts < MAX_ATTEMPTS);
+    if (r == CALL_MOVE) {
+        q->moves = true;
+        return;
+    }
     if (r == 0) {
-        q->worker_status = 200;
-        if (!q->route->writes)
+        q->worker_status = c->status ? c->status : 200;
+        if (q->route->kind == ROUTE_REST && !q->route->writes)
             tag(q);
         return;
     }
     err.code = r;
     if (r == RK_INTERNAL)
         rk_error(NULL, "%s %s: %s (request %s)", q->route->method, q->route->path, err.msg, q->id);
-    c->plain_type = false;
+    c->content_type = NULL;
     c->no_store = false;
+    c->headers_n = 0;
     c->paged = false;
     c->link = "";
-    q->worker_status = answer_error(&err, &c->out);
+    q->worker_status = answer_error(q->route->kind, &err, &c->out);
 }
 
 void request_fail(struct request *q, int code, const char *message)
@@ -150,7 +160,7 @@ void request_fail(struct request *q, int code, const char *message)
     struct rk_err err = { .code = code };
 
     (void)rk_str_copy(rk_str(message), err.msg, sizeof(err.msg));
-    q->status = answer_error(&err, &q->reply);
+    q->status = answer_error(q->route ? q->route->kind : ROUTE_REST, &err, &q->reply);
     q->retry_after = code == RK_UNAVAILABLE;
     q->state = REQUEST_ANSWERED;
 }

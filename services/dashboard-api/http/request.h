@@ -33,6 +33,7 @@ struct request {
     struct MHD_Connection *connection; /* NULL when it has gone */
     enum request_state state;
     bool at_worker; /* the job has not come back yet */
+    bool moves;     /* it goes on in another pool */
     bool preflight;
     bool unknown; /* plain 404 */
     bool has_origin;

@@ -8,15 +8,22 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/grpc/forwarded.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/http/server_int.h"
 
 #define MAX_CONNECTIONS 4096
 #define CONNECTION_IDLE_S 75
 #define CONNECTION_BYTES (64 * 1024)
-#define REQUEST_MS 8000
 #define OVERDUE_MS 250
 #define BACKLOG 1024
+#define FORWARDED_MAX 8
+
+static const uint64_t request_ms[POOL_END] = {
+    [POOL_COMMON] = 8000, [POOL_PASSWORD] = 8000, [POOL_OUTBOUND] = 25000, /* two questions to a
+                                                                              host that takes its
+                                                                              time */
+};
 
 static void schedule(struct server *s)
 {
@@ -69,6 +76,8 @@ static void job_run(struct rk_job *j, void *worker)
     request_serve(rk_container_of(j, struct request, job), server_worker_pg(worker));
 }
 
+static bool submit(struct server *s, struct request *q, enum pool pool);
+
 static void job_done(struct rk_job *j)
 {
     struct request *q = rk_container_of(j, struct request, job);
@@ -77,7 +86,12 @@ static void job_done(struct rk_job *j)
     q->at_worker = false;
     s->at_workers--;
     rk_list_remove(&q->node);
-    if (!j->refused)
+    if (!j->refused && q->moves && q->connection && q->state == REQUEST_WORKING) {
+        if (submit(s, q, q->call.move))
+            return;
+        j->refused = true;
+    }
+    if (!j->refused && !q->moves)
         s->ops.on_done(q, s->arg);
     if (q->state == REQUEST_WORKING) {
         if (j->refused) {
@@ -100,15 +114,17 @@ static void on_overdue(struct rk_timer *t)
     uint64_t now = rk_mono_ms();
     struct rk_list *n, *tmp;
 
-    rk_list_each(&s->working, n, tmp)
-    {
-        struct request *q = rk_list_entry(n, struct request, node);
+    for (enum pool p = 0; p < POOL_END; p++) {
+        rk_list_each(&s->working[p], n, tmp)
+        {
+            struct request *q = rk_list_entry(n, struct request, node);
 
-        if (q->deadline_ms > now)
-            break; /* in order of their deadlines */
-        rk_list_remove(n);
-        request_fail(q, RK_UNAVAILABLE, "");
-        resume(q);
+            if (q->deadline_ms > now)
+                break; /* in order of their deadlines */
+            rk_list_remove(n);
+            request_fail(q, RK_UNAVAILABLE, "");
+            resume(q);
+        }
     }
 }
 
@@ -117,6 +133,67 @@ static char *header(struct request *q, const char *name)
     const char *v = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, name);
 
     return v ? rk_arena_strdup(q->arena, v) : NULL;
+}
+
+struct forwarded {
+    struct rk_str value[FORWARDED_MAX];
+    size_t n;
+};
+
+static enum MHD_Result
+on_forwarded(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct forwarded *f = cls;
+
+    (void)kind;
+    if (value && f->n < FORWARDED_MAX && rk_str_ieq(rk_str(name), RK_STR("X-Forwarded-For")))
+        f->value[f->n++] = rk_str(value);
+    return MHD_YES;
+}
+
+/* Whose request it is, before the proxies we trust. */
+static void find_remote(struct server *s, struct request *q)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(q->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct sockaddr_storage remote = { .ss_family = AF_UNSPEC };
+    struct forwarded f = { .n = 0 };
+
+    if (!info || !info->client_addr)
+        return;
+    memcpy(&remote, info->client_addr,
+           info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(struct sockaddr_in));
+    if (s->shared->trusted &&
+        rk_cidrs_contains(s->shared->trusted, (const struct sockaddr *)&remote)) {
+        MHD_get_connection_values(q->connection, MHD_HEADER_KIND, on_forwarded, &f);
+        (void)rk_grpc_forwarded(f.value, f.n, s->shared->trusted, &remote);
+    }
+    rk_addr_format_ip((const struct sockaddr *)&remote, q->call.remote_ip);
+}
+
+/* For handlers that read more than a body. */
+static void take_head(struct server *s, struct request *q)
+{
+    const struct {
+        const char *name;
+        const char **to;
+    } want[] = {
+        { "Authorization", &q->call.head.authorization },
+        { "Cookie", &q->call.head.cookie },
+        { "Content-Type", &q->call.head.content_type },
+        { "Accept-Language", &q->call.head.accept_language },
+        { "Origin", &q->call.head.origin },
+        { "Sec-Fetch-Site", &q->call.head.fetch_site },
+        { "User-Agent", &q->call.head.user_agent },
+    };
+
+    for (size_t i = 0; i < RK_COUNT(want); i++) {
+        const char *value = header(q, want[i].name);
+
+        *want[i].to = value ? value : "";
+    }
+    find_remote(s, q);
 }
 
 /* Everything that is decided by the headers alone. */
@@ -148,8 +225,10 @@ static void begin(struct request *q, const char *method)
         q->too_large = true;
     q->if_match = header(q, "If-Match");
     q->if_none_match = header(q, "If-None-Match");
-    if (q->route && q->route->is_public)
+    if (q->route && (q->route->is_public || q->route->kind != ROUTE_REST)) {
+        take_head(q->server, q);
         return;
+    }
     authorization = header(q, "Authorization");
     switch (caller_credential(rk_str(authorization ? authorization : ""), &token)) {
     case CREDENTIAL_TOKEN:
@@ -173,6 +252,20 @@ static void take_body(struct request *q, const char *data, size_t n)
         q->too_large = true;
 }
 
+/* False when too many wait already. */
+static bool submit(struct server *s, struct request *q, enum pool pool)
+{
+    q->moves = false;
+    q->call.pool = pool;
+    if (!rk_workers_submit(s->shared->pool[pool], s->loop, &q->job))
+        return false;
+    q->at_worker = true;
+    q->deadline_ms = rk_mono_ms() + request_ms[pool];
+    s->at_workers++;
+    rk_list_append(&s->working[pool], &q->node);
+    return true;
+}
+
 /* The request is complete: answered here, or handed to a worker. */
 static enum MHD_Result dispatch(struct server *s, struct request *q)
 {
@@ -182,19 +275,16 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
         return reply_queue(s, q, q->connection);
     q->job.run = job_run;
     q->job.done = job_done;
-    q->call.config = s->config;
-    q->call.seal = s->seal;
-    q->call.pictures = s->pictures;
-    q->call.geo = s->geo;
-    if (!rk_workers_submit(s->workers, s->loop, &q->job)) {
+    q->call.shared = s->shared;
+    q->call.config = s->shared->config;
+    q->call.seal = s->shared->seal;
+    q->call.pictures = s->shared->pictures;
+    q->call.geo = s->shared->geo;
+    if (!submit(s, q, q->route->pool)) {
         request_fail(q, RK_UNAVAILABLE, "");
         return reply_queue(s, q, q->connection);
     }
     q->state = REQUEST_WORKING;
-    q->at_worker = true;
-    q->deadline_ms = rk_mono_ms() + REQUEST_MS;
-    s->at_workers++;
-    rk_list_append(&s->working, &q->node);
     MHD_suspend_connection(q->connection);
     return MHD_YES;
 }
@@ -288,11 +378,7 @@ static int listen_on(const char *text, char bound[RK_ADDR_LEN], struct rk_err *e
 }
 
 int server_new(struct rk_loop *l,
-               const struct api_config *config,
-               const struct rk_seal *seal,
-               struct pictures *pictures,
-               struct rk_geo *geo,
-               struct rk_workers *workers,
+               const struct shared *shared,
                const struct server_ops *ops,
                void *arg,
                struct server **out,
@@ -302,20 +388,17 @@ int server_new(struct rk_loop *l,
     const union MHD_DaemonInfo *info;
     int fd;
 
-    fd = listen_on(config->listen, s->address, err);
+    fd = listen_on(shared->config->listen, s->address, err);
     if (fd < 0) {
         rk_free(s);
         return err ? err->code : RK_INTERNAL;
     }
     s->loop = l;
-    s->config = config;
-    s->seal = seal;
-    s->pictures = pictures;
-    s->geo = geo;
-    s->workers = workers;
+    s->shared = shared;
     s->ops = *ops;
     s->arg = arg;
-    rk_list_init(&s->working);
+    for (enum pool p = 0; p < POOL_END; p++)
+        rk_list_init(&s->working[p]);
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
@@ -386,14 +469,16 @@ void server_close(struct server *s)
     s->on_drained = NULL;
     uv_poll_stop(&s->poll);
     /* MHD does not stop while a connection sleeps. */
-    rk_list_each(&s->working, n, tmp)
-    {
-        struct request *q = rk_list_entry(n, struct request, node);
+    for (enum pool p = 0; p < POOL_END; p++) {
+        rk_list_each(&s->working[p], n, tmp)
+        {
+            struct request *q = rk_list_entry(n, struct request, node);
 
-        rk_list_remove(n);
-        request_fail(q, RK_UNAVAILABLE, "");
-        if (q->connection)
-            MHD_resume_connection(q->connection);
+            rk_list_remove(n);
+            request_fail(q, RK_UNAVAILABLE, "");
+            if (q->connection)
+                MHD_resume_connection(q->connection);
+        }
     }
     MHD_run(s->daemon);
     MHD_stop_daemon(s->daemon);

@@ -2,11 +2,12 @@
 
 /*
  * libmicrohttpd on our own loop: its epoll descriptor is watched, and MHD_run is called when it or
- * its timer says so. A request that has been read becomes a job of the workers and its connection
- * sleeps meanwhile. Loop thread only.
+ * its timer says so. A request that has been read becomes a job of its route's pool of workers and
+ * its connection sleeps meanwhile. Loop thread only.
  *
- * Bounds: connections, bytes of headers and body a request, jobs that wait (503 past it), seconds a
- * request may take (503 then, and the late result is dropped, but its bell still rings).
+ * Bounds: connections, bytes of headers and body a request, jobs that wait in a pool (503 past it),
+ * seconds a request may take there (503 then, and the late result is dropped, but its bell still
+ * rings).
  */
 
 #include <stdbool.h>
@@ -27,11 +28,7 @@ struct server_ops {
 };
 
 int server_new(struct rk_loop *l,
-               const struct api_config *config,
-               const struct rk_seal *seal,
-               struct pictures *pictures,
-               struct rk_geo *geo,
-               struct rk_workers *workers,
+               const struct shared *shared,
                const struct server_ops *ops,
                void *arg,
                struct server **out,

@@ -6,11 +6,7 @@
 
 struct server {
     struct rk_loop *loop;
-    const struct api_config *config;
-    const struct rk_seal *seal;
-    struct pictures *pictures;
-    struct rk_geo *geo;
-    struct rk_workers *workers;
+    const struct shared *shared;
     struct server_ops ops;
     void *arg;
     struct MHD_Daemon *daemon;
@@ -18,7 +14,7 @@ struct server {
     struct rk_timer turn;    /* when MHD wants to run again */
     struct rk_timer overdue; /* looks for requests past their deadline */
     unsigned open_handles;
-    struct rk_list working; /* requests at a worker whose connection waits */
+    struct rk_list working[POOL_END]; /* requests at a worker whose connection waits */
     size_t at_workers;
     size_t in_flight; /* requests between first byte and last */
     bool draining;

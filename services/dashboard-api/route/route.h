@@ -15,6 +15,23 @@
 struct call;
 typedef int handler_fn(struct call *c, struct rk_err *err);
 
+/* How errors look, and who may read answers from another origin. */
+enum route_kind {
+    ROUTE_REST,  /* JSON, any origin; tags, pages, the caller's permissions */
+    ROUTE_OAUTH, /* {"error","error_description"}, any origin */
+    ROUTE_PAGE,  /* for people */
+    ROUTE_SCIM,  /* application/scim+json */
+};
+
+/* Whose threads a request waits for; each pool has threads and a queue of its own, so that what one
+ * kind of request waits for costs only that kind. */
+enum pool {
+    POOL_COMMON,   /* Postgres */
+    POOL_PASSWORD, /* password hashes: a core's time and 64 MiB each */
+    POOL_OUTBOUND, /* other hosts, which may let us wait */
+    POOL_END,
+};
+
 #define ROUTE_MAX_VARS 2
 #define ROUTE_MAX_NEEDS 2
 
@@ -36,7 +53,9 @@ struct route {
     const char *path; /* "{}" stands for one segment */
     handler_fn *handler;
     const char *group; /* label of the metrics */
-    bool is_public;
+    enum route_kind kind;
+    enum pool pool;
+    bool is_public; /* of ROUTE_REST; other kinds know their callers themselves */
     struct route_need need[ROUTE_MAX_NEEDS];
     enum route_refusal refusal;
     const char *denied; /* text of the 403, NULL = "permission denied" */

@@ -8,7 +8,8 @@
 
 const struct route routes[] = {
     { "GET", "/api/instance", instance_status, "instance", .is_public = true },
-    { "POST", "/api/setup", setup_create, "instance", .is_public = true, BODY },
+    { "POST", "/api/setup", setup_create, "instance", .is_public = true, BODY,
+      .pool = POOL_PASSWORD },
     { "GET", "/api/openapi.json", openapi_get, "openapi", .is_public = true },
     { "GET", "/api/instance/version", instance_version, "instance", .refusal = REFUSE_USUAL },
 
@@ -21,13 +22,15 @@ const struct route routes[] = {
 
     { "GET", "/api/users", user_list, "users", NEED(USERS, READ), .refusal = REFUSE_NEVER },
     { "GET", "/api/users/current", user_current, "users", .refusal = REFUSE_SELF },
-    { "POST", "/api/users", user_create, "users", NEED(USERS, CREATE), BODY },
+    { "POST", "/api/users", user_create, "users", NEED(USERS, CREATE), BODY,
+      .pool = POOL_PASSWORD },
     { "PUT", "/api/users/{}", user_update, "users", NEED(USERS, CREATE), BODY },
     { "DELETE", "/api/users/{}", user_delete, "users", NEED(USERS, DELETE), .writes = true },
     { "POST", "/api/users/{}/approve", user_approve, "users", NEED(USERS, UPDATE), .writes = true },
     { "DELETE", "/api/users/{}/reject", user_reject, "users", NEED(USERS, DELETE), .writes = true },
     { "POST", "/api/users/{}/invite", user_invite, "users", NEED(USERS, CREATE), .writes = true },
-    { "PUT", "/api/users/{}/password", user_password, "users", .refusal = REFUSE_SELF, BODY },
+    { "PUT", "/api/users/{}/password", user_password, "users", .refusal = REFUSE_SELF, BODY,
+      .pool = POOL_PASSWORD },
     { "GET", "/api/users/{}/tokens", token_list, "tokens", NEED(PATS, READ) },
     { "POST", "/api/users/{}/tokens", token_create, "tokens", NEED(PATS, CREATE), BODY },
     { "GET", "/api/users/{}/tokens/{}", token_get, "tokens", NEED(PATS, READ) },

@@ -1,16 +1,22 @@
 #include "services/dashboard-api/http/answer.h"
 #include "tests/support/test.h"
 
-static void expect(int code, const char *message, unsigned status, const char *body)
+static void
+expect_kind(enum route_kind kind, int code, const char *message, unsigned status, const char *body)
 {
     rk_auto(rk_buf_done) struct rk_buf out;
     struct rk_err err = { .code = code };
 
     rk_buf_init(&out, 4096);
     (void)rk_str_copy(rk_str(message), err.msg, sizeof(err.msg));
-    assert_int_equal(answer_error(&err, &out), status);
+    assert_int_equal(answer_error(kind, &err, &out), status);
     rk_buf_put_u8(&out, 0);
     assert_string_equal((const char *)out.p, body);
+}
+
+static void expect(int code, const char *message, unsigned status, const char *body)
+{
+    expect_kind(ROUTE_REST, code, message, status, body);
 }
 
 static void each_kind_has_its_status_and_its_words_in_lower_case(void **state)
@@ -51,10 +57,29 @@ static void a_message_is_escaped(void **state)
     expect(RK_INVALID, "a\"b\n", 422, "{\"message\":\"a\\\"b\\n\",\"code\":422}\n");
 }
 
+static void each_kind_of_route_has_its_form(void **state)
+{
+    (void)state;
+    expect_kind(ROUTE_OAUTH, RK_UNAVAILABLE, "postgres: x", 503,
+                "{\"error\":\"temporarily_unavailable\",\"error_description\":"
+                "\"service temporarily unavailable, try again\"}\n");
+    expect_kind(ROUTE_OAUTH, RK_INTERNAL, "secret", 500,
+                "{\"error\":\"server_error\",\"error_description\":"
+                "\"internal server error\"}\n");
+    expect_kind(ROUTE_OAUTH, RK_BAD_REQUEST, "Two codes", 400,
+                "{\"error\":\"invalid_request\",\"error_description\":\"Two codes\"}\n");
+    expect_kind(ROUTE_SCIM, RK_NOT_FOUND, "no User X", 404,
+                "{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:Error\"],"
+                "\"status\":\"404\",\"detail\":\"no User X\"}\n");
+    expect_kind(ROUTE_PAGE, RK_UNAVAILABLE, "", 503,
+                "service temporarily unavailable, try again\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_has_its_status_and_its_words_in_lower_case),
+        cmocka_unit_test(each_kind_of_route_has_its_form),
         cmocka_unit_test(a_bad_request_keeps_its_capitals),
         cmocka_unit_test(what_went_wrong_inside_stays_inside),
         cmocka_unit_test(a_message_is_escaped),
