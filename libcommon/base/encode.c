@@ -70,6 +70,52 @@ bool rk_b64_decode(struct rk_str s, void *out, size_t max, size_t *out_n)
     return true;
 }
 
+static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void rk_b64url_encode(const void *p, size_t n, char *out)
+{
+    const uint8_t *in = p;
+    uint32_t v = 0;
+    unsigned bits = 0;
+
+    for (; n > 0; n--) {
+        v = v << 8 | *in++;
+        for (bits += 8; bits >= 6; bits -= 6)
+            *out++ = b64url[v >> (bits - 6) & 63];
+    }
+    if (bits > 0)
+        *out++ = b64url[v << (6 - bits) & 63];
+    *out = 0;
+}
+
+bool rk_b64url_decode(struct rk_str s, void *out, size_t max, size_t *out_n)
+{
+    uint8_t *to = out;
+    uint32_t v = 0;
+    unsigned bits = 0;
+    size_t at = 0;
+
+    if (s.n % 4 == 1 || s.n / 4 * 3 + (s.n % 4 ? s.n % 4 - 1 : 0) > max)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        int x = c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? -1 : b64_value(c);
+
+        if (x < 0)
+            return false;
+        v = v << 6 | (uint32_t)x;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            to[at++] = (uint8_t)(v >> bits);
+        }
+    }
+    if ((v & ((1u << bits) - 1)) != 0)
+        return false;
+    *out_n = at;
+    return true;
+}
+
 void rk_hex_encode(const void *p, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -57,6 +57,38 @@ static void every_length_comes_back(void **state)
     }
 }
 
+static void base64url_has_one_spelling_of_any_bytes(void **state)
+{
+    static const struct {
+        const char *plain, *text;
+    } cases[] = {
+        { "", "" }, { "f", "Zg" }, { "fo", "Zm8" }, { "foo", "Zm9v" }, { "\xfb\xff\xfe", "-__-" }
+    };
+    static const char *const bad[] = { "Z",    "Zg==", "Zh",   "Zm9", "Zm9vY",
+                                       "+__-", "-_/-", "Zm 9", "Zm8=" };
+    uint8_t in[100], out[100];
+    char text[RK_B64URL_LEN(100) + 1];
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        rk_b64url_encode(cases[i].plain, strlen(cases[i].plain), text);
+        assert_string_equal(text, cases[i].text);
+    }
+    for (size_t i = 0; i < RK_COUNT(bad); i++)
+        assert_false(rk_b64url_decode(rk_str(bad[i]), out, sizeof(out), &n));
+    for (size_t len = 0; len <= sizeof(in); len++) {
+        rk_random(in, len);
+        rk_b64url_encode(in, len, text);
+        assert_int_equal(strlen(text), RK_B64URL_LEN(len));
+        assert_true(rk_b64url_decode(rk_str(text), out, len, &n));
+        assert_int_equal(n, len);
+        assert_memory_equal(in, out, len);
+        if (len > 0)
+            assert_false(rk_b64url_decode(rk_str(text), out, len - 1, &n));
+    }
+}
+
 static void bad_base64_is_refused(void **state)
 {
     static const char *const bad[] = { "Z",        "Zg",   "Zg=",    "=",
@@ -100,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_vectors_of_rfc_4648_hold),
         cmocka_unit_test(every_length_comes_back),
+        cmocka_unit_test(base64url_has_one_spelling_of_any_bytes),
         cmocka_unit_test(bad_base64_is_refused),
         cmocka_unit_test(hex_takes_both_cases_and_writes_the_lower_one),
     };
