@@ -387,8 +387,117 @@ static const char identity[] =
     ");"
     "CREATE INDEX used_token_expires ON used_token (expires_at);";
 
+/*
+ * The embedded provider. Ids are SHA-256 of what a browser or a client holds. A row is good until
+ * expires_at; afterwards anybody may delete it.
+ */
+static const char provider[] =
+    /* Somebody is being asked who they are. */
+    "CREATE TABLE oauth_login ("
+    "  id bytea PRIMARY KEY,"
+    "  browser bytea NOT NULL," /* SHA-256 of the page cookie */
+    "  client_id text NOT NULL,"
+    "  redirect_uri text NOT NULL DEFAULT ''," /* '' for a device */
+    "  scope text NOT NULL,"
+    "  state text NOT NULL DEFAULT '',"
+    "  nonce text NOT NULL DEFAULT '',"
+    "  code_challenge text NOT NULL DEFAULT '',"
+    "  connector_id text NOT NULL DEFAULT '',"
+    "  login_hint text NOT NULL DEFAULT '',"
+    "  fresh boolean NOT NULL DEFAULT false,"
+    "  device bytea,"  /* oauth_device.id */
+    "  session bytea," /* the session that a device waits to be approved by */
+    "  note bytea,"    /* sealed as "login/<id in hexadecimal>" */
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX oauth_login_expires ON oauth_login (expires_at);"
+    /* A browser that somebody has signed in with. */
+    "CREATE TABLE oauth_session ("
+    "  id bytea PRIMARY KEY,"
+    "  user_id text NOT NULL," /* may have no row in users yet */
+    "  connector_id text NOT NULL,"
+    "  identity jsonb NOT NULL,"
+    "  second_factor boolean NOT NULL,"
+    "  remember boolean NOT NULL,"
+    "  auth_time timestamptz NOT NULL,"
+    "  used_at timestamptz NOT NULL,"
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX oauth_session_user ON oauth_session (user_id);"
+    "CREATE INDEX oauth_session_connector ON oauth_session (connector_id);"
+    "CREATE INDEX oauth_session_expires ON oauth_session (expires_at);"
+    /* What a client was given: tokens name it, and die with it where we are asked about them. With
+     * offline_access it is a family of refresh tokens, of which number `generation` is good. */
+    "CREATE TABLE oauth_grant ("
+    "  id bytea PRIMARY KEY," /* 16 random bytes, no secret */
+    "  user_id text NOT NULL,"
+    "  connector_id text NOT NULL,"
+    "  client_id text NOT NULL,"
+    "  scope text NOT NULL,"
+    "  identity jsonb NOT NULL,"
+    "  auth_time timestamptz NOT NULL,"
+    "  refresh_key bytea," /* sealed as "refresh/<id in hexadecimal>"; NULL without refresh */
+    "  generation bigint NOT NULL DEFAULT 0,"
+    "  rotated_at timestamptz NOT NULL DEFAULT now(),"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  expires_at timestamptz NOT NULL,"
+    "  last_at timestamptz NOT NULL" /* no use moves expires_at beyond it */
+    ");"
+    "CREATE INDEX oauth_grant_user ON oauth_grant (user_id, client_id);"
+    "CREATE INDEX oauth_grant_connector ON oauth_grant (connector_id);"
+    "CREATE INDEX oauth_grant_expires ON oauth_grant (expires_at);"
+    /* An authorization code. Kept after its use, so that a second one is noticed. */
+    "CREATE TABLE oauth_code ("
+    "  id bytea PRIMARY KEY,"
+    "  client_id text NOT NULL,"
+    "  redirect_uri text NOT NULL,"
+    "  scope text NOT NULL,"
+    "  nonce text NOT NULL,"
+    "  code_challenge text NOT NULL,"
+    "  session bytea NOT NULL,"
+    "  user_id text NOT NULL,"
+    "  connector_id text NOT NULL,"
+    "  identity jsonb NOT NULL,"
+    "  auth_time timestamptz NOT NULL,"
+    "  good_until timestamptz NOT NULL,"
+    "  used_at timestamptz,"
+    "  grant_id bytea," /* what it was redeemed for */
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX oauth_code_user ON oauth_code (user_id);"
+    "CREATE INDEX oauth_code_connector ON oauth_code (connector_id);"
+    "CREATE INDEX oauth_code_expires ON oauth_code (expires_at);"
+    /* A device that waits for somebody to say yes. */
+    "CREATE TABLE oauth_device ("
+    "  id bytea PRIMARY KEY," /* of the device code */
+    "  user_code bytea NOT NULL UNIQUE,"
+    "  sealed_code bytea NOT NULL," /* the user code, sealed as "device/<id in hexadecimal>" */
+    "  client_id text NOT NULL,"
+    "  scope text NOT NULL,"
+    "  remote_ip text NOT NULL,"
+    "  answer text NOT NULL DEFAULT '' CHECK (answer IN ('','approved','denied')),"
+    "  user_id text,"
+    "  connector_id text,"
+    "  identity jsonb,"
+    "  auth_time timestamptz,"
+    "  polled_at timestamptz,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  good_until timestamptz NOT NULL,"
+    "  expires_at timestamptz NOT NULL" /* until then an old code is told to be one */
+    ");"
+    "CREATE INDEX oauth_device_from ON oauth_device (remote_ip, good_until);"
+    "CREATE INDEX oauth_device_expires ON oauth_device (expires_at);"
+    /* How often somebody has tried something lately. */
+    "CREATE TABLE oauth_limit ("
+    "  name text PRIMARY KEY,"
+    "  tries integer NOT NULL,"
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX oauth_limit_expires ON oauth_limit (expires_at);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },   { 2, "replicas", replicas }, { 3, "whole map", whole_map },
-    { 4, "audit trail", audit_trail }, { 5, "identity", identity },
+    { 4, "audit trail", audit_trail }, { 5, "identity", identity }, { 6, "provider", provider },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);
