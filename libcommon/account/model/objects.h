@@ -38,7 +38,7 @@ enum rk_object_kind {
 #define RK_OBJ_COUNT (RK_OBJ_ZONE + 1)
 
 /* Users are no xids: an identity provider's subject may be any string. */
-#define RK_OBJECT_ID_MAX 255
+#define RK_OBJECT_ID_MAX 511
 
 /* What every row here begins with. */
 struct rk_row {

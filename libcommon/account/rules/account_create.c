@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "libcommon/base/encode.h"
 #include "libcommon/base/json.h"
 
 static const struct rk_pg_stmt lock_setup = { "setup_lock",
@@ -14,8 +13,9 @@ static const struct rk_pg_stmt any_account = { "account_any",
                                                "SELECT EXISTS (SELECT 1 FROM account)" };
 static const struct rk_pg_stmt add_account = {
     "setup_account",
-    "INSERT INTO account (id, domain, created_by, network_id, net4, net6, settings, onboarding) "
-    "VALUES ($1, $2, $3, $4, $5::cidr, $6::cidr, $7::jsonb, "
+    "INSERT INTO account (id, domain, created_by, network_id, net4, net6, settings, "
+    "domain_category, is_primary, onboarding) "
+    "VALUES ($1, $2, $3, $4, $5::cidr, $6::cidr, $7::jsonb, $8, $9, "
     "'{\"signup_form_pending\":true,\"onboarding_flow_pending\":true}')"
 };
 static const struct rk_pg_stmt add_user = {
@@ -46,27 +46,6 @@ static const struct rk_pg_stmt add_event = {
     "setup_event", "INSERT INTO event (account_id, code, initiator_id, target_id, meta) "
                    "VALUES ($1, $2, $3, $4, $5::jsonb)"
 };
-
-bool rk_subject_encode(const char *user_id, const char *connector_id, char out[RK_USER_ID_MAX])
-{
-    uint8_t msg[90];
-    char b64[RK_B64_LEN(sizeof(msg)) + 1];
-    size_t a = strlen(user_id), b = strlen(connector_id), i;
-
-    if (a + b + 4 > sizeof(msg) || a > 127 || b > 127)
-        return false;
-    msg[0] = 1 << 3 | 2;
-    msg[1] = (uint8_t)a;
-    memcpy(msg + 2, user_id, a);
-    msg[2 + a] = 2 << 3 | 2;
-    msg[3 + a] = (uint8_t)b;
-    memcpy(msg + 4 + a, connector_id, b);
-    rk_b64_encode(msg, a + b + 4, b64);
-    for (i = 0; b64[i] && b64[i] != '='; i++)
-        out[i] = (char)(b64[i] == '+' ? '-' : b64[i] == '/' ? '_' : b64[i]);
-    out[i] = '\0';
-    return true;
-}
 
 int rk_account_any(struct rk_pg *pg, bool *out_any, struct rk_err *err)
 {
@@ -128,8 +107,8 @@ static void draw_networks(char net4[32], char net6[48])
 }
 
 static int insert_account(struct rk_pg *pg,
-                          const struct rk_account_setup *in,
-                          const struct rk_account_created *ids,
+                          const struct rk_account_new *in,
+                          const char *account_id,
                           const char *all_group,
                           struct rk_err *err)
 {
@@ -142,27 +121,10 @@ static int insert_account(struct rk_pg *pg,
     put_settings(&j, all_group);
     rk_xid_new(network_id);
     draw_networks(net4, net6);
-    return rk_pg_run(pg, &add_account, NULL, err, RK_P_C(ids->account_id), RK_P_C(in->domain),
-                     RK_P_C(ids->user_id), RK_P_C(network_id), RK_P_C(net4), RK_P_C(net6),
-                     RK_P_STR(rk_buf_str(&settings)));
-}
-
-static int insert_owner(struct rk_pg *pg,
-                        const struct rk_account_setup *in,
-                        const struct rk_account_created *ids,
-                        struct rk_err *err)
-{
-    char pat_id[RK_XID_LEN + 1];
-    int r;
-
-    r = rk_pg_run(pg, &add_user, NULL, err, RK_P_C(ids->user_id), RK_P_C(ids->account_id),
-                  RK_P_C(in->name), RK_P_C(in->email), RK_P_C(in->password_hash));
-    if (r < 0 || !in->pat_hash)
-        return r;
-    rk_xid_new(pat_id);
-    return rk_pg_run(pg, &add_pat, NULL, err, RK_P_C(pat_id), RK_P_C(ids->account_id),
-                     RK_P_C(ids->user_id), RK_P_C(in->pat_name), RK_P_C(in->pat_hash),
-                     RK_P_TIME(in->pat_expires_us));
+    return rk_pg_run(pg, &add_account, NULL, err, RK_P_C(account_id), RK_P_C(in->domain),
+                     RK_P_C(in->user_id), RK_P_C(network_id), RK_P_C(net4), RK_P_C(net6),
+                     RK_P_STR(rk_buf_str(&settings)), RK_P_C(in->domain_category),
+                     RK_P_BOOL(in->is_primary));
 }
 
 static int
@@ -185,23 +147,66 @@ insert_defaults(struct rk_pg *pg, const char *account_id, const char *all_group,
     return rk_pg_run(pg, &add_rule, NULL, err, RK_P_C(policy), RK_P_C(all_group));
 }
 
-static int write_events(struct rk_pg *pg,
-                        const struct rk_account_setup *in,
-                        const struct rk_account_created *ids,
-                        struct rk_err *err)
+static int tell(struct rk_pg *pg,
+                const char *account_id,
+                const char *code,
+                const char *user_id,
+                const char *target_id,
+                struct rk_str meta,
+                struct rk_err *err)
+{
+    return rk_pg_run(pg, &add_event, NULL, err, RK_P_C(account_id), RK_P_C(code), RK_P_C(user_id),
+                     RK_P_C(target_id), RK_P_STR(meta));
+}
+
+int rk_account_lock(struct rk_pg *pg, struct rk_err *err)
+{
+    return rk_pg_run0(pg, &lock_setup, NULL, err);
+}
+
+int rk_account_insert(struct rk_pg *pg,
+                      const struct rk_account_new *in,
+                      char out_account_id[RK_XID_LEN + 1],
+                      struct rk_err *err)
+{
+    char account[RK_XID_LEN + 1], all_group[RK_XID_LEN + 1];
+    int r;
+
+    rk_xid_new(account);
+    rk_xid_new(all_group);
+    r = insert_account(pg, in, account, all_group, err);
+    if (r == 0)
+        r = rk_pg_run(pg, &add_user, NULL, err, RK_P_C(in->user_id), RK_P_C(account),
+                      RK_P_C(in->name), RK_P_C(in->email), RK_P_C(in->password_hash));
+    if (r == 0)
+        r = insert_defaults(pg, account, all_group, err);
+    if (r == 0)
+        r = tell(pg, account, "account.create", in->user_id, account, RK_STR("{}"), err);
+    if (r == 0)
+        r = tell(pg, account, "user.join", in->user_id, in->user_id, RK_STR("{}"), err);
+    if (r < 0)
+        return r;
+    memcpy(out_account_id, account, sizeof(account));
+    return 0;
+}
+
+/* The token that the setup may ask for. */
+static int insert_pat(struct rk_pg *pg,
+                      const struct rk_account_setup *in,
+                      const struct rk_account_created *ids,
+                      struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf meta;
+    char pat_id[RK_XID_LEN + 1];
     struct rk_json j;
     int r;
 
     rk_buf_init(&meta, 64 * 1024);
-    r = rk_pg_run(pg, &add_event, NULL, err, RK_P_C(ids->account_id), RK_P_C("account.create"),
-                  RK_P_C(ids->user_id), RK_P_C(ids->account_id), RK_P_C("{}"));
+    rk_xid_new(pat_id);
+    r = rk_pg_run(pg, &add_pat, NULL, err, RK_P_C(pat_id), RK_P_C(ids->account_id),
+                  RK_P_C(ids->user_id), RK_P_C(in->pat_name), RK_P_C(in->pat_hash),
+                  RK_P_TIME(in->pat_expires_us));
     if (r < 0)
-        return r;
-    r = rk_pg_run(pg, &add_event, NULL, err, RK_P_C(ids->account_id), RK_P_C("user.join"),
-                  RK_P_C(ids->user_id), RK_P_C(ids->user_id), RK_P_C("{}"));
-    if (r < 0 || !in->pat_hash)
         return r;
     rk_json_init(&j, &meta);
     rk_json_object(&j, NULL);
@@ -209,9 +214,8 @@ static int write_events(struct rk_pg *pg,
     rk_json_bool(&j, "is_service_user", false);
     rk_json_cstr(&j, "user_name", in->name);
     rk_json_object_end(&j);
-    return rk_pg_run(pg, &add_event, NULL, err, RK_P_C(ids->account_id),
-                     RK_P_C("personal.access.token.create"), RK_P_C(ids->user_id),
-                     RK_P_C(ids->user_id), RK_P_STR(rk_buf_str(&meta)));
+    return tell(pg, ids->account_id, "personal.access.token.create", ids->user_id, ids->user_id,
+                rk_buf_str(&meta), err);
 }
 
 int rk_account_setup(struct rk_pg *pg,
@@ -221,40 +225,34 @@ int rk_account_setup(struct rk_pg *pg,
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     struct rk_account_created ids;
-    char user_uuid[RK_UUID_LEN + 1], all_group[RK_XID_LEN + 1];
+    struct rk_account_new account = { .user_id = ids.user_id,
+                                      .email = in->email,
+                                      .name = in->name,
+                                      .password_hash = in->password_hash,
+                                      .domain = in->domain,
+                                      .domain_category = "private",
+                                      .is_primary = true };
+    char user_uuid[RK_UUID_LEN + 1];
     bool any = true;
     int r;
 
-    rk_xid_new(ids.account_id);
-    rk_xid_new(all_group);
     rk_uuid_new(user_uuid);
-    if (!rk_subject_encode(user_uuid, "local", ids.user_id))
+    if (!rk_subject_encode(user_uuid, RK_CONNECTOR_LOCAL, ids.user_id))
         return rk_fail(err, RK_INTERNAL, "user id is too long");
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
-    if (r < 0)
-        return r;
-    r = rk_pg_run0(pg, &lock_setup, NULL,
-                   err); /* two setups at once: the second sees the first's account */
-    if (r < 0)
-        return r;
-    r = rk_account_any(pg, &any, err);
+    if (r == 0)
+        r = rk_account_lock(pg, err); /* two setups at once: the second sees the first's account */
+    if (r == 0)
+        r = rk_account_any(pg, &any, err);
     if (r < 0)
         return r;
     if (any)
         return rk_fail(err, RK_PRECONDITION, "setup already completed");
-    r = insert_account(pg, in, &ids, all_group, err);
-    if (r < 0)
-        return r;
-    r = insert_owner(pg, in, &ids, err);
-    if (r < 0)
-        return r;
-    r = insert_defaults(pg, ids.account_id, all_group, err);
-    if (r < 0)
-        return r;
-    r = write_events(pg, in, &ids, err);
-    if (r < 0)
-        return r;
-    r = rk_pg_commit(&tx, err);
+    r = rk_account_insert(pg, &account, ids.account_id, err);
+    if (r == 0 && in->pat_hash)
+        r = insert_pat(pg, in, &ids, err);
+    if (r == 0)
+        r = rk_pg_commit(&tx, err);
     if (r < 0)
         return r;
     *out = ids;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/account/rules/subject.h"
 #include "libcommon/base/err.h"
 #include "libcommon/base/id.h"
 #include "libcommon/pg/pg.h"
@@ -21,7 +22,6 @@ struct rk_account_setup {
     int64_t pat_expires_us;    /* 0 without a token */
 };
 
-#define RK_USER_ID_MAX 128
 struct rk_account_created {
     char account_id[RK_XID_LEN + 1];
     char user_id[RK_USER_ID_MAX]; /* encoded subject */
@@ -35,8 +35,20 @@ int rk_account_setup(struct rk_pg *pg,
                      struct rk_err *err) RK_CHECKED;
 int rk_account_any(struct rk_pg *pg, bool *out_any, struct rk_err *err) RK_CHECKED;
 
+/* An account of somebody who signed in. */
+struct rk_account_new {
+    const char *user_id, *email, *name; /* of the owner */
+    const char *password_hash;          /* NULL: signs in elsewhere */
+    const char *domain;
+    const char *domain_category;
+    bool is_primary; /* whoever signs in from the domain joins */
+};
 /*
- * The subject of a user: unpadded URL-safe base64 of a protobuf message with the user id (1) and
- * the connector id (2); "local" for users of the embedded provider. False when it does not fit.
+ * Inside the caller's transaction, which took rk_account_lock before it looked whether there is an
+ * account already: the account, its owner, what every account begins with, and the events.
  */
-bool rk_subject_encode(const char *user_id, const char *connector_id, char out[RK_USER_ID_MAX]);
+int rk_account_lock(struct rk_pg *pg, struct rk_err *err) RK_CHECKED;
+int rk_account_insert(struct rk_pg *pg,
+                      const struct rk_account_new *in,
+                      char out_account_id[RK_XID_LEN + 1],
+                      struct rk_err *err) RK_CHECKED;

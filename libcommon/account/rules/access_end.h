@@ -1,0 +1,12 @@
+#pragma once
+
+/* What somebody who signed in holds at the embedded provider, and how it is taken away: whoever is
+ * blocked, rejected or deleted, or changes the password, is signed out everywhere. Worker thread.
+ */
+
+#include "libcommon/base/err.h"
+#include "libcommon/pg/pg.h"
+
+/* Deletes the sessions and refresh tokens of this user, and the codes not yet redeemed. As part of
+ * the transaction that is open on `pg`, or by itself. */
+int rk_user_sessions_end(struct rk_pg *pg, const char *user_id, struct rk_err *err) RK_CHECKED;
