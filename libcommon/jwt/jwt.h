@@ -19,6 +19,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 #include "libcommon/jwt/jwk.h"
+#include "libcommon/jwt/signer.h"
 
 #define RK_JWT_MAX ((size_t)16 * 1024)
 /* Clocks of others: allowed on nbf and iat, never on exp. */
