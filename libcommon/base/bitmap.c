@@ -60,8 +60,20 @@ void rk_bitmap_unset(struct rk_bitmap *b, size_t i)
 
 void rk_bitmap_or(struct rk_bitmap *to, const struct rk_bitmap *from)
 {
-    grow(to, from->words);
-    for (size_t i = 0; i < from->words; i++)
+    size_t n = from->words, i = 0;
+
+    grow(to, n);
+    /* Four words at a time: gcc makes vectors of such a block at -O2, but not of the plain loop. */
+    for (uint64_t *t = to->w; i + 4 <= n; i += 4) {
+        const uint64_t *f = from->w + i;
+        uint64_t a = t[i] | f[0], b = t[i + 1] | f[1], c = t[i + 2] | f[2], d = t[i + 3] | f[3];
+
+        t[i] = a;
+        t[i + 1] = b;
+        t[i + 2] = c;
+        t[i + 3] = d;
+    }
+    for (; i < n; i++)
         to->w[i] |= from->w[i];
 }
 
@@ -121,20 +133,4 @@ size_t rk_bitmap_count(const struct rk_bitmap *b)
     for (size_t i = 0; i < b->words; i++)
         n += (size_t)__builtin_popcountll(b->w[i]);
     return n;
-}
-
-size_t rk_bitmap_next(const struct rk_bitmap *b, size_t from)
-{
-    size_t i = from / 64;
-    uint64_t w;
-
-    if (i >= b->words)
-        return SIZE_MAX;
-    w = b->w[i] & (~(uint64_t)0 << (from % 64));
-    while (!w) {
-        if (++i >= b->words)
-            return SIZE_MAX;
-        w = b->w[i];
-    }
-    return i * 64 + (size_t)__builtin_ctzll(w);
 }

@@ -40,4 +40,18 @@ size_t rk_bitmap_count(const struct rk_bitmap *b);
 
 /* Smallest set bit >= from, or SIZE_MAX: for (i = next(b, 0); i != SIZE_MAX; i = next(b, i + 1)).
  */
-size_t rk_bitmap_next(const struct rk_bitmap *b, size_t from);
+static inline size_t rk_bitmap_next(const struct rk_bitmap *b, size_t from)
+{
+    size_t i = from / 64;
+    uint64_t w;
+
+    if (i >= b->words)
+        return SIZE_MAX;
+    w = b->w[i] & (~(uint64_t)0 << (from % 64));
+    while (!w) {
+        if (++i >= b->words)
+            return SIZE_MAX;
+        w = b->w[i];
+    }
+    return i * 64 + (size_t)__builtin_ctzll(w);
+}

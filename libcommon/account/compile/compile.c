@@ -2,14 +2,16 @@
 
 /*
  * The map, written front to back into the buffer from encoded fragments. One walk over the rules
- * finds, for each that the receiver is in, the peers behind it (IN and OUT) and writes the firewall
- * rules aside; what the walk saw is then the list of remote peers and of the zone's records. Peers
+ * finds those that the receiver is in, and everybody behind them: the remote peers and the zone's
+ * records; firewall rules are then written from the rules that were found. Peers
  * appear in the order of their ids, rules in the order of their policies' ids: unchanged maps are
  * the same bytes on every replica.
  *
  * Fields of each message in ascending order. Places for what is not sent yet are marked with their
  * field number.
  */
+
+#include <stdlib.h>
 
 #include "libcommon/account/compile/int.h"
 
@@ -37,6 +39,7 @@ void compile_view_init(struct compile_view *v,
 
 void compile_view_done(struct compile_view *v)
 {
+    free(v->hits);
     rk_bitmap_done(&v->seen);
     rk_bitmap_done(&v->named);
     rk_bitmap_done(&v->extra);
@@ -138,7 +141,7 @@ void rk_compile_deleted(uint64_t serial, int64_t forwarder_port, struct rk_buf *
 
 void compile_look(struct compile_view *v)
 {
-    compile_walk_rules(v, NULL);
+    compile_look_rules(v);
     for (size_t i = rk_bitmap_next(&v->seen, 0); i != SIZE_MAX; i = rk_bitmap_next(&v->seen, i + 1))
         if (snap_slot(v->s, i)->expires_at_us <= v->now_us)
             rk_bitmap_set(&v->offline, i);
@@ -167,7 +170,7 @@ static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk
     compile_put_dns(v, out);
     put_remotes(v, &v->offline, TAG_MAP_OFFLINE, out);
     before = out->n;
-    compile_walk_rules(v, out);
+    compile_put_rules(v, out);
     rk_wire_bool(out, 9, out->n == before);
     before = out->n;
     compile_put_route_access(v, out);

@@ -13,12 +13,21 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
 
+/* A rule that the receiver is in, with those of its policy that are the same on the wire. */
+struct compile_hit {
+    const struct snap_policy *policy;
+    size_t head; /* the first of them */
+    bool alone;  /* there is no other */
+};
+
 /* What one walk over the account found out for a receiver. Sets are by index. */
 struct compile_view {
     const struct rk_snapshot *s;
     const struct compile_peer *me;
     size_t index;
     int64_t now_us;
+    struct compile_hit *hits; /* in the order of their policies' ids */
+    size_t hits_n, hits_room;
     struct rk_bitmap seen;    /* everyone behind some rule: ACL */
     struct rk_bitmap named;   /* whose names the peers' zone has: Vis0 */
     struct rk_bitmap extra;   /* who is needed for network resources, and may not be in `seen` */
@@ -50,13 +59,14 @@ static inline const struct snap_slot *compile_slot_at(const struct rk_snapshot *
 
 /* Finds all sets. */
 void compile_look(struct compile_view *v);
-/* Finds `seen`, and writes FirewallRules with tags unless `b` is NULL. */
-void compile_walk_rules(struct compile_view *v, struct rk_buf *b);
+/* Finds `hits`, `seen`, `grants_ssh`. */
+void compile_look_rules(struct compile_view *v);
 /* Add to `named`, and find `own_ha`. */
 void compile_look_routes(struct compile_view *v);
 /* Add to `visible`, and find `extra`. */
 void compile_look_resources(struct compile_view *v);
 /* Fields of NetworkMap, with tags. */
+void compile_put_rules(struct compile_view *v, struct rk_buf *b);
 void compile_put_routes(struct compile_view *v, struct rk_buf *b);
 void compile_put_resources(struct compile_view *v, struct rk_buf *b);
 void compile_put_route_access(struct compile_view *v, struct rk_buf *b);

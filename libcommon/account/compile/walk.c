@@ -1,7 +1,8 @@
 #include "libcommon/account/compile/int.h"
 
-/* Firewall rules: one walk over the rules that the receiver is in. */
+/* The rules that the receiver is in: found in one walk, and written as firewall rules. */
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -58,6 +59,7 @@ enum {
     RULE4_MAX = HEAD_MAX + SNAP_PREFIX4 + SNAP_PREFIX4_LEN
 };
 
+/* The receiver itself is left out. */
 static void put_direction(struct compile_view *v,
                           const struct rk_bitmap *set,
                           const struct compile_parts *parts,
@@ -65,6 +67,7 @@ static void put_direction(struct compile_view *v,
 {
     bool prefix = v->me->source_prefixes, dual = v->me->v6;
     size_t parts_n = parts->n > 0 ? parts->ends[parts->n - 1] : 0;
+    size_t self = v->s->in_order ? v->index : v->s->rank[v->index];
 
     set = compile_by_rank(v, set);
     for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
@@ -74,6 +77,8 @@ static void put_direction(struct compile_view *v,
         size_t room = parts_n + parts->n * RULE4_MAX + COMPILE_SLACK, from = 0;
         uint8_t *at;
 
+        if (i == self)
+            continue;
         if (six)
             room += parts_n + parts->n * (six->ip6.n + six->prefix6.n + HEAD_MAX);
         at = rk_buf_reserve(b, room);
@@ -92,53 +97,106 @@ static void put_direction(struct compile_view *v,
     }
 }
 
+/* Both sets, of which one may be NULL. Most rules have one, which is not copied then. */
+static const struct rk_bitmap *
+both(const struct rk_bitmap *a, const struct rk_bitmap *b, struct rk_bitmap *room)
+{
+    if (!a || !b)
+        return a ? a : b;
+    rk_bitmap_copy(room, a);
+    rk_bitmap_or(room, b);
+    return room;
+}
+
+/* As snap_sides_reach says it. */
+static void put_alone(struct compile_view *v, const struct compile_hit *h, struct rk_buf *b)
+{
+    const struct snap_sides *s = &h->policy->sides[h->head];
+    const struct compile_rule *rule = &h->policy->code->rules[h->head];
+    bool at_src = rk_bitmap_test(&s->src, v->index), at_dst = rk_bitmap_test(&s->dst, v->index);
+    bool back = rule->row->bidirectional && !s->equal;
+    const struct rk_bitmap *in =
+        both(at_dst ? &s->src : NULL, back && at_src ? &s->dst : NULL, &v->in);
+    const struct rk_bitmap *out =
+        both(at_src ? &s->dst : NULL, back && at_dst ? &s->src : NULL, &v->out);
+
+    if (in)
+        put_direction(v, in, &rule->parts[COMPILE_IN][v->me->cls], b);
+    if (out)
+        put_direction(v, out, &rule->parts[COMPILE_OUT][v->me->cls], b);
+}
+
 /* A rule together with those of its policy that are the same on the wire: each remote address
  * appears once. */
-static void
-walk_rule(struct compile_view *v, const struct snap_policy *p, size_t head, struct rk_buf *b)
+static void put_together(struct compile_view *v, const struct compile_hit *h, struct rk_buf *b)
 {
-    const struct compile_policy *code = p->code;
+    const struct compile_policy *code = h->policy->code;
 
     rk_bitmap_clear(&v->in);
     rk_bitmap_clear(&v->out);
-    for (size_t k = head; k < code->row->rules_n; k++) {
-        if (code->rules[k].twin != head)
-            continue;
-        snap_sides_reach(&p->sides[k], code->row->rules[k].bidirectional, v->index, &v->in,
-                         &v->out);
-        if (code->rules[k].grants_ssh && rk_bitmap_test(&p->sides[k].dst, v->index))
-            v->grants_ssh = true;
-    }
-    rk_bitmap_unset(&v->in, v->index);
-    rk_bitmap_unset(&v->out, v->index);
-    rk_bitmap_or(&v->seen, &v->in);
-    rk_bitmap_or(&v->seen, &v->out);
-    if (!b)
-        return;
-    put_direction(v, &v->in, &code->rules[head].parts[COMPILE_IN][v->me->cls], b);
-    put_direction(v, &v->out, &code->rules[head].parts[COMPILE_OUT][v->me->cls], b);
+    for (size_t k = h->head; k < code->row->rules_n; k++)
+        if (code->rules[k].twin == h->head)
+            snap_sides_reach(&h->policy->sides[k], code->row->rules[k].bidirectional, v->index,
+                             &v->in, &v->out);
+    put_direction(v, &v->in, &code->rules[h->head].parts[COMPILE_IN][v->me->cls], b);
+    put_direction(v, &v->out, &code->rules[h->head].parts[COMPILE_OUT][v->me->cls], b);
 }
 
-static bool concerns(const struct snap_sides *v, size_t index)
+void compile_put_rules(struct compile_view *v, struct rk_buf *b)
 {
-    return rk_bitmap_test(&v->src, index) || rk_bitmap_test(&v->dst, index);
+    for (size_t i = 0; i < v->hits_n; i++)
+        if (v->hits[i].alone)
+            put_alone(v, &v->hits[i], b);
+        else
+            put_together(v, &v->hits[i], b);
 }
 
-void compile_walk_rules(struct compile_view *v, struct rk_buf *b)
+/* Adds whom the receiver meets through this rule; false when it is not in it. */
+static bool look_rule(struct compile_view *v, const struct snap_policy *p, size_t rule)
+{
+    const struct snap_sides *s = &p->sides[rule];
+    bool at_src = rk_bitmap_test(&s->src, v->index), at_dst = rk_bitmap_test(&s->dst, v->index);
+
+    if (at_dst)
+        rk_bitmap_or(&v->seen, &s->src);
+    if (at_src && !s->equal)
+        rk_bitmap_or(&v->seen, &s->dst);
+    if (at_dst && p->code->rules[rule].grants_ssh)
+        v->grants_ssh = true;
+    return at_src || at_dst;
+}
+
+static void found(struct compile_view *v, const struct compile_hit *h)
+{
+    if (v->hits_n == v->hits_room) {
+        v->hits_room = v->hits_room > 0 ? 2 * v->hits_room : 32;
+        v->hits = rk_realloc(v->hits, v->hits_room * sizeof(*v->hits));
+    }
+    v->hits[v->hits_n++] = *h;
+}
+
+void compile_look_rules(struct compile_view *v)
 {
     for (size_t i = 0; i < v->s->policies_n; i++) {
         const struct snap_policy *p = v->s->policies[i];
+        const struct compile_rule *rules = p->code->rules;
         size_t n = p->code->row->rules_n;
 
         for (size_t head = 0; head < n; head++) {
-            bool any = false;
+            struct compile_hit h = { .policy = p, .head = head, .alone = true };
+            bool any;
 
-            if (p->code->rules[head].twin != head)
+            if (rules[head].twin != head)
                 continue;
-            for (size_t k = head; k < n && !any; k++)
-                any = p->code->rules[k].twin == head && concerns(&p->sides[k], v->index);
+            any = look_rule(v, p, head);
+            for (size_t k = head + 1; k < n; k++)
+                if (rules[k].twin == head) {
+                    any = look_rule(v, p, k) || any;
+                    h.alone = false;
+                }
             if (any)
-                walk_rule(v, p, head, b);
+                found(v, &h);
         }
     }
+    rk_bitmap_unset(&v->seen, v->index);
 }
