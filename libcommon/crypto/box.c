@@ -2,7 +2,6 @@
 
 /* libsodium's crypto_box in its "easy" layout, with the shared key computed once a peer. */
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,13 @@
 #include <sodium.h>
 
 #include "libcommon/base/encode.h"
+#include "libcommon/crypto/poly1305.h"
 
+enum {
+    BLOCK = 64,  /* of Salsa20 */
+    HIDDEN = 32, /* bytes of the stream that are Poly1305's key */
+    STEP = 128 * BLOCK
+};
 _Static_assert(RK_BOX_OVERHEAD == crypto_box_NONCEBYTES + crypto_box_MACBYTES, "envelope layout");
 
 void rk_crypto_init(void)
@@ -61,14 +66,50 @@ bool rk_box_init(struct rk_box *b,
     return crypto_box_beforenm(b->k, peer_public, own->private_key) == 0;
 }
 
+/*
+ * What libsodium's crypto_box_easy_afternm makes, faster for whole maps. XSalsa20: a key of its own
+ * from the nonce's first 16 bytes, then Salsa20 with the rest of it. The stream's first 32 bytes
+ * are the key of Poly1305, the message begins behind them, inside the first block; the sum is over
+ * what the recipient gets.
+ */
+static void seal(const uint8_t k[RK_KEY_LEN],
+                 const uint8_t nonce[crypto_box_NONCEBYTES],
+                 const uint8_t *in,
+                 size_t n,
+                 uint8_t *out)
+{
+    uint8_t key[crypto_stream_salsa20_KEYBYTES], first[BLOCK] = { 0 };
+    const uint8_t *rest = nonce + crypto_core_hsalsa20_INPUTBYTES;
+    uint8_t *text = out + crypto_box_MACBYTES;
+    size_t head = n < BLOCK - HIDDEN ? n : BLOCK - HIDDEN;
+    struct rk_poly1305 *mac;
+
+    (void)crypto_core_hsalsa20(key, nonce, k, NULL);
+    if (head > 0)
+        memcpy(first + HIDDEN, in, head);
+    (void)crypto_stream_salsa20_xor(first, first, BLOCK, rest, key);
+    mac = rk_poly1305_begin(first);
+    if (head > 0)
+        memcpy(text, first + HIDDEN, head);
+    rk_poly1305_add(mac, text, head);
+    /* In steps, so that the second look finds the bytes in the cache. */
+    for (size_t at = head; at < n;) {
+        size_t step = n - at < STEP ? n - at : STEP;
+
+        (void)crypto_stream_salsa20_xor_ic(text + at, in + at, step, rest, (at + HIDDEN) / BLOCK,
+                                           key);
+        rk_poly1305_add(mac, text + at, step);
+        at += step;
+    }
+    rk_poly1305_end(mac, out);
+    rk_wipe(key, sizeof(key));
+    rk_wipe(first, sizeof(first));
+}
+
 void rk_box_seal(const struct rk_box *b, const void *in, size_t n, uint8_t *out)
 {
-    int r;
-
     randombytes_buf(out, crypto_box_NONCEBYTES);
-    r = crypto_box_easy_afternm(out + crypto_box_NONCEBYTES, in, n, out, b->k);
-    assert(r == 0);
-    (void)r;
+    seal(b->k, out, in, n, out + crypto_box_NONCEBYTES);
 }
 
 int rk_box_open(const struct rk_box *b, const void *in, size_t n, uint8_t *out)

@@ -37,17 +37,6 @@ void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint
     sodium_memzero(&st, sizeof(st));
 }
 
-void rk_keyed_hash(
-    const uint8_t key[32], const struct rk_str *parts, size_t parts_n, uint8_t *out, size_t out_n)
-{
-    crypto_generichash_state st;
-
-    (void)crypto_generichash_init(&st, key, 32, out_n);
-    for (size_t i = 0; i < parts_n; i++)
-        (void)crypto_generichash_update(&st, (const uint8_t *)parts[i].p, parts[i].n);
-    (void)crypto_generichash_final(&st, out, out_n);
-}
-
 uint32_t rk_crc32(const void *p, size_t n)
 {
     static const uint32_t nibble[16] = {

@@ -12,9 +12,6 @@ void rk_sha256(const void *p, size_t n, uint8_t out[32]);
 void rk_sha256_b64(struct rk_str s, char out[45]);            /* standard base64 and a NUL */
 void rk_blake2b_16(const void *p, size_t n, uint8_t out[16]); /* unkeyed, 16-byte digest */
 void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[32]);
-/* Keyed BLAKE2b of the parts as if they were one; 16 to 64 bytes. */
-void rk_keyed_hash(
-    const uint8_t key[32], const struct rk_str *parts, size_t parts_n, uint8_t *out, size_t out_n);
 uint32_t rk_crc32(const void *p, size_t n); /* IEEE */
 
 /* Argon2id, as a self-describing string; takes tens of milliseconds: worker threads only. */

@@ -12,7 +12,7 @@
 #include "libcommon/base/attr.h"
 #include "libcommon/base/str.h"
 
-#define DIGEST_LEN 16
+#define DIGEST_LEN 16 /* of Poly1305 */
 
 struct digest_key {
     uint8_t k[32];

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <sodium.h>
+
 #include "libcommon/base/encode.h"
 #include "libcommon/base/id.h"
 #include "libcommon/crypto/box.h"
@@ -26,6 +28,35 @@ static void two_peers_read_each_other_and_nobody_else_does(void **state)
         assert_int_equal(rk_box_open(&ba, sealed, n + RK_BOX_OVERHEAD, back), 0);
         assert_memory_equal(plain, back, n);
         assert_int_equal(rk_box_open(&cb, sealed, n + RK_BOX_OVERHEAD, back), RK_INVALID);
+    }
+}
+
+/* Lengths around the cipher's block, and around the steps in which a long message is sealed. */
+static void libsodium_opens_what_we_seal_at_every_length(void **state)
+{
+    enum {
+        LONGEST = 70001
+    };
+    static const size_t lengths[] = {
+        8159, 8160, 8191, 8192, 8193, 8223, 8224, 8225, 16416, 70001
+    };
+    static uint8_t plain[LONGEST], back[LONGEST], sealed[LONGEST + RK_BOX_OVERHEAD];
+    struct rk_keypair a, b;
+    struct rk_box box;
+
+    (void)state;
+    rk_keypair_new(&a);
+    rk_keypair_new(&b);
+    assert_true(rk_box_init(&box, &a, b.public_key));
+    rk_random(plain, LONGEST);
+    for (size_t i = 0; i < 300 + RK_COUNT(lengths); i++) {
+        size_t n = i < 300 ? i : lengths[i - 300];
+
+        rk_box_seal(&box, plain, n, sealed);
+        assert_int_equal(crypto_box_open_easy_afternm(back, sealed + crypto_box_NONCEBYTES,
+                                                      n + crypto_box_MACBYTES, sealed, box.k),
+                         0);
+        assert_memory_equal(plain, back, n);
     }
 }
 
@@ -107,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_peers_read_each_other_and_nobody_else_does),
+        cmocka_unit_test(libsodium_opens_what_we_seal_at_every_length),
         cmocka_unit_test(weak_peer_keys_are_refused),
         cmocka_unit_test(a_private_key_is_clamped),
         cmocka_unit_test(a_key_is_forty_four_characters),
