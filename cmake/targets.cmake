@@ -58,6 +58,11 @@ function(rk_service service)
     set_source_files_properties(${dir}/api/openapi.c PROPERTIES COMPILE_DEFINITIONS OPENAPI_FILE="${dir}/openapi.json"
         OBJECT_DEPENDS ${dir}/openapi.json)
   endif()
+  if(EXISTS ${dir}/page/static)
+    file(GLOB assets CONFIGURE_DEPENDS ${dir}/page/static/*)
+    set_source_files_properties(${dir}/page/static.c PROPERTIES COMPILE_DEFINITIONS STATIC_DIR="${dir}/page/static"
+        OBJECT_DEPENDS "${assets}")
+  endif()
   add_executable(rookery-${service} ${dir}/main.c)
   rk_options(rookery-${service})
   target_link_libraries(rookery-${service} PRIVATE rk_svc_${service})

@@ -94,6 +94,7 @@ struct call {
     unsigned status;          /* of success, 0 = 200 */
     const char *content_type; /* NULL = that of the route's kind */
     bool no_store;
+    bool scripted; /* of ROUTE_PAGE: a script of ours may run */
     struct call_header header[CALL_MAX_HEADERS];
     unsigned headers_n;
     struct page page; /* of a list; see call_page */

@@ -34,6 +34,8 @@ static const struct rk_setting rows[] = {
       "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },
     { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), "",
       "comma-separated addresses or networks whose X-Forwarded-For is believed", 0, 0, 0, false },
+    { "public_url", RK_SET_STRING, AT(oidc.public_url), "",
+      "where people reach us: https://host[:port], without a slash at the end", 0, 0, 0, false },
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
 };

@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include "libcommon/conf/settings.h"
+#include "libcommon/oidc/config.h"
 
 struct api_config {
     struct rk_common_config common; /* first */
+    struct rk_oidc_config oidc;
     char *listen;
     char *postgres;
     char *redis;

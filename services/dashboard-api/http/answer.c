@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "libcommon/base/json.h"
+#include "services/dashboard-api/page/page.h"
 
 enum wording {
     LOWER,  /* the message in lower case */
@@ -85,14 +86,17 @@ const char *answer_type(enum route_kind kind)
     static const char *const types[] = {
         [ROUTE_REST] = "application/json; charset=UTF-8",
         [ROUTE_OAUTH] = "application/json",
-        [ROUTE_PAGE] = "text/plain; charset=utf-8",
+        [ROUTE_PAGE] = "text/html; charset=utf-8",
         [ROUTE_SCIM] = "application/scim+json",
     };
 
     return types[kind];
 }
 
-unsigned answer_error(enum route_kind kind, const struct rk_err *err, struct rk_buf *out)
+unsigned answer_error(enum route_kind kind,
+                      const struct rk_err *err,
+                      const char *accept_language,
+                      struct rk_buf *out)
 {
     static void (*const write[])(struct rk_json *, const char *, unsigned) = {
         [ROUTE_REST] = write_rest,
@@ -111,14 +115,14 @@ unsigned answer_error(enum route_kind kind, const struct rk_err *err, struct rk_
                 *p = (char)(*p - 'A' + 'a');
     rk_buf_clear(out);
     out->overflow = false;
-    if (kind == ROUTE_PAGE) {
-        rk_buf_put_c(out, text);
-    } else {
-        rk_json_init(&j, out);
-        rk_json_object(&j, NULL);
-        write[kind](&j, text, table[row].status);
-        rk_json_object_end(&j);
+    if (kind == ROUTE_PAGE) { /* in words of its own */
+        page_write_error(out, accept_language, table[row].status);
+        return table[row].status;
     }
+    rk_json_init(&j, out);
+    rk_json_object(&j, NULL);
+    write[kind](&j, text, table[row].status);
+    rk_json_object_end(&j);
     rk_buf_put_c(out, "\n");
     return table[row].status;
 }

@@ -8,7 +8,11 @@
 
 /* HTTP status of a negative rk_code. */
 unsigned answer_status(int code);
-/* Replaces *out by the error and returns the status. */
-unsigned answer_error(enum route_kind kind, const struct rk_err *err, struct rk_buf *out);
+/* Replaces *out by the error and returns the status. `accept_language`, which may be NULL, is for
+ * what people read. */
+unsigned answer_error(enum route_kind kind,
+                      const struct rk_err *err,
+                      const char *accept_language,
+                      struct rk_buf *out);
 /* Content-Type of a kind's answers, errors too. */
 const char *answer_type(enum route_kind kind);

@@ -6,6 +6,7 @@
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/http/answer.h"
 #include "services/dashboard-api/http/server_int.h"
+#include "services/dashboard-api/page/page.h"
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -39,6 +40,18 @@ static struct MHD_Response *make_preflight(const struct request *q)
     if (q->wanted_headers)
         add(response, "Access-Control-Allow-Headers", q->wanted_headers);
     return response;
+}
+
+/* What goes on everything that a browser shows; nobody keeps it unless the handler says how long.
+ */
+static void add_page_headers(struct MHD_Response *response, const struct request *q)
+{
+    const char *name, *value;
+
+    for (unsigned i = 0; page_header(i, q->call.scripted, &name, &value); i++)
+        add(response, name, value);
+    if (!MHD_get_response_header(response, "Cache-Control"))
+        add(response, "Cache-Control", "no-store");
 }
 
 /* What the worker has said beside the body. */
@@ -78,6 +91,8 @@ static struct MHD_Response *make_answer(struct request *q, struct rk_buf *body)
         add(response, "Content-Type", type ? type : answer_type(kind));
     if (body == &q->call.out)
         add_worker_headers(response, q);
+    if (kind == ROUTE_PAGE)
+        add_page_headers(response, q);
     if (q->retry_after)
         add(response, "Retry-After", "1");
     *body = (struct rk_buf){ .max = body->max };

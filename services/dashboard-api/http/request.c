@@ -78,6 +78,7 @@ static int attempt(struct request *q, struct rk_err *err)
     c->status = 0;
     c->content_type = NULL;
     c->no_store = false;
+    c->scripted = false;
     c->headers_n = 0;
     c->bell = (struct rk_bell){ .serial = 0 };
     c->job_bell = (struct job_bell){ .peer_id = "" };
@@ -149,10 +150,11 @@ void request_serve(struct request *q, struct rk_pg *pg)
         rk_error(NULL, "%s %s: %s (request %s)", q->route->method, q->route->path, err.msg, q->id);
     c->content_type = NULL;
     c->no_store = false;
+    c->scripted = false;
     c->headers_n = 0;
     c->paged = false;
     c->link = "";
-    q->worker_status = answer_error(q->route->kind, &err, &c->out);
+    q->worker_status = answer_error(q->route->kind, &err, c->head.accept_language, &c->out);
 }
 
 void request_fail(struct request *q, int code, const char *message)
@@ -160,7 +162,8 @@ void request_fail(struct request *q, int code, const char *message)
     struct rk_err err = { .code = code };
 
     (void)rk_str_copy(rk_str(message), err.msg, sizeof(err.msg));
-    q->status = answer_error(q->route ? q->route->kind : ROUTE_REST, &err, &q->reply);
+    q->status = answer_error(q->route ? q->route->kind : ROUTE_REST, &err,
+                             q->call.head.accept_language, &q->reply);
     q->retry_after = code == RK_UNAVAILABLE;
     q->state = REQUEST_ANSWERED;
 }

@@ -17,5 +17,14 @@ const char *cookie_get(struct call *c, const char *name);
 #define COOKIE_FORGET 0
 void cookie_set(struct call *c, const char *name, const char *value, int64_t max_age_s);
 
-/* Whether our public address is https. */
+/*
+ * The page cookie: 256 random bits that tell this browser from others before anybody has signed in.
+ * Forms and logins under way are bound to it. cookie_page: NULL when the browser has none;
+ * cookie_page_make gives it one.
+ */
+const char *cookie_page(struct call *c);
+const char *cookie_page_make(struct call *c);
+
+/* Whether our public address is https; and its origin, "https://host[:port]". */
 bool cookie_secure(const struct call *c);
+const char *cookie_origin(const struct call *c);

@@ -1,6 +1,7 @@
 /* Every route of this service, one row each; see route.h for what a row decides. */
 
 #include "services/dashboard-api/api/api.h"
+#include "services/dashboard-api/page/static.h"
 #include "services/dashboard-api/route/route.h"
 
 #define NEED(module, ops) .need = { { RK_MOD_##module, RK_OP_##ops } }
@@ -10,6 +11,7 @@ const struct route routes[] = {
     { "GET", "/api/instance", instance_status, "instance", .is_public = true },
     { "POST", "/api/setup", setup_create, "instance", .is_public = true, BODY,
       .pool = POOL_PASSWORD },
+    { "GET", "/oauth2/static/{}", static_get, "pages", .kind = ROUTE_PAGE },
     { "GET", "/api/openapi.json", openapi_get, "openapi", .is_public = true },
     { "GET", "/api/instance/version", instance_version, "instance", .refusal = REFUSE_USUAL },
 

@@ -9,7 +9,7 @@ expect_kind(enum route_kind kind, int code, const char *message, unsigned status
 
     rk_buf_init(&out, 4096);
     (void)rk_str_copy(rk_str(message), err.msg, sizeof(err.msg));
-    assert_int_equal(answer_error(kind, &err, &out), status);
+    assert_int_equal(answer_error(kind, &err, "", &out), status);
     rk_buf_put_u8(&out, 0);
     assert_string_equal((const char *)out.p, body);
 }
@@ -71,8 +71,21 @@ static void each_kind_of_route_has_its_form(void **state)
     expect_kind(ROUTE_SCIM, RK_NOT_FOUND, "no User X", 404,
                 "{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:Error\"],"
                 "\"status\":\"404\",\"detail\":\"no User X\"}\n");
-    expect_kind(ROUTE_PAGE, RK_UNAVAILABLE, "", 503,
-                "service temporarily unavailable, try again\n");
+}
+
+static void people_get_a_page_that_keeps_what_went_wrong_to_itself(void **state)
+{
+    rk_auto(rk_buf_done) struct rk_buf out;
+    struct rk_err err = { .code = RK_INTERNAL, .msg = "<b>column x" };
+
+    (void)state;
+    rk_buf_init(&out, 4096);
+    assert_int_equal(answer_error(ROUTE_PAGE, &err, "de", &out), 500);
+    assert_false(out.overflow);
+    rk_buf_put_u8(&out, 0);
+    assert_non_null(strstr((const char *)out.p, "<html lang=\"de\">"));
+    assert_non_null(strstr((const char *)out.p, "role=\"alert\""));
+    assert_null(strstr((const char *)out.p, "column"));
 }
 
 int main(void)
@@ -80,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_has_its_status_and_its_words_in_lower_case),
         cmocka_unit_test(each_kind_of_route_has_its_form),
+        cmocka_unit_test(people_get_a_page_that_keeps_what_went_wrong_to_itself),
         cmocka_unit_test(a_bad_request_keeps_its_capitals),
         cmocka_unit_test(what_went_wrong_inside_stays_inside),
         cmocka_unit_test(a_message_is_escaped),
