@@ -6,9 +6,7 @@
 #define TEXTS(X) \
     X(CONTINUE, "Continue", "Weiter") \
     X(TRY_AGAIN, "Try again", "Noch einmal versuchen") \
-    X(SKIP, "Skip to content", "Zum Inhalt springen") \
     X(TITLE_OF, "{} – Rookery", "{} – Rookery") \
-    X(FOOT, "Rookery", "Rookery") \
     /* Signing in. */ \
     X(LOGIN_TITLE, "Sign in", "Anmelden") \
     X(LOGIN_SUBMIT, "Sign in", "Anmelden") \
@@ -91,7 +89,6 @@
     X(LOGOUT_SUBMIT, "Sign out", "Abmelden") \
     X(LOGOUT_DONE_TITLE, "Signed out", "Abgemeldet") \
     X(LOGOUT_DONE_PROMPT, "You have been signed out.", "Sie wurden abgemeldet.") \
-    X(LOGOUT_BACK, "Back to the application", "Zurück zur Anwendung") \
     /* Passwords that people choose. */ \
     X(SETUP_TITLE, "Welcome", "Willkommen") \
     X(SETUP_PROMPT, "Create the first account. It will own this installation.", \
