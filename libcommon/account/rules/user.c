@@ -3,6 +3,7 @@
 #include "libcommon/account/rules/user.h"
 
 #include "libcommon/account/peer/due.h"
+#include "libcommon/account/rules/access_end.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/crypto/hash.h"
 
@@ -215,6 +216,9 @@ static int change_block(struct rk_change *ch,
                         err);
     if (r < 0 || !blocked)
         return r;
+    r = rk_user_sessions_end(rk_change_pg(ch), id, err);
+    if (r < 0)
+        return r;
     return rk_peer_expire_user(ch, id, actor->default_domain, "blocked owner account", err);
 }
 
@@ -338,6 +342,9 @@ int rk_user_set_password(struct rk_pg *pg,
         return r;
     if (rk_pg_affected(done) == 0)
         return rk_fail(err, RK_CONFLICT, "the password has changed meanwhile");
+    r = rk_user_sessions_end(pg, id, err);
+    if (r < 0)
+        return r;
     r = rk_change_event(ch, "user.password.change", actor->user_id, id, RK_STR(""), err);
     if (r < 0)
         return r;

@@ -1,6 +1,7 @@
 /* How users go, and how those who wait are let in. */
 
 #include "libcommon/account/store/int.h"
+#include "libcommon/account/rules/access_end.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -94,6 +95,9 @@ static int delete_within(struct rk_change *ch,
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &drop_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    if (r < 0)
+        return r;
+    r = rk_user_sessions_end(pg, id, err);
     if (r < 0)
         return r;
     r = tell(ch, actor, id, row, err);

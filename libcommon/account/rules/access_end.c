@@ -1,0 +1,17 @@
+/* See access_end.h. What is being asked of a browser meanwhile (oauth_login) names nobody yet. */
+
+#include "libcommon/account/rules/access_end.h"
+
+/* A device that was let in but has not asked yet is told that it was not. */
+static const struct rk_pg_stmt end_stmt = {
+    "user_sessions_end",
+    "WITH s AS (DELETE FROM oauth_session WHERE user_id = $1), "
+    "g AS (DELETE FROM oauth_grant WHERE user_id = $1), "
+    "c AS (DELETE FROM oauth_code WHERE user_id = $1) "
+    "UPDATE oauth_device SET answer = 'denied' WHERE user_id = $1 AND answer = 'approved'"
+};
+
+int rk_user_sessions_end(struct rk_pg *pg, const char *user_id, struct rk_err *err)
+{
+    return rk_pg_run(pg, &end_stmt, NULL, err, RK_P_C(user_id));
+}
