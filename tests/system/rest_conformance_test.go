@@ -69,8 +69,8 @@ func (w *world) undo(t *testing.T, op harness.Operation, a *harness.Answer) {
 	if strings.HasSuffix(op.Path, "/temporary-access") {
 		path = "/api/peers/" + made.ID
 	}
-	if strings.HasSuffix(op.Path, "/jobs") {
-		return // they stay, and fail when nobody answers
+	if strings.HasSuffix(op.Path, "/jobs") || strings.HasSuffix(op.Path, "/regenerate") {
+		return // jobs stay, and fail when nobody answers
 	}
 	w.Want(t, 200, "DELETE", path, nil, nil)
 }
@@ -87,7 +87,7 @@ func TestRESTEveryOperationConforms(t *testing.T) {
 	w := newWorld(t, c)
 	operations, enums, deletions := 0, 0, []harness.Operation{}
 	ask := func(op harness.Operation, body any) *harness.Answer {
-		a := w.Do(t, op.Method, w.path(op.Path), body)
+		a := w.asker(op).Do(t, op.Method, w.path(op.Path), body, harness.FromElsewhere())
 		if err := o.Check(op.Method, op.Path, a); err != nil {
 			t.Errorf("%v in %.400s", err, a.Body)
 		}

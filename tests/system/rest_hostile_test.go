@@ -72,6 +72,9 @@ func hostileBodies(t *testing.T, op harness.Operation, good object) []hostile {
 		{"deep lists", `{"name":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}", unreadable},
 		{"two megabytes", `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, unreadable},
 	}
+	if strings.HasSuffix(op.Path, "/regenerate") {
+		list = list[1:] // its body may be empty
+	}
 	leaves(any(good), nil, func(at []any, value any) {
 		change := func(what string, to any, want []int) {
 			changed := clone(good)
@@ -120,7 +123,7 @@ func TestRESTHostileBodies(t *testing.T) {
 		before := c.Written(t)
 		for _, h := range hostileBodies(t, op, clone(good).(object)) {
 			sent++
-			a := w.Do(t, op.Method, w.path(op.Path), h.body)
+			a := w.asker(op).Do(t, op.Method, w.path(op.Path), h.body, harness.FromElsewhere())
 			ok := slices.Contains(h.want, a.Status)
 			// What is never made answers without a look at the body.
 			if status, other := otherwise[op.Name]; other && a.Status == status {
@@ -195,12 +198,13 @@ func foreign(t *testing.T, c *harness.Cluster) map[string]string {
 	id := func(kind string) string { return (kind + "foreign0000000000000")[:20] }
 	ids := map[string]string{"accountId": id("a"), "groupId": id("g"), "peerId": id("p"), "userId": id("u"), "policyId": id("l"),
 		"keyId": id("k"), "routeId": id("r"), "nsgroupId": id("n"), "zoneId": id("z"), "recordId": id("c"), "networkId": id("t"),
-		"resourceId": id("s"), "routerId": id("o"), "postureCheckId": id("h"), "tokenId": id("e"), "jobId": "nope"}
+		"resourceId": id("s"), "routerId": id("o"), "postureCheckId": id("h"), "tokenId": id("e"), "inviteId": id("i"), "jobId": "nope"}
 	sql := `DELETE FROM account WHERE id = '{accountId}';
 		INSERT INTO account (id, domain, is_primary, created_by, network_id, net4, settings, onboarding)
 			SELECT '{accountId}', 'f.test', false, 'x', '{accountId}', '100.99.0.0/16', settings, onboarding FROM account LIMIT 1;
 		INSERT INTO users (id, account_id, role, is_service_user, name) VALUES ('{userId}', '{accountId}', 'admin', true, 'f');
 		INSERT INTO pat (id, account_id, user_id, name, hash, created_by, expires_at) VALUES ('{tokenId}', '{accountId}', '{userId}', 't', 'foreign', 'x', now() + interval '1 day');
+		INSERT INTO user_invite (id, account_id, name, email, role, hash, created_by, expires_at) VALUES ('{inviteId}', '{accountId}', 'f', 'f@f.test', 'user', 'foreign', 'x', now() + interval '1 day');
 		INSERT INTO account_group (id, public_id, account_id, name) VALUES ('{groupId}', '{groupId}', '{accountId}', 'f');
 		INSERT INTO peer (id, account_id, key, ip, dns_label, name) VALUES ('{peerId}', '{accountId}', 'foreign', '100.99.0.1', 'f', 'f');
 		INSERT INTO posture_check (id, public_id, account_id, name, checks) VALUES ('{postureCheckId}', '{postureCheckId}', '{accountId}', 'f', '{"nb_version_check":{"min_version":"0.1"}}');

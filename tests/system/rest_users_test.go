@@ -196,7 +196,9 @@ func TestRESTAUserSetsItsPassword(t *testing.T) {
 		map[string]string{"old_password": "x", "new_password": "something"})
 	r.WantError(t, 422, "failed to update password: users can only change their own password", "PUT", at,
 		map[string]string{"old_password": made.Password, "new_password": "something"})
-	self.Want(t, 200, "PUT", at, map[string]string{"old_password": made.Password, "new_password": "something"}, nil)
+	self.WantError(t, 422, "failed to update password: password must contain at least one digit, one uppercase letter, one special character",
+		"PUT", at, map[string]string{"old_password": made.Password, "new_password": "something"})
+	self.Want(t, 200, "PUT", at, map[string]string{"old_password": made.Password, "new_password": "Something 1"}, nil)
 	self.WantError(t, 422, "failed to update password: current password is incorrect", "PUT", at,
 		map[string]string{"old_password": made.Password, "new_password": "something else"})
 }

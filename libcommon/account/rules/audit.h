@@ -26,6 +26,7 @@ enum rk_watched {
     RK_WATCH_NAMESERVER_GROUP,
     RK_WATCH_ZONE,
     RK_WATCH_RECORD,
+    RK_WATCH_INVITE,
     RK_WATCH_COUNT,
 };
 

@@ -4,19 +4,20 @@
 
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/rules/access_end.h"
+#include "libcommon/account/rules/password.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/crypto/hash.h"
 
-#define MIN_PASSWORD 8
-#define MAX_PASSWORD 72
+#define EMAIL_TAKEN "can't invite a user with an existing netbird account"
 
 static const struct rk_pg_stmt insert_stmt = {
     "user_insert", "INSERT INTO users (id, account_id, role, name, email, is_service_user, "
                    "auto_groups, password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8)"
 };
+/* Whoever signs in with a password is found by the e-mail, whatever the account. */
 static const struct rk_pg_stmt email_stmt = {
-    "user_by_email", "SELECT 1 FROM users WHERE NOT is_service_user AND lower(email) = lower($1) "
-                     "LIMIT 1"
+    "user_by_email", "SELECT 1 FROM users WHERE NOT is_service_user AND lower(email) = lower($2) "
+                     "AND (account_id = $1 OR password_hash IS NOT NULL) LIMIT 1"
 };
 static const struct rk_pg_stmt exists_stmt = {
     "user_exists", "SELECT 1 FROM users WHERE account_id = $1 AND id = $2"
@@ -55,16 +56,28 @@ int rk_user_validate(const struct rk_user_input *in, struct rk_err *err)
     return 0;
 }
 
-static int check_email(struct rk_pg *pg, const char *email, struct rk_err *err)
+int user_check_email(struct rk_change *ch, const char *email, const char *text, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(pg, &email_stmt, &res, err, RK_P_C(email));
+    int r = rk_pg_run(rk_change_pg(ch), &email_stmt, &res, err, RK_P_C(rk_change_account_id(ch)),
+                      RK_P_C(email));
 
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) > 0)
-        return rk_fail(err, RK_EXISTS, "can't invite a user with an existing netbird account");
-    return 0;
+    return rk_pg_rows(res) > 0 ? rk_fail(err, RK_EXISTS, "%s", text) : 0;
+}
+
+int user_insert(struct rk_change *ch,
+                const char *id,
+                const struct rk_user_input *in,
+                struct rk_err *err)
+{
+    bool service = in->password_hash == NULL;
+
+    return rk_pg_run(rk_change_pg(ch), &insert_stmt, NULL, err, RK_P_C(id),
+                     RK_P_C(rk_change_account_id(ch)), RK_P_C(rk_role_name(in->role)),
+                     RK_P_C(in->name), RK_P_C(service ? "" : in->email), RK_P_BOOL(service),
+                     RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_C(in->password_hash));
 }
 
 int rk_user_create(struct rk_pg *pg,
@@ -90,18 +103,15 @@ int rk_user_create(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_USER, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    r = service ? 0 : check_email(pg, in->email, err);
+    r = service ? 0 : user_check_email(ch, in->email, EMAIL_TAKEN, err);
     if (r < 0)
         return r;
     r = user_check_groups(ch, id, in->auto_groups, in->auto_groups_n, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(rk_role_name(in->role)), RK_P_C(in->name),
-                  RK_P_C(service ? "" : in->email), RK_P_BOOL(service),
-                  RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_C(in->password_hash));
+    r = user_insert(ch, id, in, err);
     if (r == RK_EXISTS) /* in another account, at this very moment */
-        return rk_fail(err, RK_EXISTS, "can't invite a user with an existing netbird account");
+        return rk_fail(err, RK_EXISTS, EMAIL_TAKEN);
     if (r < 0)
         return r;
     rk_buf_init(&meta, RK_META_MAX);
@@ -288,7 +298,7 @@ static int check_password(const char *stored,
                           char hash[RK_PASSWORD_LEN],
                           struct rk_err *err)
 {
-    size_t n = strlen(new_password);
+    struct rk_err rule = { 0 };
 
     if (!rk_password_verify(rk_str(old_password), stored))
         return rk_fail(err, RK_INVALID, "failed to update password: current password is incorrect");
@@ -296,10 +306,8 @@ static int check_password(const char *stored,
         return rk_fail(
             err, RK_INVALID,
             "failed to update password: new password must be different from current password");
-    if (n < MIN_PASSWORD || n > MAX_PASSWORD)
-        return rk_fail(err, RK_INVALID,
-                       "failed to update password: password must be %d to %d characters long",
-                       MIN_PASSWORD, MAX_PASSWORD);
+    if (rk_password_rules(new_password, &rule) < 0)
+        return rk_fail(err, RK_INVALID, "failed to update password: %s", rule.msg);
     rk_password_hash(rk_str(new_password), hash);
     return 0;
 }

@@ -37,3 +37,11 @@ int user_check_groups(struct rk_change *ch,
                       const struct rk_str *groups,
                       size_t n,
                       struct rk_err *err) RK_CHECKED;
+/* RK_EXISTS with this text when a person of the account, or any local user, has the e-mail. */
+int user_check_email(struct rk_change *ch, const char *email, const char *text, struct rk_err *err)
+    RK_CHECKED;
+/* The row of a new user. RK_EXISTS: another local user has the e-mail. */
+int user_insert(struct rk_change *ch,
+                const char *id,
+                const struct rk_user_input *in,
+                struct rk_err *err) RK_CHECKED;

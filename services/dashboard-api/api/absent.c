@@ -1,6 +1,6 @@
 /*
- * The parts of the API whose features this server does not have: identity providers, invitation
- * links and the reverse proxy. Clients list them, so lists are empty; what would make one says why
+ * The parts of the API whose features this server does not have: identity providers and the
+ * reverse proxy. Clients list them, so lists are empty; what would make one says why
  * it can not, after the checks that its body would meet anyway.
  */
 
@@ -79,15 +79,6 @@ int provider_missing(struct call *c, struct rk_err *err)
 {
     (void)c;
     return rk_fail(err, RK_NOT_FOUND, "identity provider not found");
-}
-
-/* === Invitation links === */
-
-int invite_absent(struct call *c, struct rk_err *err)
-{
-    (void)c;
-    return rk_fail(err, RK_PRECONDITION,
-                   "invite links are only available with embedded identity provider");
 }
 
 /* === Reverse proxy === */

@@ -12,7 +12,7 @@ static const struct route *shown_by(struct rk_str path, struct rk_str vars[ROUTE
     const struct route *route = NULL;
 
     while (path.n > ROOT.n) {
-        if (route_find(RK_STR("GET"), path, &route, vars) == ROUTE_FOUND)
+        if (route_find(RK_STR("GET"), path, &route, vars) == ROUTE_FOUND && !route->is_public)
             return route;
         while (path.p[path.n - 1] != '/')
             path.n--;

@@ -1,0 +1,94 @@
+/* Token buckets against a real server. Time goes by in the table. */
+
+#include "tests/support/test.h"
+
+#include "libcommon/account/rules/rate.h"
+#include "libcommon/account/store/store.h"
+#include "tests/support/pg_ask.h"
+
+static struct fixture fx;
+static struct rk_pg *pg;
+
+static const struct rk_rate slow = { "slow", .per_minute = 10, .burst = 5 };
+
+static int start(void **state)
+{
+    struct rk_err err = { 0 };
+
+    (void)state;
+    if (!fixture_postgres(&fx))
+        return -1;
+    pg = rk_pg_new(fx.conninfo, "test");
+    return rk_store_migrate(pg, &err);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    rk_pg_free(pg);
+    fixture_done(&fx);
+    return 0;
+}
+
+/* How many of `tries` are let in. */
+static int let_in(const char *who, int tries)
+{
+    int n = 0;
+
+    for (int i = 0; i < tries; i++) {
+        struct rk_err err = { 0 };
+        int r = rk_rate_take(pg, &slow, who, &err);
+
+        if (r == 0)
+            n++;
+        else if (r != RK_EXHAUSTED)
+            fail_msg("%s", err.msg);
+        else
+            assert_string_equal(err.msg, "rate limit exceeded, please try again later");
+    }
+    return n;
+}
+
+static void a_burst_is_let_in_and_then_so_many_a_minute(void **state)
+{
+    (void)state;
+    assert_int_equal(let_in("a", 20), 5);
+    assert_int_equal(let_in("b", 4), 4);
+    pg_must(pg, "UPDATE rate_bucket SET at = at - interval '13 seconds' WHERE who = 'a'");
+    assert_int_equal(let_in("a", 20), 2);
+    pg_must(pg, "UPDATE rate_bucket SET at = at - interval '50 minutes' WHERE who = 'a'");
+    assert_int_equal(let_in("a", 20), 5);
+}
+
+static void those_who_stay_away_are_forgotten(void **state)
+{
+    (void)state;
+    pg_must(pg, "INSERT INTO rate_bucket (name, who, tokens, at) SELECT 'slow', 'x' || i, 0, now() "
+                "- interval '61 minutes' FROM generate_series(1, 9) AS i");
+    assert_int_equal(let_in("c", 5), 5);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM rate_bucket WHERE who LIKE 'x%'"), 0);
+}
+
+static void an_address_of_the_sixth_version_stands_for_its_network(void **state)
+{
+    char who[RK_RATE_WHO_LEN];
+
+    (void)state;
+    rk_rate_who("192.0.2.7", who);
+    assert_string_equal(who, "192.0.2.7");
+    rk_rate_who("2001:db8:1:2:3:4:5:6", who);
+    assert_string_equal(who, "2001:db8:1:2::");
+    rk_rate_who("", who);
+    assert_string_equal(who, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_burst_is_let_in_and_then_so_many_a_minute),
+        cmocka_unit_test(those_who_stay_away_are_forgotten),
+        cmocka_unit_test(an_address_of_the_sixth_version_stands_for_its_network),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
