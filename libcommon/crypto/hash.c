@@ -53,20 +53,3 @@ uint32_t rk_crc32(const void *p, size_t n)
     }
     return ~crc;
 }
-
-_Static_assert(RK_PASSWORD_LEN >= crypto_pwhash_STRBYTES, "room for libsodium's string");
-
-void rk_password_hash(struct rk_str password, char out[RK_PASSWORD_LEN])
-{
-    if (crypto_pwhash_str(out, password.p ? password.p : "", password.n,
-                          crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                          crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0) {
-        (void)fputs("no memory for a password hash\n", stderr);
-        abort();
-    }
-}
-
-bool rk_password_verify(struct rk_str password, const char *hash)
-{
-    return crypto_pwhash_str_verify(hash, password.p ? password.p : "", password.n) == 0;
-}

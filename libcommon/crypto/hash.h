@@ -1,6 +1,6 @@
 #pragma once
 
-/* Digests, checksums and password hashes. Any thread. */
+/* Digests and checksums. Any thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,8 +13,3 @@ void rk_sha256_b64(struct rk_str s, char out[45]);            /* standard base64
 void rk_blake2b_16(const void *p, size_t n, uint8_t out[16]); /* unkeyed, 16-byte digest */
 void rk_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[32]);
 uint32_t rk_crc32(const void *p, size_t n); /* IEEE */
-
-/* Argon2id, as a self-describing string; takes tens of milliseconds: worker threads only. */
-#define RK_PASSWORD_LEN 128
-void rk_password_hash(struct rk_str password, char out[RK_PASSWORD_LEN]);
-bool rk_password_verify(struct rk_str password, const char *hash);

@@ -69,11 +69,11 @@ func TestREST07To09SetUpAlready(t *testing.T) {
 	}
 	r.WantError(t, 422, "password must be at least 8 characters", "POST", "/api/setup",
 		map[string]string{"email": "a@b.co", "name": "A", "password": "short"})
-	r.WantError(t, 422, "email is required", "POST", "/api/setup", map[string]string{"name": "A", "password": "long enough"})
-	r.WantError(t, 422, "name is required", "POST", "/api/setup", map[string]string{"email": "a@b.co", "password": "long enough"})
+	r.WantError(t, 422, "email is required", "POST", "/api/setup", map[string]string{"name": "A", "password": "Long enough, 1"})
+	r.WantError(t, 422, "name is required", "POST", "/api/setup", map[string]string{"email": "a@b.co", "password": "Long enough, 1"})
 	r.WantError(t, 400, "invalid request body", "POST", "/api/setup", `{"email":`)
 	r.WantError(t, 412, "setup already completed", "POST", "/api/setup",
-		map[string]string{"email": "a@b.co", "name": "A", "password": "long enough"})
+		map[string]string{"email": "a@b.co", "name": "A", "password": "Long enough, 1"})
 }
 
 func TestREST10To12Accounts(t *testing.T) {

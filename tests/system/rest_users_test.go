@@ -40,7 +40,7 @@ func TestREST07And09AnEmptyServer(t *testing.T) {
 	}
 	nobody.WantError(t, 422, "password must be at least 8 characters", "POST", "/api/setup",
 		map[string]string{"email": "a@b.co", "name": "A", "password": "short"})
-	good := map[string]any{"email": "a@b.co", "name": "A", "password": "long enough"}
+	good := map[string]any{"email": "a@b.co", "name": "A", "password": "Long enough, 1"}
 	var made struct {
 		UserID string `json:"user_id"`
 		Email  string
@@ -191,16 +191,16 @@ func TestRESTAUserSetsItsPassword(t *testing.T) {
 	defer r.Do(t, "DELETE", "/api/users/"+made.ID, nil)
 	self := c.As(t, made.ID)
 	at := "/api/users/" + made.ID + "/password"
-	self.WantError(t, 422, "old password is required", "PUT", at, map[string]string{"new_password": "something"})
+	self.WantError(t, 422, "old password is required", "PUT", at, map[string]string{"new_password": "Something 1"})
 	self.WantError(t, 422, "failed to update password: current password is incorrect", "PUT", at,
-		map[string]string{"old_password": "x", "new_password": "something"})
+		map[string]string{"old_password": "x", "new_password": "Something 1"})
 	r.WantError(t, 422, "failed to update password: users can only change their own password", "PUT", at,
 		map[string]string{"old_password": made.Password, "new_password": "something"})
 	self.WantError(t, 422, "failed to update password: password must contain at least one digit, one uppercase letter, one special character",
 		"PUT", at, map[string]string{"old_password": made.Password, "new_password": "something"})
 	self.Want(t, 200, "PUT", at, map[string]string{"old_password": made.Password, "new_password": "Something 1"}, nil)
 	self.WantError(t, 422, "failed to update password: current password is incorrect", "PUT", at,
-		map[string]string{"old_password": made.Password, "new_password": "something else"})
+		map[string]string{"old_password": made.Password, "new_password": "Something 2"})
 }
 
 // The cases that the specification adds to the numbered ones; those of one kind of object stand with it.

@@ -170,9 +170,9 @@ func (w *world) body(operation string) object {
 		return object{"workload": object{"type": "bundle", "parameters": object{"bundle_for": true, "bundle_for_time": 2,
 			"log_file_count": 10, "anonymize": true}}}
 	case "POST /api/setup":
-		return object{"email": "a@b.test", "password": "long enough", "name": "A"}
+		return object{"email": "a@b.test", "password": "Long enough, 1", "name": "A"}
 	case "PUT /api/users/{userId}/password":
-		return object{"old_password": "old password", "new_password": "new password"}
+		return object{"old_password": "old password", "new_password": "New password 1"}
 	case "POST /api/identity-providers", "PUT /api/identity-providers/{idpId}":
 		return object{"type": "oidc", "name": "p", "issuer": "https://idp.test", "client_id": "c", "client_secret": "s"}
 	case "POST /api/reverse-proxies/services", "PUT /api/reverse-proxies/services/{serviceId}":

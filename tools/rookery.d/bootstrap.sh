@@ -27,7 +27,7 @@ bootstrap() {
 
     if [ ! -f "$DIR/secrets/token" ]; then
         note "creating the owner and the API token"
-        [ -f "$DIR/secrets/owner_password" ] || random_base64 18 | keep_secret "$DIR/secrets/owner_password"
+        [ -f "$DIR/secrets/owner_password" ] || printf "%s-A1" "$(random_base64 18)" | keep_secret "$DIR/secrets/owner_password"
         answer=$(api POST /api/setup "$(printf '{"email":%s,"password":%s,"name":"Owner","create_pat":true,"pat_expire_in":365}' \
             "$(json_string "$OWNER_EMAIL")" "$(json_string "$(cat "$DIR/secrets/owner_password")")")")
         json_field personal_access_token <<<"$answer" | tr -d '\n' | keep_secret "$DIR/secrets/token"

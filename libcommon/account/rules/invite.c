@@ -7,6 +7,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 
 static const struct rk_pg_stmt insert_stmt = {
     "invite_insert",

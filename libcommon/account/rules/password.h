@@ -1,12 +1,22 @@
 #pragma once
 
-/* What a password must be like. Any thread. */
+/*
+ * What a new password of a local user must be: 8 characters to 72 bytes, with a digit, an uppercase
+ * letter, and a special character, which is neither letter nor digit. The same wherever one is
+ * chosen. Any thread.
+ */
 
 #include "libcommon/base/err.h"
+#include "libcommon/base/str.h"
 
-#define RK_PASSWORD_MIN_CHARS 8
-#define RK_PASSWORD_MAX_BYTES 72
+enum rk_password_fault {
+    RK_PASSWORD_GOOD,
+    RK_PASSWORD_EMPTY,
+    RK_PASSWORD_SHORT,
+    RK_PASSWORD_LONG,
+    RK_PASSWORD_WEAK, /* a kind of character is missing */
+};
+enum rk_password_fault rk_password_judge(struct rk_str password);
 
-/* RK_INVALID with everything that is missing: "password must contain at least one digit, one
- * special character". */
+/* The same as 0 or RK_INVALID with the text that goes on the wire, which names what is missing. */
 int rk_password_rules(const char *password, struct rk_err *err) RK_CHECKED;

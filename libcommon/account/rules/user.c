@@ -6,7 +6,7 @@
 #include "libcommon/account/rules/access_end.h"
 #include "libcommon/account/rules/password.h"
 #include "libcommon/account/rules/user_int.h"
-#include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 
 #define EMAIL_TAKEN "can't invite a user with an existing netbird account"
 

@@ -5,6 +5,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/setup_body.h"
 

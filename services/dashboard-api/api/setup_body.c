@@ -2,6 +2,7 @@
 
 #include "services/dashboard-api/api/setup_body.h"
 
+#include "libcommon/account/rules/password.h"
 #include "libcommon/account/rules/pat.h"
 
 #define PASSWORD_MIN 8
@@ -43,7 +44,7 @@ static int check(const struct setup_body *b, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "password must be at least 8 characters");
     if (strlen(b->password) > PASSWORD_MAX)
         return rk_fail(err, RK_INVALID, "password must be at most 72 characters");
-    return 0;
+    return rk_password_rules(b->password, err);
 }
 
 int setup_body_decode(struct rk_str text,

@@ -2,7 +2,7 @@
 
 #include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
-#include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/auth/caller.h"

@@ -90,7 +90,7 @@ func (s *server) open(ctx context.Context) error {
 	s.names, s.lines, s.labels = newNames(), map[string]*line{}, map[string]string{}
 	s.rest = harness.NewREST(s.api, "")
 	a, err := s.ask(ctx, "POST", "/api/setup", map[string]any{"email": "owner@rookery.test", "name": "Owner",
-		"password": base64.RawStdEncoding.EncodeToString(random(24)), "create_pat": true})
+		"password": base64.RawStdEncoding.EncodeToString(random(24)) + "-A1", "create_pat": true})
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@
 #include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/invite.h"
 #include "libcommon/crypto/box.h"
-#include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 #include "tests/support/pg_ask.h"
 
 #define GOOD "Long enough 1!"

@@ -6,7 +6,7 @@
 #include "libcommon/account/rules/pat.h"
 #include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
-#include "libcommon/crypto/hash.h"
+#include "libcommon/crypto/password.h"
 #include "tests/support/pg_ask.h"
 
 static struct fixture fx;

@@ -16,7 +16,7 @@ static void expect(const char *text, bool pat_enabled, int code, const char *mes
 
 #define WITH(email, name, password)                                                                \
     "{\"email\":\"" email "\",\"name\":\"" name "\",\"password\":\"" password "\"}"
-#define GOOD "\"email\":\"a@b.co\",\"name\":\"A\",\"password\":\"longenough\""
+#define GOOD "\"email\":\"a@b.co\",\"name\":\"A\",\"password\":\"Longenough1!\""
 
 static void fields_are_checked_in_their_order(void **state)
 {
@@ -25,7 +25,7 @@ static void fields_are_checked_in_their_order(void **state)
     expect("{\"email\":1}", false, RK_BAD_REQUEST, "invalid request body");
     expect("{}", false, RK_INVALID, "email is required");
     expect(WITH("", "", ""), false, RK_INVALID, "email is required");
-    expect(WITH("x", "A", "longenough"), false, RK_INVALID, "invalid email format");
+    expect(WITH("x", "A", "Longenough1!"), false, RK_INVALID, "invalid email format");
     expect(WITH("a@b.co", "", ""), false, RK_INVALID, "name is required");
     expect(WITH("a@b.co", "A", ""), false, RK_INVALID, "password is required");
     expect(WITH("a@b.co", "A", "short"), false, RK_INVALID,
@@ -33,6 +33,8 @@ static void fields_are_checked_in_their_order(void **state)
     expect(WITH("a@b.co", "A",
                 "1234567890123456789012345678901234567890123456789012345678901234567890123"),
            false, RK_INVALID, "password must be at most 72 characters");
+    expect(WITH("a@b.co", "A", "longenough1!"), false, RK_INVALID,
+           "password must contain at least one uppercase letter");
     expect("{" GOOD "}", false, 0, NULL);
 }
 
@@ -45,10 +47,10 @@ static void an_address_needs_both_sides(void **state)
         char text[256];
 
         snprintf(text, sizeof(text),
-                 "{\"email\":\"%s\",\"name\":\"A\",\"password\":\"longenough\"}", bad[i]);
+                 "{\"email\":\"%s\",\"name\":\"A\",\"password\":\"Longenough1!\"}", bad[i]);
         expect(text, false, RK_INVALID, "invalid email format");
     }
-    expect(WITH("a@localhost", "A", "longenough"), false, 0, NULL);
+    expect(WITH("a@localhost", "A", "Longenough1!"), false, 0, NULL);
 }
 
 static void the_lifetime_of_a_token_counts_only_when_one_will_be_made(void **state)
