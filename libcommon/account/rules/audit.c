@@ -77,6 +77,10 @@ static const struct rk_pg_stmt looks[RK_WATCH_COUNT] = {
                           "SELECT jsonb_build_object('email', email, 'name', name, 'role', role, "
                           "'auto_groups', to_jsonb(auto_groups), 'expires_at', expires_at)::text "
                           "FROM user_invite WHERE account_id = $1 AND id = $2" },
+    [RK_WATCH_CONNECTOR] = { "audit_connector",
+                             "SELECT jsonb_build_object('type', type, 'name', name, 'issuer', "
+                             "issuer, 'client_id', client_id)::text FROM connector WHERE "
+                             "account_id = $1 AND id = $2" },
 };
 
 static const struct rk_pg_stmt add_event = {
