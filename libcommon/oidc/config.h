@@ -50,6 +50,80 @@ struct rk_oidc_config {
     char *oidc_single_account_domain;
 };
 
+#define RK_OIDC_ROW(struct_, member_, key_, type_, def_, help_)                                    \
+    {                                                                                              \
+        .key = #key_, .type = RK_SET_##type_, .offset = offsetof(struct_, member_.key_),           \
+        .def = def_, .help = help_                                                                 \
+    }
+
+#define RK_OIDC_SETTINGS(struct_, member_)                                                         \
+    RK_OIDC_ROW(struct_, member_, public_url, STRING, "",                                          \
+                "https://host[:port] at which browsers and agents reach this deployment"),         \
+        RK_OIDC_ROW(struct_, member_, oidc_embedded, BOOL, "false",                                \
+                    "sign-in by the provider built into dashboard-api"),                           \
+        RK_OIDC_ROW(struct_, member_, oidc_issuer, STRING, "",                                     \
+                    "issuer of the tokens, to the letter; embedded: public_url with /oauth2"),     \
+        RK_OIDC_ROW(struct_, member_, oidc_discovery_url, STRING, "",                              \
+                    "URL of the provider's /.well-known/openid-configuration"),                    \
+        RK_OIDC_ROW(struct_, member_, oidc_keys_url, STRING, "",                                   \
+                    "URL of its key set; empty = as its discovery document says"),                 \
+        RK_OIDC_ROW(struct_, member_, oidc_audience, STRING, "",                                   \
+                    "audience that tokens must have; embedded: netbird-dashboard"),                \
+        RK_OIDC_ROW(struct_, member_, oidc_extra_audiences, STRING, "",                            \
+                    "comma list of further audiences accepted"),                                   \
+        RK_OIDC_ROW(struct_, member_, oidc_cli_audience, STRING, "",                               \
+                    "audience of tokens for SSH; accepted too; embedded: netbird-cli"),            \
+        RK_OIDC_ROW(struct_, member_, oidc_user_claim, STRING, "sub",                              \
+                    "claim that is the user's id"),                                                \
+        RK_OIDC_ROW(                                                                               \
+            struct_, member_, oidc_account_claims, BOOL, "false",                                  \
+            "believe the token's wt_account_* claims; for a provider where users cannot set "      \
+            "them"),                                                                               \
+        RK_OIDC_ROW(struct_, member_, oidc_allow_private_issuers, BOOL, "false",                   \
+                    "providers may have private and loopback addresses, and http on loopback"),    \
+        RK_OIDC_ROW(struct_, member_, oidc_ca_file, STRING, "",                                    \
+                    "certificates (PEM) believed of providers besides the system's"),              \
+        RK_OIDC_ROW(struct_, member_, oidc_device_client_id, STRING, "",                           \
+                    "client id of agents' device flow; empty = no device flow"),                   \
+        RK_OIDC_ROW(struct_, member_, oidc_device_audience, STRING, "",                            \
+                    "audience that agents ask for; empty = oidc_audience; accepted too"),          \
+        RK_OIDC_ROW(struct_, member_, oidc_device_scope, STRING, "openid profile email",           \
+                    "scopes that agents ask for"),                                                 \
+        RK_OIDC_ROW(struct_, member_, oidc_device_endpoint, STRING, "",                            \
+                    "device authorization endpoint; empty = as discovered"),                       \
+        RK_OIDC_ROW(struct_, member_, oidc_device_token_endpoint, STRING, "",                      \
+                    "token endpoint of the device flow; empty = as discovered"),                   \
+        RK_OIDC_ROW(struct_, member_, oidc_device_use_id_token, BOOL, "false",                     \
+                    "agents send the ID token in place of the access token"),                      \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_client_id, STRING, "",                             \
+                    "client id of agents' browser flow; empty = no browser flow"),                 \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_audience, STRING, "",                              \
+                    "audience that agents ask for; empty = oidc_audience; accepted too"),          \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_scope, STRING, "openid profile email",             \
+                    "scopes that agents ask for"),                                                 \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_authorization_endpoint, STRING, "",                \
+                    "authorization endpoint; empty = as discovered"),                              \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_token_endpoint, STRING, "",                        \
+                    "token endpoint of the browser flow; empty = as discovered"),                  \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_redirect_urls, STRING,                             \
+                    "http://localhost:53000/,http://localhost:54000/",                             \
+                    "comma list of where agents listen for the browser; the first free port is "   \
+                    "taken"),                                                                      \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_use_id_token, BOOL, "false",                       \
+                    "agents send the ID token in place of the access token"),                      \
+        RK_OIDC_ROW(struct_, member_, oidc_pkce_disable_prompt_login, BOOL, "false",               \
+                    "agents do not ask for a fresh login"),                                        \
+        { .key = "oidc_pkce_login_flag",                                                           \
+          .type = RK_SET_INT,                                                                      \
+          .offset = offsetof(struct_, member_.oidc_pkce_login_flag),                               \
+          .def = "0",                                                                              \
+          .help = "how agents ask for a fresh login: 0 prompt=login, 1 max_age=0, 2 not at all",   \
+          .max = 2 },                                                                              \
+        RK_OIDC_ROW(struct_, member_, oidc_single_account, BOOL, "true",                           \
+                    "everybody who signs in joins the one account, while there is one"),           \
+        RK_OIDC_ROW(struct_, member_, oidc_single_account_domain, STRING, "netbird.selfhosted",    \
+                    "domain of that account")
+
 enum rk_oidc_mode {
     RK_OIDC_OFF, /* access tokens and setup keys alone */
     RK_OIDC_EXTERNAL,

@@ -41,15 +41,18 @@ int rk_discovery_parse(const struct rk_fetch_rules *rules,
                        struct rk_discovery *out,
                        struct rk_err *err) RK_CHECKED;
 
-/* `url` NULL: `issuer` with RK_DISCOVERY_PATH. Also rk_fetch's errors, and RK_UNAVAILABLE for a
- * status that is not 200. */
+/* Asks the issuer. Also rk_fetch's errors, and RK_UNAVAILABLE for a status that is not 200. */
 int rk_discovery_fetch(const struct rk_fetch_rules *rules,
-                       const char *url,
                        const char *issuer,
                        struct rk_arena *arena,
                        struct rk_discovery *out,
                        struct rk_err *err) RK_CHECKED;
-
-/* The issuer that a discovery URL must belong to: the URL without RK_DISCOVERY_PATH. NULL when it
- * does not end so. */
-const char *rk_discovery_issuer_of(const char *url, struct rk_arena *arena);
+/* The same from the document's URL, which ends with RK_DISCOVERY_PATH: the issuer is what stands
+ * before it, or that with a slash. */
+int rk_discovery_fetch_url(const struct rk_fetch_rules *rules,
+                           const char *url,
+                           struct rk_arena *arena,
+                           struct rk_discovery *out,
+                           struct rk_err *err) RK_CHECKED;
+/* Where the issuer's document is. */
+const char *rk_discovery_url(const char *issuer, struct rk_arena *arena);

@@ -66,6 +66,10 @@ int rk_fetch_check_url(const struct rk_fetch_rules *rules,
                        const char *url,
                        struct rk_err *err) RK_CHECKED;
 
+#define RK_FETCH_HOST_LEN 256
+/* The host of a URL, "" when it is none. */
+void rk_fetch_host(const char *url, char out[RK_FETCH_HOST_LEN]);
+
 /* Appends name=value of a form or a query, percent-encoded, with '&' before it unless `out` is
  * empty. */
 void rk_form_put(struct rk_buf *out, const char *name, struct rk_str value);

@@ -13,7 +13,6 @@
  * Embedded: the keys come from table signing_key, never over HTTP.
  */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,13 +22,15 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 #include "libcommon/jwt/jwt.h"
+#include "libcommon/oidc/provider.h"
 #include "libcommon/pg/pg.h"
 
 /* Copied. NULL and "" = none. */
 struct rk_verifier_options {
-    const char *issuer;             /* may be empty with a discovery URL */
-    const char *discovery_url;      /* external: the rest is read from there unless it is given */
-    const char *keys_url;           /* of the key set; empty: discovery, else `issuer`/keys */
+    /* External: without both URLs the discovery document is where the issuer must have it. */
+    const char *issuer;             /* of tokens; may be empty with a discovery URL */
+    const char *discovery_url;      /* not needed with a keys_url */
+    const char *keys_url;           /* in place of the document's jwks_uri */
     const struct rk_str *audiences; /* the first is the primary one, of the namespaced claims */
     size_t audiences_n;
     const char *user_claim; /* empty: sub */
@@ -38,20 +39,6 @@ struct rk_verifier_options {
     bool allow_private;
     bool account_claims; /* read wt_* and nb_* */
 };
-
-/* What is known of a provider: configured, discovered, or the embedded one's own. Immutable and
- * counted; "" = it has none. */
-struct rk_provider {
-    _Atomic unsigned refs;
-    const char *issuer;
-    const char *keys_url;
-    const char *authorization_endpoint;
-    const char *token_endpoint;
-    const char *device_authorization_endpoint;
-};
-struct rk_provider *rk_provider_ref(struct rk_provider *p);
-void rk_provider_unref(struct rk_provider *p);
-RK_DEFINE_AUTO(struct rk_provider, rk_provider_unref)
 
 struct rk_verifier;
 
@@ -66,21 +53,26 @@ void rk_verifier_stop(struct rk_verifier *v);
 
 /*
  * 0 and *out: a good token. RK_UNAUTHENTICATED: a bad one (reason for the log in err).
- * RK_VERIFIER_FETCH: fetch, then check again; asked once more after a fetch, the answer is final
- * unless others have had reason to fetch meanwhile, so a caller asks twice and takes a second
- * RK_VERIFIER_FETCH for RK_UNAUTHENTICATED. RK_UNAVAILABLE: there has never been a key set, and the
- * next attempt is not due yet.
+ * RK_VERIFIER_FETCH: have keys fetched, then check again. RK_UNAVAILABLE: there has never been a
+ * key set, and the next attempt is not due yet.
  */
 int rk_verifier_check(struct rk_verifier *v,
                       struct rk_str token,
                       struct rk_arena *arena,
                       struct rk_claims *out,
                       struct rk_err *err) RK_CHECKED;
+/* After the fetch: never RK_VERIFIER_FETCH. */
+int rk_verifier_check_again(struct rk_verifier *v,
+                            struct rk_str token,
+                            struct rk_arena *arena,
+                            struct rk_claims *out,
+                            struct rk_err *err) RK_CHECKED;
 
 /*
- * Blocks up to 20 s (discovery and keys, 10 s each). Joins a fetch that is under way, and does
- * nothing when none is due. `pg` is needed with the embedded provider, else may be NULL. A negative
- * code says that this fetch failed; what was known before stays.
+ * Blocks up to 20 s (discovery and keys, 10 s each; 10 s when only keys are asked for). Joins a
+ * fetch that is under way, and does nothing when none is due. `pg` is needed with the embedded
+ * provider, else may be NULL, and is outside of a transaction. A negative code says that this fetch
+ * failed; what was known before stays.
  */
 int rk_verifier_fetch(struct rk_verifier *v, struct rk_pg *pg, struct rk_err *err) RK_CHECKED;
 /* The keys are old, or have never come, and an attempt is due. */

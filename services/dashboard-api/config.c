@@ -34,8 +34,7 @@ static const struct rk_setting rows[] = {
       "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },
     { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), "",
       "comma-separated addresses or networks whose X-Forwarded-For is believed", 0, 0, 0, false },
-    { "public_url", RK_SET_STRING, AT(oidc.public_url), "",
-      "where people reach us: https://host[:port], without a slash at the end", 0, 0, 0, false },
+    RK_OIDC_SETTINGS(struct api_config, oidc),
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
 };
@@ -54,7 +53,7 @@ static int check(const void *config, struct rk_err *err)
     if (r < 0)
         return r;
     rk_seal_done(&seal);
-    return 0;
+    return rk_oidc_config_check(&c->oidc, err);
 }
 
 const struct rk_settings_table api_settings = {

@@ -65,6 +65,7 @@ static const struct rk_setting rows[] = {
           RK_SET_BOOL,
           "false",
           "agents that can make their maps themselves get what they are made of") },
+    RK_OIDC_SETTINGS(struct config, oidc),
 };
 
 /* Every element of a comma list begins with one of the prefixes. */
@@ -126,7 +127,7 @@ static int check(const void *config, struct rk_err *err)
     rk_seal_done(&seal);
     if ((c->tls_cert_file && *c->tls_cert_file) != (c->tls_key_file && *c->tls_key_file))
         return rk_fail(err, RK_INVALID, "tls_cert_file and tls_key_file go together");
-    return 0;
+    return rk_oidc_config_check(&c->oidc, err);
 }
 
 const struct rk_settings_table config_table = {

@@ -3,6 +3,7 @@
 /* Settings of management. Read once at start; immutable afterwards. */
 
 #include "libcommon/conf/settings.h"
+#include "libcommon/oidc/config.h"
 
 struct config {
     struct rk_common_config common;
@@ -26,6 +27,7 @@ struct config {
     int64_t sweep_ms;
     int64_t ephemeral_life_s;
     bool component_maps;
+    struct rk_oidc_config oidc;
 };
 
 /* The table; its check() holds what depends on several values. */
