@@ -14,6 +14,8 @@
 #include "libcommon/obs/metrics.h"
 #include "libcommon/rds/rds.h"
 #include "services/dashboard-api/http/server.h"
+#include "services/dashboard-api/oauth/prune.h"
+#include "services/dashboard-api/oauth/provider.h"
 #include "services/dashboard-api/picture/picture.h"
 #include "services/dashboard-api/touch.h"
 
@@ -22,7 +24,8 @@
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
-#define GEO_MS 2000 /* how often the geo database's file is looked at */
+#define TEND_MS 60000 /* how often old rows are pruned and signing keys looked after */
+#define GEO_MS 2000   /* how often the geo database's file is looked at */
 
 struct worker {
     struct rk_pg *pg;
@@ -42,6 +45,12 @@ struct touch_job {
     struct rk_job job;
     bool busy;
     struct touch batch;
+};
+
+struct tend_job {
+    struct rk_job job;
+    bool busy;
+    struct provider *provider;
 };
 
 struct geo_job {
@@ -64,11 +73,12 @@ struct app {
     struct rk_admin *admin;
     struct rk_rds *rds;
     struct server *server;
-    struct rk_timer health_timer, touch_timer, geo_timer, drain_timer;
+    struct rk_timer health_timer, touch_timer, geo_timer, tend_timer, drain_timer;
     struct health health;
     struct touch touch;
     struct touch_job touch_job;
     struct geo_job geo_job;
+    struct tend_job tend_job;
     struct rk_task teardown;
     bool said_away;
     bool stopping, down;
@@ -206,6 +216,37 @@ static void on_geo_timer(struct rk_timer *t)
     g->busy = rk_workers_submit(a->workers, a->loop, &g->job);
 }
 
+/* What is not done now is done in a minute, by us or by another replica. */
+static void tend_run(struct rk_job *j, void *worker)
+{
+    struct tend_job *t = rk_container_of(j, struct tend_job, job);
+    struct rk_pg *pg = ((struct worker *)worker)->pg;
+    rk_auto(key_set_unref) struct key_set *keys = NULL;
+    struct rk_err err = { 0 };
+
+    if (keys_get(t->provider->keys, pg, false, &keys, &err) < 0)
+        rk_warn(NULL, "signing keys: %s", err.msg);
+    if (oauth_prune(pg, &err) < 0)
+        rk_debug(NULL, "old logins not pruned: %s", err.msg);
+}
+
+static void tend_done(struct rk_job *j)
+{
+    rk_container_of(j, struct tend_job, job)->busy = false;
+}
+
+static void on_tend_timer(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, tend_timer);
+
+    if (a->tend_job.busy || !a->health.ok)
+        return;
+    a->tend_job.provider = a->shared.provider;
+    a->tend_job.job.run = tend_run;
+    a->tend_job.job.done = tend_done;
+    a->tend_job.busy = rk_workers_submit(a->workers, a->loop, &a->tend_job.job);
+}
+
 static void on_done(struct request *q, void *arg)
 {
     struct app *a = arg;
@@ -256,6 +297,7 @@ static void teardown(struct rk_task *t)
     rk_timer_close(&a->health_timer, NULL);
     rk_timer_close(&a->touch_timer, NULL);
     rk_timer_close(&a->geo_timer, NULL);
+    rk_timer_close(&a->tend_timer, NULL);
     rk_timer_close(&a->drain_timer, NULL);
     rk_admin_close(a->admin);
     rk_rds_close(a->rds, on_rds_closed, a);
@@ -340,6 +382,9 @@ static int build(struct app *a, struct rk_err *err)
             return err->code;
         a->shared.trusted = a->trusted;
     }
+    r = provider_new(a->config, &a->seal, &a->shared.provider, err);
+    if (r < 0)
+        return r;
     open_pools(a);
     r = server_new(a->loop, &a->shared, &server_ops, a, &a->server, err);
     if (r < 0)
@@ -348,11 +393,14 @@ static int build(struct app *a, struct rk_err *err)
     rk_timer_init(a->loop, &a->health_timer, on_health_timer);
     rk_timer_init(a->loop, &a->touch_timer, on_touch_timer);
     rk_timer_init(a->loop, &a->geo_timer, on_geo_timer);
+    rk_timer_init(a->loop, &a->tend_timer, on_tend_timer);
     rk_timer_init(a->loop, &a->drain_timer, on_drain_timer);
     rk_timer_start(&a->health_timer, 0, HEALTH_MS);
     rk_timer_start(&a->touch_timer, TOUCH_MS, TOUCH_MS);
     if (a->config->geo_database[0] != '\0')
         rk_timer_start(&a->geo_timer, 0, GEO_MS);
+    if (a->shared.provider)
+        rk_timer_start(&a->tend_timer, HEALTH_MS, TEND_MS);
     rk_loop_on_stop(a->loop, on_stop, a);
     return 0;
 }
@@ -370,6 +418,7 @@ int app_run(const struct api_config *config)
     }
     rk_log_ready(server_address(a->server), rk_admin_address(a->admin));
     rk_loop_run(a->loop);
+    provider_free(a->shared.provider);
     rk_seal_done(&a->seal);
     pictures_free(a->pictures);
     rk_geo_free(a->geo);

@@ -43,6 +43,7 @@ struct job_bell {
 };
 
 struct rk_workers;
+struct provider;
 
 /* What all requests have in common; set at start. */
 struct shared {
@@ -52,6 +53,7 @@ struct shared {
     struct rk_geo *geo;
     const struct rk_cidrs *trusted; /* proxies whose X-Forwarded-For is believed; may be NULL */
     struct rk_workers *pool[POOL_END];
+    struct provider *provider; /* of identities, ours; NULL = off */
 };
 
 /* What the request said beside its body; "" when it did not. */

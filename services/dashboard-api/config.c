@@ -37,6 +37,21 @@ static const struct rk_setting rows[] = {
     RK_OIDC_SETTINGS(struct api_config, oidc),
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
+    { "oauth_dashboard_redirect_urls", RK_SET_STRING, AT(oauth_dashboard_redirect_urls), "",
+      "where the dashboard takes its codes, comma-separated; empty = /nb-auth and /nb-silent-auth "
+      "at public_url",
+      0, 0, 0, false },
+    { "oauth_dashboard_logout_urls", RK_SET_STRING, AT(oauth_dashboard_logout_urls), "",
+      "where people may go after signing out, besides public_url; comma-separated", 0, 0, 0,
+      false },
+    { "oauth_dashboard_token_s", RK_SET_INT, AT(oauth_dashboard_token_s), "1800",
+      "seconds that the dashboard's tokens live", 60, 86400, 0, false },
+    { "oauth_cli_token_s", RK_SET_INT, AT(oauth_cli_token_s), "600",
+      "seconds that tokens of agents on the command line live", 60, 86400, 0, false },
+    { "oauth_session_s", RK_SET_INT, AT(oauth_session_s), "86400",
+      "seconds until somebody who has signed in must do so again", 600, 7776000, 0, false },
+    { "oauth_session_idle_s", RK_SET_INT, AT(oauth_session_idle_s), "3600",
+      "the same for a browser that has not been back meanwhile", 600, 7776000, 0, false },
 };
 
 static int check(const void *config, struct rk_err *err)
@@ -53,6 +68,11 @@ static int check(const void *config, struct rk_err *err)
     if (r < 0)
         return r;
     rk_seal_done(&seal);
+    /* Silent renewal comes back when a token has run out, and must find the session. */
+    if (c->oauth_session_idle_s < c->oauth_dashboard_token_s + 600)
+        return rk_fail(
+            err, RK_INVALID,
+            "oauth_session_idle_s must be at least oauth_dashboard_token_s and 600 more");
     return rk_oidc_config_check(&c->oidc, err);
 }
 

@@ -23,6 +23,14 @@ struct api_config {
     int64_t outbound_workers;
     char *trusted_proxies;
     bool setup_pat_enabled;
+
+    /* The embedded identity provider. */
+    char *oauth_dashboard_redirect_urls;
+    char *oauth_dashboard_logout_urls;
+    int64_t oauth_dashboard_token_s;
+    int64_t oauth_cli_token_s;
+    int64_t oauth_session_s;
+    int64_t oauth_session_idle_s;
 };
 
 extern const struct rk_settings_table api_settings;

@@ -34,8 +34,9 @@ struct login {
     const char *connector_id; /* chosen by the request; "" = none */
     const char *login_hint;   /* what to fill in as e-mail address */
     struct rk_str note;       /* what login_note has kept */
-    bool device;              /* for a device that waits, not for a redirect */
-    bool fresh; /* prompt=login or max_age: an upstream provider should ask again too */
+    bool fresh;            /* prompt=login or max_age: an upstream provider should ask again too */
+    struct rk_str device;  /* id of the device that waits; empty: it is for a redirect */
+    struct rk_str session; /* of the provider alone: who is asked to approve the device */
     int64_t created_us, expires_us;
 };
 

@@ -64,6 +64,7 @@ struct route {
 };
 
 #define ROUTE_MAX_BODY ((size_t)1 << 20)
+#define ROUTE_MAX_FORM ((size_t)64 << 10)
 
 extern const struct route routes[];
 extern const size_t routes_count;

@@ -1,11 +1,14 @@
 /* Every route of this service, one row each; see route.h for what a row decides. */
 
 #include "services/dashboard-api/api/api.h"
+#include "services/dashboard-api/oauth/authorize.h"
+#include "services/dashboard-api/oauth/oauth.h"
 #include "services/dashboard-api/page/static.h"
 #include "services/dashboard-api/route/route.h"
 
 #define NEED(module, ops) .need = { { RK_MOD_##module, RK_OP_##ops } }
 #define BODY .writes = true, .max_body = ROUTE_MAX_BODY
+#define FORM .writes = true, .max_body = ROUTE_MAX_FORM
 
 const struct route routes[] = {
     { "GET", "/api/instance", instance_status, "instance", .is_public = true },
@@ -14,6 +17,28 @@ const struct route routes[] = {
     { "GET", "/oauth2/static/{}", static_get, "pages", .kind = ROUTE_PAGE },
     { "GET", "/api/openapi.json", openapi_get, "openapi", .is_public = true },
     { "GET", "/api/instance/version", instance_version, "instance", .refusal = REFUSE_USUAL },
+
+    { "GET", "/oauth2/.well-known/openid-configuration", oauth_discovery, "oauth",
+      .kind = ROUTE_OAUTH },
+    { "GET", "/oauth2/keys", oauth_keys, "oauth", .kind = ROUTE_OAUTH },
+    { "POST", "/oauth2/token", oauth_token, "oauth", .kind = ROUTE_OAUTH, FORM },
+    { "POST", "/oauth2/device/token", oauth_token, "oauth", .kind = ROUTE_OAUTH, FORM },
+    { "GET", "/oauth2/userinfo", oauth_userinfo, "oauth", .kind = ROUTE_OAUTH },
+    { "POST", "/oauth2/userinfo", oauth_userinfo, "oauth", .kind = ROUTE_OAUTH, FORM },
+    { "POST", "/oauth2/token/introspect", oauth_introspect, "oauth", .kind = ROUTE_OAUTH, FORM },
+    { "POST", "/oauth2/device/code", oauth_device_code, "oauth", .kind = ROUTE_OAUTH, FORM },
+    { "GET", "/oauth2/", oauth_root, "oauth", .kind = ROUTE_PAGE },
+    { "GET", "/oauth2/auth", oauth_authorize, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/auth", oauth_authorize, "oauth", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/auth/local", oauth_authorize_local, "oauth", .kind = ROUTE_PAGE },
+    { "GET", "/oauth2/device", oauth_device_page, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/device/auth/verify_code", oauth_device_verify, "oauth", .kind = ROUTE_PAGE,
+      FORM },
+    { "GET", "/oauth2/device/approve", oauth_device_approve_page, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/device/approve", oauth_device_approve, "oauth", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/logout", oauth_logout, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/logout", oauth_logout_form, "oauth", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/logout/callback", oauth_logout_callback, "oauth", .kind = ROUTE_PAGE },
 
     { "GET", "/api/accounts", account_list, "accounts",
       .need = { { RK_MOD_ACCOUNTS, RK_OP_READ }, { RK_MOD_SETTINGS, RK_OP_READ } } },
