@@ -8,7 +8,7 @@
 
 #define NEED(module, ops) .need = { { RK_MOD_##module, RK_OP_##ops } }
 #define BODY .writes = true, .max_body = ROUTE_MAX_BODY
-#define FORM .max_body = ROUTE_MAX_FORM /* the handler knows its callers */
+#define FORM .writes = true, .max_body = ROUTE_MAX_FORM
 
 const struct route routes[] = {
     { "GET", "/api/instance", instance_status, "instance", .is_public = true },
