@@ -299,7 +299,7 @@ int rk_invite_accept(struct rk_pg *pg,
     if (r < 0)
         return r;
     rk_uuid_new(uuid);
-    if (!rk_subject_encode(uuid, "local", id))
+    if (!rk_subject_encode(uuid, RK_CONNECTOR_LOCAL, id))
         return rk_fail(err, RK_INTERNAL, "user id is too long");
     rk_password_hash(rk_str(password), password_hash);
     rk_sha256_b64(rk_str(token), hash);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/pre_invite.h"
 #include "libcommon/account/rules/sign_in_int.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -238,7 +239,7 @@ static int join(struct signing *s, const char *account_id, struct rk_err *err)
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta;
-    bool known = false;
+    bool known = false, adopted = false;
     int r;
 
     rk_buf_init(&meta, 4096);
@@ -251,17 +252,20 @@ static int join(struct signing *s, const char *account_id, struct rk_err *err)
         return r;
     r = check_gate(s, account_id, err);
     if (r == 0)
+        r = rk_pre_invite_adopt(ch, user.user_id, s->claims->email, s->claims->email_verified,
+                                &adopted, err);
+    if (r == 0 && !adopted)
         r = rk_pg_run(s->pg, &join_stmt, &res, err, RK_P_C(user.user_id), RK_P_C(account_id),
                       RK_P_C(s->name), RK_P_C(s->claims->email));
     if (r == RK_EXISTS)
         return rk_fail(err, RK_CONFLICT, "the user has just come");
-    if (r == 0)
+    if (r == 0 && !adopted)
         r = rk_change_event(ch, "user.join", user.user_id, user.user_id,
                             rk_pg_bool(res, 0, 0)
                                 ? rk_event_meta(&meta, "pending_approval", "true", NULL)
                                 : RK_STR(""),
                             err);
-    if (r == 0)
+    if (r == 0 && !adopted)
         r = rk_change_touch(ch, RK_OBJ_USER, user.user_id, err);
     if (r == 0)
         r = rk_actor_commit(&ch, &user, &s->out->bell, err);

@@ -5,14 +5,19 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/rules/access_end.h"
 #include "libcommon/account/rules/password.h"
+#include "libcommon/account/rules/rate.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/crypto/password.h"
+
+/* Whoever has got hold of a token cannot find out the password by it. */
+static const struct rk_rate guesses = { "password_change", .per_minute = 1, .burst = 5 };
 
 #define EMAIL_TAKEN "can't invite a user with an existing netbird account"
 
 static const struct rk_pg_stmt insert_stmt = {
-    "user_insert", "INSERT INTO users (id, account_id, role, name, email, is_service_user, "
-                   "auto_groups, password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8)"
+    "user_insert",
+    "INSERT INTO users (id, account_id, role, name, email, is_service_user, "
+    "auto_groups, password_hash, invited) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8, $9)"
 };
 /* Whoever signs in with a password is found by the e-mail, whatever the account. */
 static const struct rk_pg_stmt email_stmt = {
@@ -25,7 +30,7 @@ static const struct rk_pg_stmt exists_stmt = {
 static const struct rk_pg_stmt lock_stmt = {
     "user_lock",
     "SELECT role, is_service_user, blocked, pending_approval, auto_groups, name, email, issued, "
-    "created_at FROM users WHERE account_id = $1 AND id = $2 FOR UPDATE"
+    "created_at, invited FROM users WHERE account_id = $1 AND id = $2 FOR UPDATE"
 };
 static const struct rk_pg_stmt role_stmt = {
     "user_set_role", "UPDATE users SET role = $3 WHERE account_id = $1 AND id = $2"
@@ -41,9 +46,14 @@ static const struct rk_pg_stmt stored_stmt = {
     "user_password", "SELECT password_hash FROM users WHERE account_id = $1 AND id = $2"
 };
 
+static bool is_service(const struct rk_user_input *in)
+{
+    return !in->password_hash && !in->invited;
+}
+
 int rk_user_validate(const struct rk_user_input *in, struct rk_err *err)
 {
-    bool service = in->password_hash == NULL;
+    bool service = is_service(in);
 
     if (!service && in->name[0] == '\0')
         return rk_fail(err, RK_INVALID, "name can't be empty");
@@ -72,12 +82,13 @@ int user_insert(struct rk_change *ch,
                 const struct rk_user_input *in,
                 struct rk_err *err)
 {
-    bool service = in->password_hash == NULL;
+    bool service = is_service(in);
 
     return rk_pg_run(rk_change_pg(ch), &insert_stmt, NULL, err, RK_P_C(id),
                      RK_P_C(rk_change_account_id(ch)), RK_P_C(rk_role_name(in->role)),
                      RK_P_C(in->name), RK_P_C(service ? "" : in->email), RK_P_BOOL(service),
-                     RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_C(in->password_hash));
+                     RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_C(in->password_hash),
+                     RK_P_BOOL(in->invited));
 }
 
 int rk_user_create(struct rk_pg *pg,
@@ -89,7 +100,7 @@ int rk_user_create(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-    bool service = in->password_hash == NULL;
+    bool service = is_service(in);
     char uuid[RK_UUID_LEN + 1], id[RK_USER_ID_MAX];
     int r;
 
@@ -98,7 +109,7 @@ int rk_user_create(struct rk_pg *pg,
         return r;
     rk_uuid_new(uuid);
     (void)rk_str_copy(rk_str(uuid), id, sizeof(id));
-    if (!service && !rk_subject_encode(uuid, "local", id))
+    if (in->password_hash && !rk_subject_encode(uuid, RK_CONNECTOR_LOCAL, id))
         return rk_fail(err, RK_INTERNAL, "user id is too long");
     r = rk_actor_begin(pg, actor, RK_WATCH_USER, id, NULL, &ch, err);
     if (r < 0)
@@ -115,7 +126,11 @@ int rk_user_create(struct rk_pg *pg,
     if (r < 0)
         return r;
     rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(ch, service ? "service.user.create" : "user.create", actor->user_id, id,
+    r = rk_change_event(ch,
+                        service       ? "service.user.create"
+                        : in->invited ? "user.invite"
+                                      : "user.create",
+                        actor->user_id, id,
                         service ? rk_event_meta(&meta, "name", in->name, NULL) : RK_STR(""), err);
     if (r < 0)
         return r;
@@ -173,6 +188,8 @@ static int check_update(const struct rk_actor *actor,
         REFUSE(RK_DENIED, "unable to block owner user");
     if (mine != RK_ROLE_OWNER && in->role == RK_ROLE_OWNER && was != RK_ROLE_OWNER)
         REFUSE(RK_DENIED, "only owners can add owner role to other users");
+    if (rk_pg_bool(row, 0, USER_INVITED) && in->role == RK_ROLE_OWNER)
+        REFUSE(RK_DENIED, "nobody can own the account before having signed in");
     if (rk_pg_bool(row, 0, USER_SERVICE) && in->role == RK_ROLE_OWNER)
         REFUSE(RK_DENIED, "can't update a service user with owner role");
     return 0;
@@ -338,6 +355,9 @@ int rk_user_set_password(struct rk_pg *pg,
     if (rk_pg_null(row, 0, 0))
         return rk_fail(err, RK_PRECONDITION,
                        "password change is only available with embedded identity provider");
+    r = rk_rate_take(pg, &guesses, id, err);
+    if (r < 0)
+        return r;
     r = check_password(rk_pg_str(row, 0, 0).p, old_password, new_password, hash, err);
     if (r < 0)
         return r;

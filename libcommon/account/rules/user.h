@@ -15,8 +15,9 @@
 struct rk_user_input {
     enum rk_role role;
     const char *name;          /* of a new user */
-    const char *email;         /* of a new local user */
-    const char *password_hash; /* NULL: a service user, else a user of the embedded provider */
+    const char *email;         /* of a new person */
+    const char *password_hash; /* of a new local user; NULL: a service user, or `invited` */
+    bool invited;              /* a person who has yet to sign in elsewhere; see pre_invite.h */
     const struct rk_str *auto_groups;
     size_t auto_groups_n;
     bool blocked; /* of an update */

@@ -15,6 +15,7 @@ enum {
     USER_EMAIL,
     USER_ISSUED,
     USER_CREATED,
+    USER_INVITED,
 };
 int user_lock(struct rk_change *ch, const char *id, struct rk_pg_result **out, struct rk_err *err)
     RK_CHECKED;

@@ -520,9 +520,15 @@ static const char invites[] =
     ");"
     "CREATE INDEX rate_bucket_at ON rate_bucket (at);";
 
+/* Users who have yet to sign in, with an id that is no subject. */
+static const char invited_users[] =
+    "ALTER TABLE users ADD COLUMN invited boolean NOT NULL DEFAULT false;"
+    "CREATE UNIQUE INDEX users_invited_email ON users (account_id, lower(email)) WHERE invited;";
+
 const struct rk_migration rk_migrations[] = {
-    { 1, "first mesh", first_mesh },   { 2, "replicas", replicas }, { 3, "whole map", whole_map },
-    { 4, "audit trail", audit_trail }, { 5, "identity", identity }, { 6, "provider", provider },
-    { 7, "invites", invites },
+    { 1, "first mesh", first_mesh }, { 2, "replicas", replicas },
+    { 3, "whole map", whole_map },   { 4, "audit trail", audit_trail },
+    { 5, "identity", identity },     { 6, "provider", provider },
+    { 7, "invites", invites },       { 8, "invited users", invited_users },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

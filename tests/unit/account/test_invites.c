@@ -1,66 +1,12 @@
 /* The rules of invitation links against a real server. */
 
-#include "tests/support/test.h"
-
 #include <pthread.h>
 
-#include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/invite.h"
-#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
-#include "tests/support/pg_ask.h"
+#include "tests/support/account_rules.h"
 
 #define GOOD "Long enough 1!"
-
-static struct fixture fx;
-static struct rk_pg *pg;
-static struct rk_account_created acc;
-static struct rk_actor owner;
-static struct rk_bell bell;
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
-
-static int fresh(void **state)
-{
-    struct rk_err err = { 0 };
-    const struct rk_account_setup in = {
-        .domain = "d.test", .email = "o@d.test", .name = "O", .password_hash = "x"
-    };
-
-    (void)state;
-    pg_must(pg, "DELETE FROM account");
-    if (rk_account_setup(pg, &in, &acc, &err) < 0)
-        return -1;
-    owner = (struct rk_actor){ .account_id = acc.account_id,
-                               .user_id = acc.user_id,
-                               .is_admin = true,
-                               .default_domain = "d.test" };
-    return 0;
-}
-
-static void refused(int r, int code, const struct rk_err *err, const char *text)
-{
-    if (r != code || strcmp(err->msg, text) != 0)
-        fail_msg("%d %s, not %d %s", r, err->msg, code, text);
-}
 
 static const struct rk_invite_input usual = {
     .role = RK_ROLE_ADMIN, .name = "I", .email = "i@d.test", .expires_in_s = RK_INVITE_SECONDS
@@ -71,7 +17,7 @@ make(const struct rk_invite_input *in, char id[RK_XID_LEN + 1], char plain[RK_PA
 {
     struct rk_err err = { 0 };
 
-    if (rk_invite_create(pg, &owner, in, id, plain, &err) < 0)
+    if (rk_invite_create(pg, &actor, in, id, plain, &err) < 0)
         fail_msg("%s", err.msg);
 }
 
@@ -84,32 +30,32 @@ static void a_new_one_is_checked(void **state)
 
     (void)state;
     in.name = "";
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_INVALID, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_INVALID, &err,
             "name can't be empty");
     in = usual;
     in.role = RK_ROLE_OWNER;
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_INVALID, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_INVALID, &err,
             "can't invite a user with owner role");
     in = usual;
     in.expires_in_s = RK_INVITE_MIN_SECONDS - 1;
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_INVALID, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_INVALID, &err,
             "invite expiration must be at least 1 hour");
     in.expires_in_s = INT64_MAX;
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_INVALID, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_INVALID, &err,
             "invite expiration must be at most 365 days");
     in = usual;
     in.email = "O@D.test";
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_EXISTS, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_EXISTS, &err,
             "user with this email already exists");
     in = usual;
     in.auto_groups = &unknown;
     in.auto_groups_n = 1;
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_INVALID, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_INVALID, &err,
             "provided group id nowhere in the user i@d.test update doesn't exist");
     make(&usual, id, plain);
     in = usual;
     in.email = "I@d.TEST";
-    refused(rk_invite_create(pg, &owner, &in, id, plain, &err), RK_EXISTS, &err,
+    refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_EXISTS, &err,
             "invite already exists for this email");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM user_invite"), 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = "
@@ -166,7 +112,7 @@ static void its_token_is_stored_as_a_digest_and_makes_a_user_once(void **state)
                      1);
     refused(rk_invite_accept(pg, plain, GOOD, &bell, &err), RK_NOT_FOUND, &err,
             "user invite not found");
-    refused(rk_invite_create(pg, &owner, &usual, id, plain, &err), RK_EXISTS, &err,
+    refused(rk_invite_create(pg, &actor, &usual, id, plain, &err), RK_EXISTS, &err,
             "user with this email already exists");
 }
 
@@ -210,7 +156,7 @@ static void accepting_is_refused_in_the_order_of_the_wire(void **state)
 static void another_token_kills_the_old_one(void **state)
 {
     char id[RK_XID_LEN + 1], first[RK_PAT_LEN + 1], second[RK_PAT_LEN + 1];
-    struct rk_actor stranger = owner;
+    struct rk_actor stranger = actor;
     struct rk_err err = { 0 };
     int64_t expires;
 
@@ -220,13 +166,13 @@ static void another_token_kills_the_old_one(void **state)
     assert_int_equal(rk_invite_regenerate(pg, &stranger, id, 3600, second, &expires, &err),
                      RK_NOT_FOUND);
     assert_int_equal(rk_invite_delete(pg, &stranger, id, &err), RK_NOT_FOUND);
-    assert_int_equal(rk_invite_regenerate(pg, &owner, id, 3600, second, &expires, &err), 0);
+    assert_int_equal(rk_invite_regenerate(pg, &actor, id, 3600, second, &expires, &err), 0);
     refused(rk_invite_accept(pg, first, GOOD, &bell, &err), RK_NOT_FOUND, &err,
             "user invite not found");
-    assert_int_equal(rk_invite_delete(pg, &owner, id, &err), 0);
+    assert_int_equal(rk_invite_delete(pg, &actor, id, &err), 0);
     refused(rk_invite_accept(pg, second, GOOD, &bell, &err), RK_NOT_FOUND, &err,
             "user invite not found");
-    refused(rk_invite_delete(pg, &owner, id, &err), RK_NOT_FOUND, &err, "user invite not found");
+    refused(rk_invite_delete(pg, &actor, id, &err), RK_NOT_FOUND, &err, "user invite not found");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code IN "
                                  "('user.invite.link.regenerate', 'user.invite.link.delete') AND "
                                  "meta->>'email' = 'i@d.test'"),
@@ -275,12 +221,13 @@ static void of_two_who_take_it_at_once_one_has_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_new_one_is_checked, fresh),
-        cmocka_unit_test_setup(its_token_is_stored_as_a_digest_and_makes_a_user_once, fresh),
-        cmocka_unit_test_setup(accepting_is_refused_in_the_order_of_the_wire, fresh),
-        cmocka_unit_test_setup(another_token_kills_the_old_one, fresh),
-        cmocka_unit_test_setup(of_two_who_take_it_at_once_one_has_it, fresh),
+        cmocka_unit_test_setup(a_new_one_is_checked, account_fresh),
+        cmocka_unit_test_setup(its_token_is_stored_as_a_digest_and_makes_a_user_once,
+                               account_fresh),
+        cmocka_unit_test_setup(accepting_is_refused_in_the_order_of_the_wire, account_fresh),
+        cmocka_unit_test_setup(another_token_kills_the_old_one, account_fresh),
+        cmocka_unit_test_setup(of_two_who_take_it_at_once_one_has_it, account_fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }
