@@ -145,6 +145,14 @@ front_url() {
     fi
 }
 
+# Where browsers and agents sign in. Passwords go over TLS; over loopback they may do without.
+public_url() {
+    case $HOST in
+    127.* | ::1 | localhost) front_url ;;
+    *) printf 'https://%s:%s' "$(url_host)" "$BASE_PORT" ;;
+    esac
+}
+
 relay_url() {
     local scheme=rel
 

@@ -46,6 +46,8 @@ EOF
 postgres = $(postgres_conninfo)
 redis = $(redis_uri)
 secret_key_file = $DIR/secrets/secret_key
+public_url = $(public_url)
+oidc_embedded = true
 EOF
         ;;
     signal) printf 'redis = %s\ntrusted_proxies = 127.0.0.0/8\n' "$(redis_uri)" ;;

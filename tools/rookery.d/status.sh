@@ -91,6 +91,8 @@ Rookery is up: $REPLICAS replicas of each service behind $(front_url)
   Management URL  $(front_url)
   API URL         $(front_url)/api
   API token       $(cat "$DIR/secrets/token")
+  Issuer          $(public_url)/oauth2
+  Sign-in page    $(public_url)/oauth2/device  as $OWNER_EMAIL, the password is in $DIR/secrets/owner_password
   Setup key       $(cat "$DIR/secrets/setup_key")
 EOF
     if [ "$TLS" = yes ]; then
@@ -162,6 +164,8 @@ status_json() {
         "$(json_string "$(front_url)")" "$(json_string "$(front_url)")" "$(json_string "$(front_url)")"
     printf '"relay_urls":["%s"],"stun_urls":["%s"],' "$(each_replica relay_url | sed 's/,/","/g')" \
         "$(each_replica stun_url | sed 's/,/","/g')"
+    printf '"issuer":%s,"owner_email":%s,"owner_password":%s,' "$(json_string "$(public_url)/oauth2")" \
+        "$(json_string "$OWNER_EMAIL")" "$(json_string "$(secret_or_empty owner_password)")"
     printf '"token":%s,"setup_key":%s,"ca_file":%s,' "$(json_string "$(secret_or_empty token)")" \
         "$(json_string "$(secret_or_empty setup_key)")" "$(json_string "$DIR/ca.pem")"
     printf '"postgres":%s,"redis":%s,"dir":%s,"haproxy_socket":%s,"processes":[' \

@@ -54,9 +54,7 @@ int oauth_discovery(struct call *c, struct rk_err *err)
     put_list(j, "claims_supported",
              LIST("iss", "sub", "aud", "iat", "exp", "email", "email_verified", "name",
                   "preferred_username", "groups", "at_hash"));
-    put_list(j, "prompt_values_supported", LIST("none", "login", "consent", "select_account"));
     rk_json_bool(j, "authorization_response_iss_parameter_supported", true);
-    rk_json_bool(j, "request_parameter_supported", false);
     rk_json_bool(j, "request_uri_parameter_supported", false);
     rk_json_object_end(j);
     call_header(c, "Cache-Control", CACHE);
