@@ -110,10 +110,12 @@ static int target_read(const struct rk_fetch_rules *rules,
                        struct target *t,
                        struct rk_err *err)
 {
+    const char *host = url ? strstr(url, "://") : NULL;
     char scheme[8];
 
     init_once();
-    if (!url || url[0] == '\0' || strlen(url) > MAX_URL || !printable(url))
+    /* curl would take a host from behind a third slash. */
+    if (!host || host[3] == '/' || strlen(url) > MAX_URL || !printable(url))
         return rk_fail(err, RK_INVALID, "not a URL: write https://host/path");
     t->url = curl_url();
     if (!t->url ||
@@ -122,7 +124,8 @@ static int target_read(const struct rk_fetch_rules *rules,
         !part_copy(t->url, CURLUPART_HOST, t->host, sizeof(t->host)) || t->host[0] == '\0')
         return rk_fail(err, RK_INVALID, "not a URL: write https://host/path");
     if (!part_absent(t->url, CURLUPART_USER) || !part_absent(t->url, CURLUPART_PASSWORD) ||
-        !part_absent(t->url, CURLUPART_FRAGMENT) || strchr(url, '#') || strchr(t->host, '%'))
+        !part_absent(t->url, CURLUPART_FRAGMENT) || !part_absent(t->url, CURLUPART_ZONEID) ||
+        strchr(url, '#'))
         return rk_fail(err, RK_INVALID, "a URL with a user, a zone or a fragment is not accepted");
     t->plain = strcmp(scheme, "http") == 0;
     if (!t->plain && strcmp(scheme, "https") != 0)

@@ -21,7 +21,7 @@
 #define DISCOVERY_FRESH_MS (24 * 3600 * 1000ull)
 #define FORCED_GAP_MS 30000
 #define FORCED_GAP_EMBEDDED_MS 1000 /* it is a query of ours, and keys are also rotated by hand */
-#define RETRY_MIN_MS 1000
+#define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 30000
 
 static const struct rk_pg_stmt select_keys = {
