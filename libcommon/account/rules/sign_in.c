@@ -64,6 +64,8 @@ static const struct rk_pg_stmt several_stmt = { "sign_in_several",
 static const struct rk_pg_stmt primary_stmt = {
     "sign_in_primary", "SELECT id FROM account WHERE domain = $1 AND is_primary"
 };
+static const struct rk_pg_stmt tenant_stmt = { "sign_in_tenant",
+                                               "SELECT account_id FROM connector WHERE id = $1" };
 static const struct rk_pg_stmt known_stmt = { "sign_in_known",
                                               "SELECT 1 FROM users WHERE id = $1" };
 static const struct rk_pg_stmt departed_stmt = {
@@ -111,11 +113,12 @@ struct signing {
     const struct rk_claims *claims;
     struct rk_arena *arena;
     const char *name;
-    char domain[256];     /* lower case; "" when it is none */
-    bool private;         /* the domain shares an account */
-    bool single;          /* everybody does */
-    bool local;           /* our own provider's own user: groups are the administrator's */
-    struct rk_str *names; /* of the groups in the token */
+    char domain[256]; /* lower case; "" when it is none */
+    bool private;     /* the domain shares an account */
+    bool single;      /* everybody does */
+    bool local;       /* our own provider's own user: groups are the administrator's */
+    char connector[RK_SUBJECT_PART_MAX]; /* of our own provider, by which the user came; or "" */
+    struct rk_str *names;                /* of the groups in the token */
     size_t names_n;
     struct rk_signed_in *out;
 };
@@ -167,14 +170,17 @@ static void read_domain(struct signing *s)
 
 /* --- somebody new --- */
 
-/* The account that this user joins, "" = there is none. */
+/* The account that this user joins, "" = there is none. Whoever comes by a tenant's own provider
+ * belongs to that tenant. */
 static int find_account(struct signing *s, char out[RK_XID_LEN + 1], struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r = 0;
 
     out[0] = '\0';
-    if (s->single)
+    if (s->connector[0] != '\0')
+        r = rk_pg_run(s->pg, &tenant_stmt, &res, err, RK_P_C(s->connector));
+    else if (s->single)
         r = rk_pg_run(s->pg, &only_stmt, &res, err, RK_P_BOOL(s->rules->embedded));
     else if (s->private)
         r = rk_pg_run(s->pg, &primary_stmt, &res, err, RK_P_C(s->domain));
@@ -201,6 +207,14 @@ static int check_newcomer(struct signing *s, struct rk_err *err)
 
     if (s->local)
         return rk_fail(err, RK_UNAUTHENTICATED, "there is no such local user");
+    if (s->rules->embedded) {
+        r = rk_pg_run(s->pg, &tenant_stmt, &res, err, RK_P_C(s->connector));
+        if (r < 0)
+            return r;
+        if (rk_pg_rows(res) == 0)
+            return rk_fail(err, RK_UNAUTHENTICATED, "there is no such identity provider any more");
+        rk_pg_result_free(rk_steal(res));
+    }
     if (*s->claims->account_id)
         return rk_fail(err, RK_UNAUTHENTICATED, "the token is for another account");
     r = rk_pg_run(s->pg, &departed_stmt, &res, err, RK_P_C(s->claims->user_id),
@@ -484,6 +498,15 @@ static int find_mode(struct signing *s, struct rk_err *err)
     return r;
 }
 
+static void read_subject(struct signing *s)
+{
+    char id[RK_SUBJECT_PART_MAX];
+
+    if (!s->rules->embedded || !rk_subject_decode(s->claims->user_id, id, s->connector))
+        s->connector[0] = '\0';
+    s->local = strcmp(s->connector, RK_CONNECTOR_LOCAL) == 0;
+}
+
 static int check_claims(const struct rk_claims *c, struct rk_err *err)
 {
     size_t n = strlen(c->user_id);
@@ -518,7 +541,7 @@ int rk_sign_in(struct rk_pg *pg,
     r = check_claims(claims, err);
     if (r < 0)
         return r;
-    s.local = rules->embedded && rk_subject_is_local(claims->user_id);
+    read_subject(&s);
     r = look(&s, &res, err);
     if (r < 0)
         return r;

@@ -44,6 +44,17 @@ static void come(const struct rk_sign_in_rules *rules, const char *sub)
     done(sign_in(rules, &c), &err);
 }
 
+static void connector(const char *id, const char *account_id)
+{
+    char sql[300];
+
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO connector (id, account_id, type, name, client_id, sealed_secret) VALUES "
+             "('%s', '%s', 'oidc', 'n', 'c', '')",
+             id, account_id);
+    pg_must(pg, sql);
+}
+
 static int64_t ask(const char *sql)
 {
     return pg_ask(&fx, sql);
@@ -150,9 +161,39 @@ static void several_accounts_end_the_single_one_but_not_with_our_own_provider(vo
     come(&single, "hermit 2");
     assert_string_equal(got.role, "owner");
     assert_true(rk_subject_encode("7", "upstream", sub));
+    connector("upstream", first);
     come(&embedded, sub);
     assert_string_equal(got.account_id, first);
     assert_int_equal(ask("SELECT count(*) FROM account"), 3);
+}
+
+static void who_comes_by_a_tenants_provider_belongs_to_that_tenant(void **state)
+{
+    static const struct rk_sign_in_rules tenants = { .embedded = true,
+                                                     .single_account_domain = "",
+                                                     .default_domain = "d.test" };
+    char first[RK_XID_LEN + 1], second[RK_XID_LEN + 1], sub[RK_USER_ID_MAX];
+    struct rk_claims c = claims_of("", "{}");
+
+    (void)state;
+    come(&many, "one");
+    memcpy(first, got.account_id, sizeof(first));
+    come(&many, "two");
+    memcpy(second, got.account_id, sizeof(second));
+    connector("okta-1", first);
+    connector("okta-2", second);
+    assert_true(rk_subject_encode("7", "okta-2", sub));
+    come(&tenants, sub);
+    assert_string_equal(got.account_id, second);
+    /* The same person of another tenant's provider is another user. */
+    assert_true(rk_subject_encode("7", "okta-1", sub));
+    come(&tenants, sub);
+    assert_string_equal(got.account_id, first);
+    assert_true(rk_subject_encode("7", "okta-3", sub));
+    c.user_id = sub;
+    assert_int_equal(sign_in(&tenants, &c), RK_UNAUTHENTICATED);
+    assert_int_equal(ask("SELECT count(*) FROM account"), 2);
+    assert_int_equal(ask("SELECT count(*) FROM users"), 4);
 }
 
 static void a_private_domain_shares_an_account_and_others_do_not(void **state)
@@ -714,6 +755,7 @@ int main(void)
         T(who_exists_before_the_first_login_need_not_be_approved),
         T(an_account_without_its_domain_is_joined_all_the_same),
         T(several_accounts_end_the_single_one_but_not_with_our_own_provider),
+        T(who_comes_by_a_tenants_provider_belongs_to_that_tenant),
         T(a_private_domain_shares_an_account_and_others_do_not),
         T(what_is_a_domain),
         T(the_owner_of_an_account_without_a_domain_brings_it),
