@@ -56,5 +56,13 @@ void rk_compile_checks(const struct rk_snapshot *s,
 /* Appends the body of the Timestamp sessionExpiresAt: empty = no deadline. */
 void rk_compile_session_expiry(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
 
+/*
+ * What agents' SSH servers check the tokens of visitors with, the same for all accounts of the
+ * server: the body of SSHConfig.JWTConfig, and the claim that holds a user's id. Until it is set
+ * there is no JWTConfig, and agents let nobody in by token. What is set stays in memory for good,
+ * so only set what has changed. True when it has. Any thread; maps compiled afterwards have it.
+ */
+bool rk_compile_set_ssh(struct rk_str jwt_config, const char *user_claim);
+
 /* ForwarderPort of DNSConfig: 22054 when every peer of the account understands it, else 5353. */
 int64_t rk_compile_forwarder_port(const struct rk_snapshot *s);

@@ -22,7 +22,8 @@ void compile_put_config(const struct rk_snapshot *s,
     rk_wire_end(b, at);
     at = rk_wire_begin(b, 3); /* present even when off */
     rk_wire_bool(b, 1, ssh);
-    /* 3 jwtConfig */
+    if (ssh)
+        compile_put_jwt_config(b);
     rk_wire_end(b, at);
     compile_put_fqdn(b, 4, r->dns_label, a->dns_domain);
     rk_wire_bool(b, 5, a->routing_peer_dns_resolution_enabled);

@@ -286,7 +286,7 @@ static void put_domain(const struct rk_snapshot *s, struct rk_buf *b)
 static void put_tail(const struct rk_snapshot *s, struct rk_buf *b)
 {
     rk_wire_uint(b, 23, (uint64_t)s->forwarder_port);
-    rk_wire_str(b, 25, RK_STR("sub"));
+    rk_wire_str(b, 25, rk_str(compile_user_claim()));
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */

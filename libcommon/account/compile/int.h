@@ -73,6 +73,9 @@ void compile_put_route_access(struct compile_view *v, struct rk_buf *b);
 void compile_put_resource_access(struct compile_view *v, struct rk_buf *b);
 void compile_put_dns(struct compile_view *v, struct rk_buf *b);
 void compile_put_ssh_auth(struct compile_view *v, struct rk_buf *b);
+/* jwtConfig(3) of SSHConfig, and the claim that holds a user's id; see rk_compile_set_ssh. */
+void compile_put_jwt_config(struct rk_buf *b);
+const char *compile_user_claim(void);
 /* The body of PeerConfig. */
 void compile_put_config(const struct rk_snapshot *s,
                         const struct compile_peer *me,

@@ -6,10 +6,51 @@
  * so the rule that lets in everyone and the one that lets in a group need no order.
  */
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ANY_LOCAL_USER "*"
+
+struct token_check {
+    struct token_check *before; /* a compilation may still read it */
+    struct rk_str jwt_config;
+    const char *user_claim;
+};
+static _Atomic(struct token_check *) token_check;
+
+bool rk_compile_set_ssh(struct rk_str jwt_config, const char *user_claim)
+{
+    struct token_check *was = atomic_load(&token_check), *t;
+
+    if (was && rk_str_eq(was->jwt_config, jwt_config) && strcmp(was->user_claim, user_claim) == 0)
+        return false;
+    t = rk_new(struct token_check);
+    t->before = was;
+    t->jwt_config = rk_strn(rk_memdup(jwt_config.p, jwt_config.n), jwt_config.n);
+    t->user_claim = rk_strdup(user_claim);
+    atomic_store(&token_check, t);
+    return true;
+}
+
+void compile_put_jwt_config(struct rk_buf *b)
+{
+    const struct token_check *t = atomic_load(&token_check);
+    size_t at;
+
+    if (!t || t->jwt_config.n == 0)
+        return;
+    at = rk_wire_begin(b, 3);
+    rk_buf_put_str(b, t->jwt_config);
+    rk_wire_end(b, at);
+}
+
+const char *compile_user_claim(void)
+{
+    const struct token_check *t = atomic_load(&token_check);
+
+    return t && *t->user_claim ? t->user_claim : "sub";
+}
 
 /* Numbers of users that may become one local user. */
 struct local_user {
@@ -150,7 +191,7 @@ void compile_put_ssh_auth(struct compile_view *v, struct rk_buf *b)
     find(v, &l);
     for (size_t i = 0; i < l.n; i++)
         rk_bitmap_or(&all, &l.v[i].who);
-    rk_wire_str(b, 1, RK_STR("sub")); /* the claim that holds a user's id */
+    rk_wire_str(b, 1, rk_str(compile_user_claim()));
     for (size_t i = rk_bitmap_next(&all, 0); i != SIZE_MAX; i = rk_bitmap_next(&all, i + 1))
         rk_wire_bytes_always(b, 2, rk_strn(v->s->users->v[i].hash, SNAP_USER_HASH));
     for (size_t i = 0; i < l.n; i++)

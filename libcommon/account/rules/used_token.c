@@ -1,0 +1,47 @@
+/* See used_token.h. */
+
+#include "libcommon/account/rules/used_token.h"
+
+#include "libcommon/base/clock.h"
+
+static const struct rk_pg_stmt claim_stmt = {
+    "used_token_claim",
+    "INSERT INTO used_token (hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1"
+};
+static const struct rk_pg_stmt release_stmt = { "used_token_release",
+                                                "DELETE FROM used_token WHERE hash = $1" };
+/* Clocks of replicas differ a little. */
+static const struct rk_pg_stmt prune_stmt = {
+    "used_token_prune",
+    "DELETE FROM used_token WHERE hash IN (SELECT hash FROM used_token WHERE expires_at < now() - "
+    "interval '10 minutes' LIMIT 10000 FOR UPDATE SKIP LOCKED)"
+};
+
+int rk_used_token_claim(struct rk_pg *pg,
+                        const uint8_t hash[32],
+                        int64_t expires_s,
+                        struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    if (expires_s <= rk_wall_s())
+        return rk_fail(err, RK_UNAUTHENTICATED, "JWT expired");
+    r = rk_pg_run(pg, &claim_stmt, &res, err, RK_P_BYTEA(rk_strn(hash, 32)),
+                  RK_P_TIME(expires_s * 1000000));
+    if (r < 0)
+        return rk_fail(err, RK_UNAVAILABLE, "failed to claim jwt token");
+    if (rk_pg_rows(res) == 0)
+        return rk_fail(err, RK_UNAUTHENTICATED, "JWT already used");
+    return 0;
+}
+
+int rk_used_token_release(struct rk_pg *pg, const uint8_t hash[32], struct rk_err *err)
+{
+    return rk_pg_run(pg, &release_stmt, NULL, err, RK_P_BYTEA(rk_strn(hash, 32)));
+}
+
+int rk_used_token_prune(struct rk_pg *pg, struct rk_err *err)
+{
+    return rk_pg_run0(pg, &prune_stmt, NULL, err);
+}
