@@ -12,6 +12,7 @@
 #include "libcommon/geo/geo.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
+#include "libcommon/oidc/keeper.h"
 #include "libcommon/rds/rds.h"
 #include "services/dashboard-api/http/server.h"
 #include "services/dashboard-api/oauth/prune.h"
@@ -247,18 +248,23 @@ static void on_tend_timer(struct rk_timer *t)
     a->tend_job.busy = rk_workers_submit(a->workers, a->loop, &a->tend_job.job);
 }
 
+static void ring(struct app *a, const struct rk_bell *bell)
+{
+    char text[64];
+
+    if (bell->serial == 0)
+        return;
+    snprintf(text, sizeof(text), "%s %llu", bell->account_id, (unsigned long long)bell->serial);
+    rk_rds_publish(a->rds, RK_DOORBELL, rk_str(text));
+}
+
 static void on_done(struct request *q, void *arg)
 {
     struct app *a = arg;
     struct call *c = &q->call;
 
-    if (c->bell.serial > 0) {
-        char text[64];
-
-        snprintf(text, sizeof(text), "%s %llu", c->bell.account_id,
-                 (unsigned long long)c->bell.serial);
-        rk_rds_publish(a->rds, RK_DOORBELL, rk_str(text));
-    }
+    ring(a, &c->sign_in_bell);
+    ring(a, &c->bell);
     if (c->job_bell.peer_id[0] != '\0') {
         char text[64];
 
@@ -303,6 +309,16 @@ static void teardown(struct rk_task *t)
     rk_rds_close(a->rds, on_rds_closed, a);
 }
 
+/* After the completions that the workers have posted; before the teardown come the requests that
+ * waited for keys. */
+static void completed(struct rk_task *t)
+{
+    struct app *a = rk_container_of(t, struct app, teardown);
+
+    t->run = teardown;
+    rk_loop_defer(a->loop, t);
+}
+
 /* Once: when everything in flight was answered, or the deadline for that has passed. */
 static void go_down(struct app *a)
 {
@@ -310,10 +326,12 @@ static void go_down(struct app *a)
         return;
     a->down = true;
     touch_flush(a);
-    for (enum pool p = 0; p < POOL_END; p++)
+    rk_keeper_close(a->shared.keeper);
+    for (enum pool p = 0; p < POOL_END; p++) {
         rk_workers_free(a->shared.pool[p]);
-    /* Runs after the completions that the workers have posted. */
-    a->teardown.run = teardown;
+        a->shared.pool[p] = NULL;
+    }
+    a->teardown.run = completed;
     rk_loop_post(a->loop, &a->teardown);
 }
 
@@ -352,6 +370,21 @@ static void open_pools(struct app *a)
         rk_workers_new((unsigned)a->config->outbound_workers, MAX_QUEUED_SLOW, &ops, a);
 }
 
+static void open_sign_in(struct app *a)
+{
+    const struct api_config *c = a->config;
+
+    a->shared.sign_in = (struct rk_sign_in_rules){
+        .embedded = rk_oidc_mode(&c->oidc) == RK_OIDC_EMBEDDED,
+        .single_account_domain =
+            c->oidc.oidc_single_account ? c->oidc.oidc_single_account_domain : "",
+        .default_domain = c->dns_domain,
+    };
+    a->shared.verifier = rk_oidc_verifier_new(&c->oidc);
+    if (a->shared.verifier)
+        a->shared.keeper = rk_keeper_new(a->loop, a->shared.verifier, c->postgres);
+}
+
 static int build(struct app *a, struct rk_err *err)
 {
     static const struct rk_rds_ops rds_ops = { .on_up = rds_changed, .on_down = rds_changed };
@@ -363,6 +396,7 @@ static int build(struct app *a, struct rk_err *err)
         return r;
     a->geo = rk_geo_new(a->config->geo_database, true);
     server_metrics_register();
+    rk_verifier_metrics_register();
     a->loop = rk_loop_new();
     r = rk_admin_new(a->loop, a->config->common.admin_listen, &a->admin, err);
     if (r < 0)
@@ -386,6 +420,7 @@ static int build(struct app *a, struct rk_err *err)
     if (r < 0)
         return r;
     open_pools(a);
+    open_sign_in(a);
     r = server_new(a->loop, &a->shared, &server_ops, a, &a->server, err);
     if (r < 0)
         return r;
@@ -419,6 +454,7 @@ int app_run(const struct api_config *config)
     rk_log_ready(server_address(a->server), rk_admin_address(a->admin));
     rk_loop_run(a->loop);
     provider_free(a->shared.provider);
+    rk_verifier_free(a->shared.verifier);
     rk_seal_done(&a->seal);
     pictures_free(a->pictures);
     rk_geo_free(a->geo);

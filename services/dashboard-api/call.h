@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "libcommon/account/rules/actor.h"
+#include "libcommon/account/rules/sign_in.h"
 #include "libcommon/auth/auth.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/base/json.h"
@@ -44,6 +45,8 @@ struct job_bell {
 
 struct rk_workers;
 struct provider;
+struct rk_verifier;
+struct rk_keeper;
 
 /* What all requests have in common; set at start. */
 struct shared {
@@ -54,6 +57,9 @@ struct shared {
     const struct rk_cidrs *trusted; /* proxies whose X-Forwarded-For is believed; may be NULL */
     struct rk_workers *pool[POOL_END];
     struct provider *provider; /* of identities, ours; NULL = off */
+    struct rk_verifier *verifier; /* of the provider's tokens; NULL: nobody signs in */
+    struct rk_keeper *keeper;     /* of its keys; loop thread */
+    struct rk_sign_in_rules sign_in;
 };
 
 /* What the request said beside its body; "" when it did not. */
@@ -84,6 +90,9 @@ struct call {
     struct rk_str query;             /* raw, without '?' */
     struct rk_str body;
     const char *token;           /* NULL without credentials */
+    bool jwt;                    /* it is the identity provider's */
+    bool wants_keys;             /* with CALL_MOVE: goes on when the provider's keys are there */
+    unsigned key_fetches;        /* so far */
     struct call_head head;       /* of public routes and of kinds other than ROUTE_REST */
     char remote_ip[RK_ADDR_LEN]; /* the same; the client's, before the proxies we trust */
 
@@ -104,6 +113,7 @@ struct call {
     uint64_t total;
     const char *link; /* Link header, "" = none */
     struct rk_bell bell;
+    struct rk_bell sign_in_bell; /* of what signing in has changed; stays when the call fails */
     struct job_bell job_bell;
 };
 

@@ -4,6 +4,7 @@
 
 #include "libcommon/account/rules/pat.h"
 #include "libcommon/crypto/hash.h"
+#include "services/dashboard-api/auth/bearer.h"
 
 #define DENIED "permission denied"
 #define PREFIX "failed to validate user permissions: "
@@ -39,13 +40,13 @@ enum credential caller_credential(struct rk_str header, struct rk_str *out_token
     bearer = rk_str_ieq(scheme, RK_STR("bearer"));
     if (!bearer && !rk_str_ieq(scheme, RK_STR("token")))
         return CREDENTIAL_NONE;
-    if (!rk_pat_valid(RK_PAT_PREFIX, value))
-        return CREDENTIAL_INVALID;
     *out_token = value;
-    return CREDENTIAL_TOKEN;
+    if (bearer && !rk_str_starts(value, RK_STR(RK_PAT_PREFIX)))
+        return value.n <= RK_JWT_MAX ? CREDENTIAL_JWT : CREDENTIAL_INVALID;
+    return rk_pat_valid(RK_PAT_PREFIX, value) ? CREDENTIAL_TOKEN : CREDENTIAL_INVALID;
 }
 
-int caller_load(struct call *c, struct rk_err *err)
+static int load_token(struct call *c, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     struct caller *who = &c->caller;
@@ -67,6 +68,16 @@ int caller_load(struct call *c, struct rk_err *err)
     who->blocked = rk_pg_bool(res, 0, BLOCKED);
     who->pending_approval = rk_pg_bool(res, 0, PENDING);
     who->view_blocked = rk_pg_bool(res, 0, VIEW_BLOCKED);
+    return 0;
+}
+
+int caller_load(struct call *c, struct rk_err *err)
+{
+    struct caller *who = &c->caller;
+    int r = c->jwt ? bearer_load(c, err) : load_token(c, err);
+
+    if (r != 0)
+        return r;
     if (!rk_role_parse(rk_str(who->role_name), &who->role))
         return rk_fail(err, RK_DENIED, PREFIX "user role: %s not found", who->role_name);
     c->actor = (struct rk_actor){

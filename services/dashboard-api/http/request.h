@@ -32,8 +32,9 @@ struct request {
     struct server *server;
     struct MHD_Connection *connection; /* NULL when it has gone */
     enum request_state state;
-    bool at_worker; /* the job has not come back yet */
-    bool moves;     /* it goes on in another pool */
+    bool at_worker;      /* the job has not come back yet */
+    bool moves;          /* it goes on in another pool */
+    struct rk_task keys; /* it waits for the provider's keys */
     bool preflight;
     bool unknown; /* plain 404 */
     bool has_origin;

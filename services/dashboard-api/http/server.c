@@ -9,6 +9,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/grpc/forwarded.h"
+#include "libcommon/oidc/keeper.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/http/server_int.h"
 
@@ -77,24 +78,13 @@ static void job_run(struct rk_job *j, void *worker)
 }
 
 static bool submit(struct server *s, struct request *q, enum pool pool);
+static void take_in(struct server *s, struct request *q, enum pool pool);
 
-static void job_done(struct rk_job *j)
+/* It has come back for good, with an answer or without. */
+static void finish(struct server *s, struct request *q, bool answered)
 {
-    struct request *q = rk_container_of(j, struct request, job);
-    struct server *s = q->server;
-
-    q->at_worker = false;
-    s->at_workers--;
-    rk_list_remove(&q->node);
-    if (!j->refused && q->moves && q->connection && q->state == REQUEST_WORKING) {
-        if (submit(s, q, q->call.move))
-            return;
-        j->refused = true;
-    }
-    if (!j->refused && !q->moves)
-        s->ops.on_done(q, s->arg);
     if (q->state == REQUEST_WORKING) {
-        if (j->refused) {
+        if (!answered) {
             request_fail(q, RK_UNAVAILABLE, "");
         } else {
             q->state = REQUEST_ANSWERED;
@@ -106,6 +96,54 @@ static void job_done(struct rk_job *j)
     if (!q->connection)
         request_free(q);
     check_drained(s);
+}
+
+static bool wanted(const struct request *q)
+{
+    return q->connection && q->state == REQUEST_WORKING;
+}
+
+static void come_home(struct server *s, struct request *q)
+{
+    q->at_worker = false;
+    s->at_workers--;
+    rk_list_remove(&q->node);
+}
+
+static void keys_done(struct rk_task *t)
+{
+    struct request *q = rk_container_of(t, struct request, keys);
+    struct server *s = q->server;
+
+    come_home(s, q);
+    if (!wanted(q) || !submit(s, q, POOL_COMMON))
+        finish(s, q, false);
+}
+
+/* Goes on where it asked to; false when it cannot. */
+static bool move(struct server *s, struct request *q)
+{
+    if (!q->call.wants_keys)
+        return submit(s, q, q->call.move);
+    q->call.wants_keys = false;
+    take_in(s, q, POOL_OUTBOUND);
+    q->keys.run = keys_done;
+    rk_keeper_wait(s->shared->keeper, &q->keys);
+    return true;
+}
+
+static void job_done(struct rk_job *j)
+{
+    struct request *q = rk_container_of(j, struct request, job);
+    struct server *s = q->server;
+    bool moves = q->moves && !j->refused;
+
+    come_home(s, q);
+    if (moves && wanted(q) && move(s, q))
+        return;
+    if (!j->refused && !moves)
+        s->ops.on_done(q, s->arg);
+    finish(s, q, !j->refused && !moves);
 }
 
 static void on_overdue(struct rk_timer *t)
@@ -231,6 +269,13 @@ static void begin(struct request *q, const char *method)
     }
     authorization = header(q, "Authorization");
     switch (caller_credential(rk_str(authorization ? authorization : ""), &token)) {
+    case CREDENTIAL_JWT:
+        if (!q->server->shared->verifier) {
+            request_fail(q, RK_UNAUTHENTICATED, "token invalid");
+            break;
+        }
+        q->call.jwt = true;
+        /* fall through */
     case CREDENTIAL_TOKEN:
         q->token = rk_arena_strn(q->arena, token);
         q->unknown = !q->route; /* OPTIONS that is no preflight */
@@ -252,17 +297,25 @@ static void take_body(struct request *q, const char *data, size_t n)
         q->too_large = true;
 }
 
-/* False when too many wait already. */
-static bool submit(struct server *s, struct request *q, enum pool pool)
+/* Until come_home. */
+static void take_in(struct server *s, struct request *q, enum pool pool)
 {
-    q->moves = false;
-    q->call.pool = pool;
-    if (!rk_workers_submit(s->shared->pool[pool], s->loop, &q->job))
-        return false;
     q->at_worker = true;
     q->deadline_ms = rk_mono_ms() + request_ms[pool];
     s->at_workers++;
     rk_list_append(&s->working[pool], &q->node);
+}
+
+/* False when too many wait already, or the pool has gone. */
+static bool submit(struct server *s, struct request *q, enum pool pool)
+{
+    struct rk_workers *workers = s->shared->pool[pool];
+
+    q->moves = false;
+    q->call.pool = pool;
+    if (!workers || !rk_workers_submit(workers, s->loop, &q->job))
+        return false;
+    take_in(s, q, pool);
     return true;
 }
 

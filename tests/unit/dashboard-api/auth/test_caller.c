@@ -37,7 +37,20 @@ static void a_token_is_checked_before_any_database_is_asked(void **state)
     (void)state;
     assert_int_equal(read("Token nbp_abcdefghijklmnopqrstuvwxyz01232LolCn"), CREDENTIAL_INVALID);
     assert_int_equal(read("Token nbp_short"), CREDENTIAL_INVALID);
-    assert_int_equal(read("Bearer eyJhbGciOiJub25lIn0.e30."), CREDENTIAL_INVALID);
+    assert_int_equal(read("Token eyJhbGciOiJub25lIn0.e30."), CREDENTIAL_INVALID);
+}
+
+static void a_bearer_that_is_no_access_token_is_the_identity_providers(void **state)
+{
+    char header[20 * 1024] = "bEARER ";
+
+    (void)state;
+    assert_int_equal(read("Bearer eyJhbGciOiJub25lIn0.e30."), CREDENTIAL_JWT);
+    assert_int_equal(read("Bearer nbp_short"), CREDENTIAL_INVALID);
+    memset(header + 7, 'x', RK_JWT_MAX);
+    assert_int_equal(read(header), CREDENTIAL_JWT);
+    header[7 + RK_JWT_MAX] = 'x';
+    assert_int_equal(read(header), CREDENTIAL_INVALID);
 }
 
 /* Runs the check of a GET with the given role on module policies. */
@@ -122,6 +135,7 @@ int main(void)
         cmocka_unit_test(both_schemes_carry_a_token),
         cmocka_unit_test(another_scheme_or_form_is_no_authentication),
         cmocka_unit_test(a_token_is_checked_before_any_database_is_asked),
+        cmocka_unit_test(a_bearer_that_is_no_access_token_is_the_identity_providers),
         cmocka_unit_test(roles_are_held_to_the_table),
         cmocka_unit_test(blocked_and_pending_users_are_told_in_the_words_clients_look_for),
         cmocka_unit_test(a_role_without_a_table_is_an_error_of_its_own),
