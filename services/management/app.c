@@ -11,6 +11,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
+#include "libcommon/oidc/verifier.h"
 #include "services/management/due/due.h"
 #include "services/management/fanout/session.h"
 #include "services/management/geo/geo.h"
@@ -18,6 +19,7 @@
 #include "services/management/jobs/jobs.h"
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
+#include "services/management/provider/provider.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/upkeep/upkeep.h"
 
@@ -226,6 +228,7 @@ static void on_tick(struct rk_timer *t)
     void *value;
     size_t it = 0;
 
+    provider_tick(a);
     while (!rk_list_empty(&a->relay_refresh)) {
         struct session *s = rk_list_entry(a->relay_refresh.next, struct session, by_refresh);
 
@@ -324,6 +327,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     digest_key_new(&a->digest_key);
     rk_metrics_register(metrics, METRIC_COUNT);
     rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
+    rk_verifier_metrics_register();
     a->geo = rk_geo_new(cfg->geo_database, false);
     if (open_parts(a, err) < 0)
         return NULL; /* the process ends with the message */
@@ -333,6 +337,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     a->workers = rk_workers_new((unsigned)cfg->workers, JOBS_MAX, &worker_ops, a);
     snprintf(a->replica, sizeof(a->replica), "%.44s/%llx", cfg->common.instance,
              (unsigned long long)rk_wall_us());
+    provider_open(a);
     a->presence = presence_new(a);
     a->upkeep = upkeep_new(a);
     a->due = due_new(a);
@@ -425,8 +430,10 @@ void app_free(struct app *a)
     rk_timer_close(&a->boot, NULL);
     if (a->draining)
         rk_timer_close(&a->drain, NULL);
+    provider_stop(a);
     rk_workers_free(a->workers);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
+    provider_close(a);
     geo_close(a->geo_watch);
     jobs_close(a->jobs);
     due_close(a->due);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/sign_in.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/bytes.h"
@@ -26,6 +27,8 @@ struct due;
 struct geo;
 struct jobs;
 struct presence;
+struct rk_keeper;
+struct rk_verifier;
 struct upkeep;
 
 /* Agents of 0.77.1 take messages of 16 MiB. */
@@ -48,6 +51,10 @@ struct app {
     bool have_key;
     struct rk_relay_key relay_key;
     bool have_relay;
+
+    struct rk_verifier *verifier; /* of users' tokens; NULL: nobody signs in */
+    struct rk_keeper *keeper;     /* of its keys */
+    struct rk_sign_in_rules sign_in;
 
     struct rk_map *hubs;  /* account id → struct hub */
     struct rk_map *known; /* 32-byte key → struct known_peer: which account a key belongs to */

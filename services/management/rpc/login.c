@@ -1,11 +1,12 @@
 /*
- * Login: known peers are answered from the snapshot; unknown ones register with their setup key. An
- * unknown peer without credentials must get PERMISSION_DENIED, or the agent never sends its setup
- * key.
+ * Login: known peers are answered from the snapshot; unknown ones register, with a setup key or for
+ * the user whose token they bring; a known one with a token begins its login anew. An unknown peer
+ * without credentials must get PERMISSION_DENIED, or the agent never sends what it has.
  */
 
 #include "libcommon/account/compile/compile.h"
 #include "libcommon/account/compile/wire.h"
+#include "libcommon/account/peer/renew.h"
 #include "libcommon/base/id.h"
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/netbird_config.h"
@@ -13,9 +14,11 @@
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
+#include "services/management/rpc/token.h"
 
 #define ANSWER_MAX (256u * 1024)
 #define DNS_LABELS_MAX 32
+#define ATTEMPTS 3
 
 /* What an agent sends as "no setup key" when it has a JWT. */
 static const char nil_uuid[] = "00000000-0000-0000-0000-000000000000";
@@ -55,16 +58,23 @@ static void ssh_key_after(struct request *q)
         request_follow(q, answer);
 }
 
+/* Answers when the peer asks for names that it may not have. */
+static bool labels_allowed(struct request *q, const struct rk_peer_row *p)
+{
+    if (q->login->n_dnslabels == 0 || p->allow_extra_dns_labels)
+        return true;
+    request_fail(q, RK_GRPC_FAILED_PRECONDITION,
+                 "couldn't login peer: setup key doesn't allow extra DNS labels");
+    return false;
+}
+
 static void known(struct request *q, struct hub *h, size_t index)
 {
     const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
 
-    if (!request_allowed(q, h, index))
+    if (!request_allowed(q, h, index) || !labels_allowed(q, p))
         return;
-    if (q->login->n_dnslabels > 0 && !p->allow_extra_dns_labels) {
-        request_fail(q, RK_GRPC_FAILED_PRECONDITION,
-                     "couldn't login peer: setup key doesn't allow extra DNS labels");
-    } else if (strcmp(q->ssh_key, p->ssh_key) != 0) {
+    if (strcmp(q->ssh_key, p->ssh_key) != 0) {
         memcpy(q->peer_id, p->id, sizeof(q->peer_id));
         request_work(q, ssh_key_run, ssh_key_after);
     } else {
@@ -77,6 +87,7 @@ static void register_run(struct request *q, struct worker *w)
     struct rk_str labels[DNS_LABELS_MAX];
     struct rk_peer_registration reg = {
         .setup_key = q->login->setupkey,
+        .user_id = *q->user_id ? q->user_id : NULL,
         .meta = q->meta,
         .ssh_key = q->ssh_key,
         .dns_labels = labels,
@@ -92,7 +103,10 @@ static void register_run(struct request *q, struct worker *w)
     memcpy(reg.key, q->env.key, RK_KEY_LEN);
     for (size_t i = 0; i < reg.dns_labels_n; i++)
         labels[i] = rk_str(q->login->dnslabels[i]);
-    q->r = rk_peer_register(w->pg, &reg, &q->bell, &q->err);
+    q->r = RK_CONFLICT;
+    for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
+        q->r = rk_peer_register(w->pg, &reg, &q->bell, &q->err);
+    token_settle(q, w);
 }
 
 static void register_after(struct request *q)
@@ -114,10 +128,7 @@ static void unknown(struct request *q)
 {
     const char *key = q->login->setupkey;
 
-    if (*q->login->jwttoken) {
-        request_fail(q, RK_GRPC_INVALID_ARGUMENT,
-                     "invalid jwt token, err: no identity provider is configured");
-    } else if (!*key || !strcmp(key, nil_uuid)) {
+    if (!*q->user_id && (!*key || !strcmp(key, nil_uuid))) {
         request_fail(
             q, RK_GRPC_PERMISSION_DENIED,
             "no peer auth method provided, please use a setup key or interactive SSO login");
@@ -125,6 +136,53 @@ static void unknown(struct request *q)
         location_find(q);
         request_work(q, register_run, register_after);
     }
+}
+
+static void renew_run(struct request *q, struct worker *w)
+{
+    const struct rk_peer_renewal in = { .account_id = q->account_id,
+                                        .peer_id = q->peer_id,
+                                        .user_id = q->user_id,
+                                        .default_domain = w->cfg->dns_domain };
+
+    q->r = RK_CONFLICT;
+    for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
+        q->r = rk_peer_renew(w->pg, &in, &q->bell, &q->err);
+    token_settle(q, w);
+    if (q->r == 0 && q->ssh_key_differs)
+        ssh_key_run(q, w);
+}
+
+static void renew_after(struct request *q)
+{
+    struct rk_logctx ctx = { .peer = q->env.key_b64,
+                             .account = q->account_id,
+                             .remote = q->remote_ip };
+
+    if (q->r < 0) {
+        rk_info(&ctx, "login refused: %s", q->err.msg);
+        request_fail_err(q);
+        return;
+    }
+    rk_info(&ctx, "peer logged in again");
+    request_follow(q, answer);
+}
+
+/* Whose peer it is, and whether they may have it, the rule says. */
+static void known_signed_in(struct request *q, struct hub *h, size_t index)
+{
+    const struct rk_peer_row *p = rk_snapshot_peer(h->snap, index);
+
+    if (!labels_allowed(q, p))
+        return;
+    memcpy(q->peer_id, p->id, sizeof(q->peer_id));
+    q->ssh_key_differs = strcmp(q->ssh_key, p->ssh_key) != 0;
+    request_work(q, renew_run, renew_after);
+}
+
+static void signed_in(struct request *q)
+{
+    request_resolve(q, known_signed_in, unknown);
 }
 
 /* Strings that reach the store must be UTF-8 and bounded. */
@@ -164,6 +222,8 @@ void rpc_login(struct rk_grpc_call *call, struct rk_str message, void *arg)
         request_fail(q, RK_GRPC_FAILED_PRECONDITION, text);
     } else if (!acceptable(q)) {
         request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
+    } else if (*q->login->jwttoken) {
+        token_take(q, q->login->jwttoken, signed_in);
     } else {
         request_resolve(q, known, unknown);
     }

@@ -1,5 +1,4 @@
-/* SyncMeta and Logout, which answer a bare Empty, and ExtendAuthSession: what a known peer asks
- * beside its stream. */
+/* SyncMeta and Logout, which answer a bare Empty: what a known peer asks beside its stream. */
 
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
@@ -101,22 +100,4 @@ void rpc_logout(struct rk_grpc_call *call, struct rk_str message, void *arg)
 
     if (q)
         request_resolve(q, logout_found, logout_unknown);
-}
-
-void rpc_extend_session(struct rk_grpc_call *call, struct rk_str message, void *arg)
-{
-    struct request *q = request_new(arg, call, message);
-    Management__ExtendAuthSessionRequest *m;
-
-    if (!q)
-        return;
-    m = management__extend_auth_session_request__unpack(rk_arena_protobuf(q->arena), q->env.plain.n,
-                                                        (const uint8_t *)q->env.plain.p);
-    if (!m)
-        request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
-    else if (!*m->jwttoken)
-        request_fail(q, RK_GRPC_INVALID_ARGUMENT, "jwt token is required");
-    else
-        request_fail(q, RK_GRPC_INVALID_ARGUMENT,
-                     "invalid jwt token, err: no identity provider is configured");
 }

@@ -113,6 +113,7 @@ void request_fail_err(struct request *q)
     case RK_NOT_FOUND:
     case RK_DENIED:
     case RK_PRECONDITION:
+    case RK_UNAUTHENTICATED:
         request_fail(q, rk_grpc_status_of(q->r), q->err.msg);
         return;
     case RK_UNAVAILABLE:

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "libcommon/account/peer/peers.h"
+#include "libcommon/account/rules/subject.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/loop/workers.h"
@@ -51,12 +52,25 @@ struct request {
     Management__LoginRequest *login;
     struct rk_peer_meta *meta; /* in the arena */
     const char *ssh_key;
+    bool ssh_key_differs;
     char remote_ip[64];
     char peer_id[RK_XID_LEN + 1];
     struct rk_bell bell;
     struct rk_geo_place place; /* of remote_ip */
     bool place_known;
     bool store_meta, store_location;
+
+    /* Of a call that carries a token (token.h). */
+    const char *jwt;
+    request_step_fn *on_signed_in;
+    struct rk_task keys; /* waits for the provider's keys */
+    bool wants_keys;
+    unsigned key_fetches;
+    int token_status; /* how it was refused */
+    bool token_claimed;
+    uint8_t token_hash[32];
+    char user_id[RK_USER_ID_MAX];
+    struct rk_bell sign_in_bell;
 };
 
 /* Opens the envelope; answers and returns NULL when that fails. Hangs itself on the call. */

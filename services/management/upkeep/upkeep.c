@@ -3,6 +3,7 @@
 #include "services/management/upkeep/upkeep.h"
 
 #include "libcommon/account/peer/replica.h"
+#include "libcommon/account/rules/used_token.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -52,6 +53,8 @@ static void work(struct rk_job *j, void *worker)
                                 &k->err);
     if (k->r == 0 && k->prune)
         k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
+    if (k->r == 0 && k->prune)
+        k->r = rk_used_token_prune(pg, &k->err);
     (void)rk_heap_trim(UPKEEP_KEEP_HEAP);
 }
 
