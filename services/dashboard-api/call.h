@@ -56,7 +56,7 @@ struct shared {
     struct rk_geo *geo;
     const struct rk_cidrs *trusted; /* proxies whose X-Forwarded-For is believed; may be NULL */
     struct rk_workers *pool[POOL_END];
-    struct provider *provider; /* of identities, ours; NULL = off */
+    struct provider *provider;    /* of identities, ours; NULL = off */
     struct rk_verifier *verifier; /* of the provider's tokens; NULL: nobody signs in */
     struct rk_keeper *keeper;     /* of its keys; loop thread */
     struct rk_sign_in_rules sign_in;
