@@ -58,7 +58,7 @@ enum refresh_verdict refresh_judge(uint64_t generation, uint64_t newest, int64_t
 {
     if (generation == newest)
         return REFRESH_ROTATE;
-    if (generation + 1 == newest && since_rotation_ms < REFRESH_GRACE_MS)
+    if (newest > 0 && generation == newest - 1 && since_rotation_ms < REFRESH_GRACE_MS)
         return REFRESH_REPEAT;
     return REFRESH_REUSED;
 }
