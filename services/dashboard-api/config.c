@@ -76,6 +76,11 @@ static int check(const void *config, struct rk_err *err)
     return rk_oidc_config_check(&c->oidc, err);
 }
 
+bool api_config_local_users(const struct api_config *c)
+{
+    return rk_oidc_mode(&c->oidc) != RK_OIDC_EXTERNAL;
+}
+
 const struct rk_settings_table api_settings = {
     .service = "dashboard-api",
     .summary = "REST API of the control plane",

@@ -33,4 +33,8 @@ struct api_config {
     int64_t oauth_session_idle_s;
 };
 
+/* Whether people may be users of our own, with a password: always, but when they sign in at another
+ * provider. */
+bool api_config_local_users(const struct api_config *c);
+
 extern const struct rk_settings_table api_settings;

@@ -5,6 +5,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
+#include "libcommon/obs/log.h"
 #include "libcommon/crypto/password.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/setup_body.h"
@@ -20,7 +21,7 @@ int instance_status(struct call *c, struct rk_err *err)
     if (r < 0)
         return r;
     rk_json_object(&c->json, NULL);
-    rk_json_bool(&c->json, "setup_required", !any);
+    rk_json_bool(&c->json, "setup_required", !any && api_config_local_users(c->config));
     rk_json_object_end(&c->json);
     return 0;
 }
@@ -47,6 +48,10 @@ int setup_create(struct call *c, struct rk_err *err)
     r = setup_body_decode(c->body, c->arena, c->config->setup_pat_enabled, &body, &in, err);
     if (r < 0)
         return r;
+    /* Elsewhere it is the first who signs in that owns the account. */
+    if (!api_config_local_users(c->config))
+        return rk_fail(err, RK_PRECONDITION,
+                       "setup is only available with embedded identity provider");
     /* The costly hash is not for strangers who come too late. */
     r = rk_account_any(c->pg, &any, err);
     if (r < 0)
@@ -70,6 +75,7 @@ int setup_create(struct call *c, struct rk_err *err)
                                         in.create_pat ? rk_wall_us() + in.pat_days * DAY_US : 0 },
         &created, err);
     if (r == 0) {
+        rk_info(NULL, "set up by %s, who owns account %s now", c->remote_ip, created.account_id);
         c->no_store = true;
         rk_json_object(&c->json, NULL);
         rk_json_cstr(&c->json, "user_id", created.user_id);

@@ -31,11 +31,21 @@ static void write_members(struct rk_json *j, const struct rk_pg_result *res, int
     rk_json_bool(j, "expired", rk_pg_bool(res, row, 7));
 }
 
+static int available(const struct call *c, struct rk_err *err)
+{
+    return api_config_local_users(c->config)
+               ? 0
+               : rk_fail(err, RK_PRECONDITION,
+                         "invite links are only available with embedded identity provider");
+}
+
 int invite_list(struct call *c, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
+    int r = available(c, err);
 
+    if (r == 0)
+        r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
     if (r < 0)
         return r;
     rk_json_array(&c->json, NULL);
@@ -63,7 +73,9 @@ int invite_create(struct call *c, struct rk_err *err)
     const char *role;
     int r;
 
-    r = body_parse(c->body, c->arena, &body, err);
+    r = available(c, err);
+    if (r == 0)
+        r = body_parse(c->body, c->arena, &body, err);
     if (r < 0)
         return r;
     role = body_str(&body, body.root, "role");
@@ -95,8 +107,10 @@ int invite_regenerate(struct call *c, struct rk_err *err)
     rk_auto(body_done) struct body body = { 0 };
     int64_t seconds = RK_INVITE_SECONDS, expires_us;
     char plain[RK_PAT_LEN + 1] = "";
-    int r = 0;
+    int r = available(c, err);
 
+    if (r < 0)
+        return r;
     if (c->body.n > 0) {
         r = body_parse(c->body, c->arena, &body, err);
         if (r < 0)
@@ -119,8 +133,10 @@ int invite_regenerate(struct call *c, struct rk_err *err)
 
 int invite_delete(struct call *c, struct rk_err *err)
 {
-    int r = rk_invite_delete(c->pg, &c->actor, c->var[0], err);
+    int r = available(c, err);
 
+    if (r == 0)
+        r = rk_invite_delete(c->pg, &c->actor, c->var[0], err);
     return r < 0 ? r : write_empty(c);
 }
 
@@ -129,7 +145,10 @@ static int let_in(struct call *c, struct rk_err *err)
 {
     char who[RK_RATE_WHO_LEN];
     struct rk_str token;
+    int r = available(c, err);
 
+    if (r < 0)
+        return r;
     if (!rk_str_starts(rk_str(c->var[0]), RK_STR(RK_INVITE_PREFIX))) {
         if (caller_credential(rk_str(c->head.authorization), &token) == CREDENTIAL_NONE)
             return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");

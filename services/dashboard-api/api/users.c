@@ -1,5 +1,7 @@
 /* /api/users: people and service users. */
 
+#include "libcommon/account/rules/pre_invite.h"
+#include "libcommon/account/rules/subject.h"
 #include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
@@ -11,7 +13,7 @@
 #define COLUMNS                                                                                    \
     "SELECT id, name, email, role, is_service_user, blocked, pending_approval, issued, "           \
     "last_login, auto_groups,"                                                                     \
-    " password_hash IS NOT NULL FROM users WHERE account_id = $1"
+    " invited FROM users WHERE account_id = $1"
 enum {
     ID,
     NAME,
@@ -23,7 +25,7 @@ enum {
     ISSUED,
     LAST_LOGIN,
     AUTO_GROUPS,
-    IS_LOCAL
+    INVITED
 };
 
 static const struct rk_pg_stmt list_stmt = {
@@ -56,6 +58,16 @@ static void write_permissions(struct rk_json *j, const struct caller *who)
     rk_json_object_end(j);
 }
 
+/* Who vouches for a user of the embedded provider is in the id. */
+static void write_provider(struct call *c, const struct rk_pg_result *res, int row)
+{
+    char user[RK_SUBJECT_PART_MAX], connector[RK_SUBJECT_PART_MAX];
+
+    if (!rk_pg_bool(res, row, SERVICE) && api_config_local_users(c->config) &&
+        rk_subject_decode(rk_pg_str(res, row, ID).p, user, connector))
+        rk_json_cstr(&c->json, "idp_id", connector);
+}
+
 /* `password` is shown once, to who has made the user; else NULL. */
 static void write_user(
     struct call *c, const struct rk_pg_result *res, int row, bool permissions, const char *password)
@@ -68,7 +80,10 @@ static void write_user(
     rk_json_str(j, "email", service ? RK_STR("") : rk_pg_str(res, row, EMAIL));
     rk_json_str(j, "name", rk_pg_str(res, row, NAME));
     rk_json_str(j, "role", rk_pg_str(res, row, ROLE));
-    rk_json_cstr(j, "status", rk_pg_bool(res, row, BLOCKED) ? "blocked" : "active");
+    rk_json_cstr(j, "status",
+                 rk_pg_bool(res, row, BLOCKED)   ? "blocked"
+                 : rk_pg_bool(res, row, INVITED) ? "invited"
+                                                 : "active");
     rk_json_time(j, "last_login", rk_pg_time(res, row, LAST_LOGIN));
     write_strings(j, "auto_groups", res, row, AUTO_GROUPS);
     rk_json_bool(j, "is_current", rk_str_eq(rk_pg_str(res, row, ID), rk_str(c->caller.user_id)));
@@ -76,8 +91,7 @@ static void write_user(
     rk_json_bool(j, "is_blocked", rk_pg_bool(res, row, BLOCKED));
     rk_json_bool(j, "pending_approval", rk_pg_bool(res, row, PENDING));
     rk_json_str(j, "issued", rk_pg_str(res, row, ISSUED));
-    if (rk_pg_bool(res, row, IS_LOCAL))
-        rk_json_cstr(j, "idp_id", "local");
+    write_provider(c, res, row);
     if (password)
         rk_json_cstr(j, "password", password);
     if (permissions)
@@ -179,18 +193,19 @@ int user_create(struct call *c, struct rk_err *err)
         return r;
     if (!rk_role_parse(rk_str(role), &in.role))
         return rk_fail(err, RK_INVALID, "unknown user role %.64s", role);
-    in.password_hash = service ? NULL : hash;
+    in.invited = !service && !api_config_local_users(c->config);
+    in.password_hash = service || in.invited ? NULL : hash;
     r = rk_user_validate(&in, err); /* before the costly hash */
     if (r < 0)
         return r;
-    if (!service) {
+    if (in.password_hash) {
         draw_password(password);
         rk_password_hash(rk_str(password), hash);
     }
     r = rk_user_create(c->pg, &c->actor, &in, id, &c->bell, err);
     if (r == 0)
-        r = answer(c, id, service ? NULL : password, err);
-    c->no_store = !service;
+        r = answer(c, id, in.password_hash ? password : NULL, err);
+    c->no_store = in.password_hash != NULL;
     rk_wipe(password, sizeof(password));
     return r;
 }
@@ -244,17 +259,11 @@ int user_reject(struct call *c, struct rk_err *err)
     return r < 0 ? r : write_empty(c);
 }
 
-/* Mails go out through an external identity provider, and there is none: whoever exists here was
- * activated here. */
 int user_invite(struct call *c, struct rk_err *err)
 {
-    int r = rk_user_exists(c->pg, &c->actor, c->var[0], err);
+    int r = rk_pre_invite_again(c->pg, &c->actor, c->var[0], err);
 
-    if (r == RK_NOT_FOUND)
-        return rk_fail(err, RK_NOT_FOUND, "user account %s doesn't exist", c->var[0]);
-    return r < 0 ? r
-                 : rk_fail(err, RK_PRECONDITION,
-                           "can't invite a user with an activated netbird account");
+    return r < 0 ? r : write_empty(c);
 }
 
 int user_password(struct call *c, struct rk_err *err)
@@ -263,6 +272,9 @@ int user_password(struct call *c, struct rk_err *err)
     const char *old_password, *new_password;
     int r;
 
+    if (!api_config_local_users(c->config))
+        return rk_fail(err, RK_PRECONDITION,
+                       "password change is only available with embedded identity provider");
     r = body_parse(c->body, c->arena, &body, err);
     if (r < 0)
         return r;
