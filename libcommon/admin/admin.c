@@ -18,6 +18,7 @@
 #include "libcommon/obs/metrics.h"
 
 #define MAX_CONDITIONS 8
+#define MAX_NOTES 4
 #define MAX_CONNECTIONS 64
 #define MAX_RESPONSE ((size_t)4 * 1024 * 1024)
 #define TIMEOUT_MS 5000
@@ -26,6 +27,11 @@ struct condition {
     const char *name;
     bool ok;
     char why[128];
+};
+
+struct note {
+    const char *name;
+    char text[384];
 };
 
 struct rk_admin {
@@ -37,6 +43,8 @@ struct rk_admin {
     char address[RK_ADDR_LEN];
     struct condition conditions[MAX_CONDITIONS];
     unsigned condition_count;
+    struct note notes[MAX_NOTES];
+    unsigned note_count;
     bool draining;
     void (*on_scrape)(void *arg);
     void *scrape_arg;
@@ -144,6 +152,22 @@ static void put_head(struct rk_buf *out, const char *status, const char *type, s
                   status, type, n, strncmp(status, "405", 3) == 0 ? "Allow: GET, HEAD\r\n" : "");
 }
 
+static void put_notes(const struct rk_admin *a, struct rk_json *j)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < a->note_count; i++) {
+        if (a->notes[i].text[0] == '\0')
+            continue;
+        if (!any)
+            rk_json_object(j, "notes");
+        any = true;
+        rk_json_cstr(j, a->notes[i].name, a->notes[i].text);
+    }
+    if (any)
+        rk_json_object_end(j);
+}
+
 static const char *readyz(const struct rk_admin *a, struct rk_buf *body)
 {
     char text[256];
@@ -155,6 +179,7 @@ static const char *readyz(const struct rk_admin *a, struct rk_buf *body)
     rk_json_bool(&j, "ready", !why);
     if (why)
         rk_json_cstr(&j, "reason", why);
+    put_notes(a, &j);
     rk_json_object_end(&j);
     rk_buf_put_u8(body, '\n');
     return why ? "503 Service Unavailable" : "200 OK";
@@ -351,6 +376,22 @@ void rk_admin_ready(struct rk_admin *a, const char *name, bool ok, const char *w
     }
     c->ok = ok;
     (void)snprintf(c->why, sizeof(c->why), "%s", why ? why : "not ready");
+}
+
+void rk_admin_note(struct rk_admin *a, const char *name, const char *text)
+{
+    struct note *n = NULL;
+
+    for (unsigned i = 0; i < a->note_count && !n; i++)
+        if (strcmp(a->notes[i].name, name) == 0)
+            n = &a->notes[i];
+    if (!n) {
+        if (a->note_count == MAX_NOTES)
+            abort(); /* our own mistake, as above */
+        n = &a->notes[a->note_count++];
+        n->name = name;
+    }
+    (void)snprintf(n->text, sizeof(n->text), "%s", text);
 }
 
 void rk_admin_draining(struct rk_admin *a)

@@ -22,6 +22,9 @@ const char *rk_admin_address(const struct rk_admin *a); /* as bound */
 
 /* `name` has static storage ("postgres"); `why` is shown while not ok. At most 8 conditions. */
 void rk_admin_ready(struct rk_admin *a, const char *name, bool ok, const char *why);
+/* What is amiss without making the service unready: /readyz shows it either way. "" = nothing.
+ * `name` has static storage; at most 4 names. */
+void rk_admin_note(struct rk_admin *a, const char *name, const char *text);
 void rk_admin_draining(struct rk_admin *a);
 
 /* 64 connections, of which the oldest goes when one more comes, and 5000 ms for a request and its

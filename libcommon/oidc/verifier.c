@@ -7,6 +7,7 @@
  */
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -475,4 +476,20 @@ void rk_verifier_state(struct rk_verifier *v, struct rk_verifier_state *out)
     }
     memcpy(out->error, v->error, sizeof(out->error));
     pthread_mutex_unlock(&v->lock);
+}
+
+void rk_verifier_trouble(struct rk_verifier *v, char out[RK_VERIFIER_TROUBLE_LEN])
+{
+    struct rk_verifier_state s;
+
+    rk_verifier_state(v, &s);
+    if (s.ready && s.error[0] == '\0')
+        out[0] = '\0';
+    else if (s.ready)
+        snprintf(out, RK_VERIFIER_TROUBLE_LEN,
+                 "the identity provider's keys are %lld s old, newer ones cannot be had: %s",
+                 (long long)s.age_s, s.error);
+    else
+        snprintf(out, RK_VERIFIER_TROUBLE_LEN, "nobody can sign in: no keys yet%s%s",
+                 s.error[0] != '\0' ? ": " : "", s.error);
 }

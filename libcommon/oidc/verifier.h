@@ -90,6 +90,9 @@ struct rk_verifier_state {
     char error[256]; /* of the last fetch; "" = it went well */
 };
 void rk_verifier_state(struct rk_verifier *v, struct rk_verifier_state *out);
+/* The same in words, for people: "" when all is well. */
+#define RK_VERIFIER_TROUBLE_LEN 384
+void rk_verifier_trouble(struct rk_verifier *v, char out[RK_VERIFIER_TROUBLE_LEN]);
 
 /* Rows of metrics of all verifiers of the process: once at start-up. */
 void rk_verifier_metrics_register(void);

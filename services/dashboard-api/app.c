@@ -134,10 +134,22 @@ static void health_done(struct rk_job *j)
     a->said_away = !h->ok;
 }
 
+/* The provider may be away: that is for people to know, and no reason to take requests from us. */
+static void note_sign_in(struct app *a)
+{
+    char trouble[RK_VERIFIER_TROUBLE_LEN];
+
+    if (!a->shared.verifier)
+        return;
+    rk_verifier_trouble(a->shared.verifier, trouble);
+    rk_admin_note(a->admin, "sign_in", trouble);
+}
+
 static void on_health_timer(struct rk_timer *t)
 {
     struct app *a = rk_container_of(t, struct app, health_timer);
 
+    note_sign_in(a);
     if (a->health.busy) {
         if (++a->health.late == HEALTH_LATE && !a->stopping)
             rk_admin_ready(a->admin, "postgres", false, "postgres does not answer");

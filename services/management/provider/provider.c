@@ -57,11 +57,14 @@ void provider_tick(struct app *app)
 {
     rk_auto(rk_arena_free) struct rk_arena *arena = NULL;
     rk_auto(rk_buf_done) struct rk_buf body = { 0 };
+    char trouble[RK_VERIFIER_TROUBLE_LEN];
     struct rk_oidc_ssh ssh;
     struct rk_err err = { 0 };
 
     if (!app->verifier)
         return;
+    rk_verifier_trouble(app->verifier, trouble);
+    rk_admin_note(app->admin, "sign_in", trouble);
     arena = rk_arena_new(SSH_MAX);
     rk_buf_init(&body, SSH_MAX);
     if (rk_oidc_ssh(&app->cfg->oidc, app->verifier, arena, &ssh, &err) < 0)

@@ -182,6 +182,17 @@ static void postgres_is_away(struct fixture *f)
     rk_admin_ready(f->admin, "postgres", false, "connection \"refused\"");
 }
 
+static void people_cannot_sign_in(struct fixture *f)
+{
+    rk_admin_note(f->admin, "sign_in", "\"no\" keys");
+    rk_admin_note(f->admin, "other", "");
+}
+
+static void people_can_sign_in(struct fixture *f)
+{
+    rk_admin_note(f->admin, "sign_in", "");
+}
+
 static void drains(struct fixture *f)
 {
     rk_admin_draining(f->admin);
@@ -196,6 +207,10 @@ static void asks_for_health(struct fixture *f)
     answers(f, ready, "HTTP/1.1 503 ", "{\"ready\":false,\"reason\":\"starting\"}\n");
     on_loop(f, postgres_is_here);
     answers(f, ready, "HTTP/1.1 200 OK\r\n", "\r\n\r\n{\"ready\":true}\n");
+    on_loop(f, people_cannot_sign_in);
+    answers(f, ready, "HTTP/1.1 200 OK\r\n",
+            "{\"ready\":true,\"notes\":{\"sign_in\":\"\\\"no\\\" keys\"}}\n");
+    on_loop(f, people_can_sign_in);
     on_loop(f, postgres_is_away);
     answers(f, ready, "HTTP/1.1 503 ",
             "{\"ready\":false,\"reason\":\"postgres: connection \\\"refused\\\"\"}\n");

@@ -217,8 +217,13 @@ static void the_last_good_keys_stay_when_the_provider_fails(void **state)
                 { 204, "" } };
     struct rk_verifier_state s;
     struct rk_err err = { 0 };
+    char trouble[RK_VERIFIER_TROUBLE_LEN];
 
+    rk_verifier_trouble(p->v, trouble);
+    assert_string_equal(trouble, "nobody can sign in: no keys yet");
     assert_int_equal(check(p, &p->one), 0);
+    rk_verifier_trouble(p->v, trouble);
+    assert_string_equal(trouble, "");
     for (size_t i = 0; i < RK_COUNT(bad); i++) {
         publish(p, bad[i].status, bad[i].body);
         rk_verifier_expire(p->v);
@@ -227,6 +232,8 @@ static void the_last_good_keys_stay_when_the_provider_fails(void **state)
         assert_int_equal(check(p, &p->one), 0);
         rk_verifier_state(p->v, &s);
         assert_true(s.ready && s.error[0] != '\0');
+        rk_verifier_trouble(p->v, trouble);
+        assert_non_null(strstr(trouble, "cannot be had"));
         assert_null(strstr(s.error, "oops"));
         assert_null(strstr(s.error, "maintenance"));
         assert_false(rk_verifier_due(p->v)); /* not at once again */
