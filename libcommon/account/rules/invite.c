@@ -9,6 +9,8 @@
 #include "libcommon/crypto/hash.h"
 #include "libcommon/crypto/password.h"
 
+const struct rk_rate rk_invite_strangers = { "invite", .per_minute = 10, .burst = 5 };
+
 static const struct rk_pg_stmt insert_stmt = {
     "invite_insert",
     "INSERT INTO user_invite (id, account_id, name, email, role, auto_groups, hash, created_by, "

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/account/rules/rate.h"
 #include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/token.h"
 
@@ -46,6 +47,9 @@ int rk_invite_delete(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
                      struct rk_err *err) RK_CHECKED;
+
+/* How often strangers may look for one, or accept it, from one address (rk_rate_who). */
+extern const struct rk_rate rk_invite_strangers;
 
 /* What its holder may see. Strings point into *row, which the caller frees. */
 struct rk_invite {

@@ -525,10 +525,42 @@ static const char invited_users[] =
     "ALTER TABLE users ADD COLUMN invited boolean NOT NULL DEFAULT false;"
     "CREATE UNIQUE INDEX users_invited_email ON users (account_id, lower(email)) WHERE invited;";
 
+/* Second factors of local users, and how often passwords and codes were guessed. */
+static const char factors[] =
+    "CREATE TABLE password_guess ("
+    "  name text PRIMARY KEY," /* what of, and a digest of whose */
+    "  tries integer NOT NULL,"
+    "  free_at timestamptz NOT NULL," /* when the next is looked at */
+    "  expires_at timestamptz NOT NULL"
+    ");"
+    "CREATE INDEX password_guess_expires ON password_guess (expires_at);"
+    "CREATE TABLE user_factor ("
+    "  user_id text PRIMARY KEY REFERENCES users ON DELETE CASCADE,"
+    "  sealed_totp bytea NOT NULL," /* sealed as "totp/<user id>" */
+    "  last_step bigint NOT NULL,"  /* of the code used last: none is used twice */
+    "  created_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE TABLE recovery_code ("
+    "  user_id text NOT NULL REFERENCES user_factor ON DELETE CASCADE,"
+    "  digest bytea NOT NULL," /* under the deployment's key */
+    "  PRIMARY KEY (user_id, digest)"
+    ");"
+    "CREATE TABLE passkey ("
+    "  id bytea PRIMARY KEY," /* the authenticator's */
+    "  user_id text NOT NULL REFERENCES user_factor ON DELETE CASCADE,"
+    "  algorithm integer NOT NULL," /* of COSE */
+    "  public_key bytea NOT NULL,"
+    "  sign_count bigint NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  used_at timestamptz"
+    ");"
+    "CREATE INDEX passkey_user ON passkey (user_id);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh }, { 2, "replicas", replicas },
     { 3, "whole map", whole_map },   { 4, "audit trail", audit_trail },
     { 5, "identity", identity },     { 6, "provider", provider },
     { 7, "invites", invites },       { 8, "invited users", invited_users },
+    { 9, "factors", factors },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

@@ -16,9 +16,6 @@
 static const struct rk_pg_stmt list_stmt = { "invite_list", COLUMNS " ORDER BY created_at, id" };
 static const struct rk_pg_stmt get_stmt = { "invite_get", COLUMNS " AND id = $2" };
 
-/* Of both calls that need no account, by an address. */
-static const struct rk_rate strangers = { "invite", .per_minute = 10, .burst = 5 };
-
 static void write_members(struct rk_json *j, const struct rk_pg_result *res, int row)
 {
     rk_json_str(j, "id", rk_pg_str(res, row, 0));
@@ -154,7 +151,7 @@ static int let_in(struct call *c, struct rk_err *err)
             return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
     }
     rk_rate_who(c->remote_ip, who);
-    return rk_rate_take(c->pg, &strangers, who, err);
+    return rk_rate_take(c->pg, &rk_invite_strangers, who, err);
 }
 
 int invite_show(struct call *c, struct rk_err *err)

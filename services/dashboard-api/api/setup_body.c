@@ -9,8 +9,7 @@
 #define PASSWORD_MAX 72
 #define PAT_DAYS 1
 
-/* local@domain with something on both sides, one '@', no spaces; the domain has no empty label. */
-static bool email_valid(const char *s)
+bool setup_email_valid(const char *s)
 {
     const char *at = strchr(s, '@');
     struct rk_str rest, label;
@@ -34,7 +33,7 @@ static int check(const struct setup_body *b, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "pat_expire_in must be between 1 and 365");
     if (b->email[0] == '\0')
         return rk_fail(err, RK_INVALID, "email is required");
-    if (!email_valid(b->email))
+    if (!setup_email_valid(b->email))
         return rk_fail(err, RK_INVALID, "invalid email format");
     if (b->name[0] == '\0')
         return rk_fail(err, RK_INVALID, "name is required");

@@ -21,3 +21,6 @@ int setup_body_decode(struct rk_str text,
                       struct body *body,
                       struct setup_body *out,
                       struct rk_err *err) RK_CHECKED;
+
+/* local@domain with something on both sides, one '@', no spaces; the domain has no empty label. */
+bool setup_email_valid(const char *s);

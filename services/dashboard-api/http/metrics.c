@@ -1,6 +1,7 @@
 /* What the server counts. */
 
 #include "libcommon/base/clock.h"
+#include "libcommon/crypto/password.h"
 #include "libcommon/obs/metrics.h"
 #include "services/dashboard-api/http/server.h"
 #include "services/dashboard-api/http/server_int.h"
@@ -9,9 +10,11 @@ static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx", NULL }
 static const char *const groups[] = { "accounts",       "dns",
                                       "events",         "explain",
                                       "groups",         "identity_providers",
-                                      "instance",       "jobs",
-                                      "locations",      "nameservers",
-                                      "networks",       "openapi",
+                                      "instance",       "invites",
+                                      "jobs",           "locations",
+                                      "login",          "nameservers",
+                                      "networks",       "oauth",
+                                      "openapi",        "pages",
                                       "peers",          "policies",
                                       "posture_checks", "reverse_proxies",
                                       "routes",         "setup_keys",
@@ -27,7 +30,8 @@ enum {
     DURATION,
     QUEUED,
     IN_FLIGHT,
-    CONNECTIONS
+    CONNECTIONS,
+    HASHES
 };
 struct rk_metric server_metrics[] = {
     [BY_CLASS] = { .name = "rookery_api_responses_total",
@@ -55,6 +59,9 @@ struct rk_metric server_metrics[] = {
     [CONNECTIONS] = { .name = "rookery_api_connections",
                       .help = "Open connections",
                       .type = RK_GAUGE },
+    [HASHES] = { .name = "rookery_api_password_hashes_total",
+                 .help = "Passwords hashed, to keep or to compare",
+                 .type = RK_COUNTER },
 };
 
 void server_metrics_register(void)
@@ -84,5 +91,6 @@ void server_metrics_scrape(struct server *s)
         rk_metric_set_at(&server_metrics[QUEUED], p,
                          (int64_t)rk_workers_queued(s->shared->pool[p]));
     rk_metric_set(&server_metrics[IN_FLIGHT], (int64_t)s->at_workers);
+    rk_metric_set(&server_metrics[HASHES], (int64_t)rk_password_count());
     rk_metric_set(&server_metrics[CONNECTIONS], info ? (int64_t)info->num_connections : 0);
 }

@@ -14,7 +14,7 @@ static const struct rk_pg_stmt statements[] = {
     PRUNE("oauth_login", "expires_at"),  PRUNE("oauth_session", "expires_at"),
     PRUNE("oauth_code", "expires_at"),   PRUNE("oauth_grant", "expires_at"),
     PRUNE("oauth_device", "expires_at"), PRUNE("oauth_limit", "expires_at"),
-    PRUNE("signing_key", "kept_until"),
+    PRUNE("signing_key", "kept_until"),  PRUNE("password_guess", "expires_at"),
 };
 
 int oauth_prune(struct rk_pg *pg, struct rk_err *err)

@@ -29,6 +29,7 @@
       "Dieser Code stimmt nicht oder wurde schon benutzt. Warten Sie auf den nächsten und versuchen Sie es noch einmal.") \
     X(TOTP_WAIT, "Too many wrong codes. Wait a few minutes and sign in again.", \
       "Zu viele falsche Codes. Warten Sie einige Minuten und melden Sie sich neu an.") \
+    X(TOTP_OVER, "Too many wrong codes. Sign in again.", "Zu viele falsche Codes. Melden Sie sich neu an.") \
     X(RECOVERY_TITLE, "Use a recovery code", "Wiederherstellungscode verwenden") \
     X(RECOVERY_PROMPT, "Enter one of the recovery codes that you kept for {}. Each works once.", \
       "Geben Sie einen der Wiederherstellungscodes ein, die Sie für {} aufbewahrt haben. Jeder gilt einmal.") \
@@ -37,7 +38,6 @@
       "Dieser Wiederherstellungscode stimmt nicht oder wurde schon benutzt.") \
     X(RECOVERY_USE, "Use a recovery code instead", "Stattdessen einen Wiederherstellungscode verwenden") \
     X(RECOVERY_APP, "Use the authenticator app instead", "Stattdessen die Authenticator-App verwenden") \
-    X(RECOVERY_LEFT, "You have {} recovery codes left.", "Sie haben noch {} Wiederherstellungscodes.") \
     X(ENROL_TITLE, "Set up two-step verification", "Bestätigung in zwei Schritten einrichten") \
     X(ENROL_PROMPT, "A second step protects your account. Scan this picture with an authenticator app, then enter the code that the app shows.", \
       "Ein zweiter Schritt schützt Ihr Konto. Scannen Sie dieses Bild mit einer Authenticator-App und geben Sie dann den Code ein, den die App anzeigt.") \
@@ -126,6 +126,8 @@
     X(CHANGE_WRONG, "The current password is not right.", "Das aktuelle Passwort stimmt nicht.") \
     X(CHANGE_SAME, "The new password must differ from the current one.", \
       "Das neue Passwort muss sich vom aktuellen unterscheiden.") \
+    X(CHANGE_SIGN_IN, "Sign in to the dashboard first, then open this page again.", \
+      "Melden Sie sich zuerst am Dashboard an und öffnen Sie dann diese Seite noch einmal.") \
     X(CHANGE_DONE_TITLE, "Password changed", "Passwort geändert") \
     X(CHANGE_DONE_PROMPT, "Your other sessions have been signed out.", "Ihre anderen Sitzungen wurden abgemeldet.") \
     X(CHANGE_NOT_LOCAL, "Your password is kept by the provider that you sign in with. Change it there.", \

@@ -3,6 +3,7 @@
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/oauth/authorize.h"
 #include "services/dashboard-api/oauth/oauth.h"
+#include "services/dashboard-api/login/pages.h"
 #include "services/dashboard-api/page/static.h"
 #include "services/dashboard-api/route/route.h"
 
@@ -15,6 +16,22 @@ const struct route routes[] = {
     { "POST", "/api/setup", setup_create, "instance", .is_public = true, BODY,
       .pool = POOL_PASSWORD },
     { "GET", "/oauth2/static/{}", static_get, "pages", .kind = ROUTE_PAGE },
+    { "GET", "/oauth2/auth/local/login", login_password_get, "login", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/auth/local/login", login_password_post, "login", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/mfa/totp", login_totp_get, "login", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/mfa/totp", login_totp_post, "login", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/mfa/recovery", login_recovery_get, "login", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/mfa/recovery", login_recovery_post, "login", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/mfa/passkey", login_passkey_get, "login", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/mfa/passkey", login_passkey_post, "login", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/mfa/offer", login_offer_get, "login", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/mfa/offer", login_offer_post, "login", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/setup", setup_page_get, "pages", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/setup", setup_page_post, "pages", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/invite", invite_page_get, "pages", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/invite", invite_page_post, "pages", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/password", change_page_get, "pages", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/password", change_page_post, "pages", .kind = ROUTE_PAGE, FORM },
     { "GET", "/api/openapi.json", openapi_get, "openapi", .is_public = true },
     { "GET", "/api/instance/version", instance_version, "instance", .refusal = REFUSE_USUAL },
 

@@ -1,0 +1,16 @@
+#pragma once
+
+/* A password that somebody chooses, typed twice: setup, invitation, change. Worker thread. */
+
+#include "services/dashboard-api/page/form.h"
+#include "services/dashboard-api/page/page.h"
+
+struct chosen {
+    const char *password;
+    enum text wrong;       /* TEXT_NONE when it is good */
+    enum text wrong_again; /* of the repetition */
+};
+/* Fields password and password_again. */
+struct chosen chosen_take(const struct form *f);
+bool chosen_good(const struct chosen *p);
+void chosen_fields(struct sheet *s, const struct chosen *p, bool focus);

@@ -1,0 +1,32 @@
+#pragma once
+
+/* Local users: those whose password we keep. Worker thread. */
+
+#include "services/dashboard-api/call.h"
+
+/* Strings live in the call's arena. */
+struct local_user {
+    const char *id, *account_id, *email, *name;
+    bool needs_factor; /* the account wants a second step */
+};
+
+/* Longer is nobody's e-mail address. */
+#define LOCAL_EMAIL_MAX 254
+
+/*
+ * Whose password this is. RK_UNAUTHENTICATED for everything else alike: an unknown address, a wrong
+ * password, too many guesses. One password is hashed whether the address is known or not, none when
+ * there were too many guesses. POOL_PASSWORD.
+ */
+int local_check(struct call *c,
+                const char *email,
+                const char *password,
+                struct local_user *out,
+                struct rk_err *err) RK_CHECKED;
+/* Whether local_check would look at the password now; for who waits in no queue yet. */
+int local_may_try(struct call *c, const char *email, bool *out_allowed, struct rk_err *err)
+    RK_CHECKED;
+
+/* By id. RK_NOT_FOUND: not a local user, or gone. */
+int local_find(struct call *c, const char *id, struct local_user *out, struct rk_err *err)
+    RK_CHECKED;
