@@ -3,13 +3,19 @@
 #include "libcommon/crypto/box.h"
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/app.h"
+#include "services/dashboard-api/command.h"
 
 int main(int argc, char **argv)
 {
+    const struct command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
     struct api_config config = { 0 };
     struct rk_err err = { 0 };
     int status;
 
+    if (cmd) {
+        argv++;
+        argc--;
+    }
     if (rk_settings_main(&api_settings, &config, argc, argv, &status) == RK_SETTINGS_EXIT)
         return status;
     rk_crypto_init();
@@ -17,7 +23,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
-    status = app_run(&config);
+    status = cmd ? command_run(cmd, &config) : app_run(&config);
     rk_settings_done(&api_settings, &config);
     return status;
 }

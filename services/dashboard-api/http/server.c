@@ -256,8 +256,12 @@ static void begin(struct request *q, const char *method)
         q->wanted_method = header(q, "Access-Control-Request-Method");
         q->wanted_headers = header(q, "Access-Control-Request-Headers");
         q->preflight = q->wanted_method != NULL;
-        if (q->preflight)
+        if (q->preflight) {
+            /* Pages are for nobody's scripts. */
+            if (route_find(rk_str(q->wanted_method), q->path, &q->route, q->vars) == ROUTE_FOUND)
+                q->unknown = q->route->kind == ROUTE_PAGE;
             return;
+        }
     }
     if (q->max_body > 0 && length && rk_str_u64(rk_str(length), &n) && n > q->max_body)
         q->too_large = true;

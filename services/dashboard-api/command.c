@@ -1,0 +1,80 @@
+/* See command.h. */
+
+#include "services/dashboard-api/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "libcommon/account/store/store.h"
+#include "libcommon/crypto/seal.h"
+#include "services/dashboard-api/oauth/provider.h"
+
+struct task {
+    struct rk_pg *pg;
+    const struct provider *provider; /* NULL: the embedded provider is off */
+};
+
+typedef int task_fn(const struct task *t, struct rk_err *err);
+
+struct command {
+    const char *name;
+    task_fn *run;
+};
+
+static int rotate(const struct task *t, bool compromised, struct rk_err *err)
+{
+    int r;
+
+    if (!t->provider)
+        return rk_fail(err, RK_PRECONDITION, "oidc_embedded is false: there are no keys of ours");
+    r = keys_rotate(t->provider->keys, t->pg, compromised, err);
+    if (r == 0)
+        puts(compromised
+                 ? "A new key signs now. What the old ones signed is refused within minutes."
+                 : "A new key is published now and signs in 70 minutes.");
+    return r;
+}
+
+static int rotate_keys(const struct task *t, struct rk_err *err)
+{
+    return rotate(t, false, err);
+}
+
+static int replace_keys(const struct task *t, struct rk_err *err)
+{
+    return rotate(t, true, err);
+}
+
+static const struct command commands[] = {
+    { "rotate-keys", rotate_keys },   /* as every 30 days, but now */
+    { "replace-keys", replace_keys }, /* somebody has got hold of one */
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < RK_COUNT(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int command_run(const struct command *cmd, const struct api_config *config)
+{
+    rk_auto(provider_free) struct provider *provider = NULL;
+    rk_auto(rk_pg_free) struct rk_pg *pg = rk_pg_new(config->postgres, cmd->name);
+    struct rk_err err = { 0 };
+    struct rk_seal seal;
+    int r;
+
+    r = rk_seal_init(&seal, rk_str(config->secret_key), &err);
+    if (r == 0)
+        r = provider_new(config, &seal, &provider, &err);
+    if (r == 0)
+        r = rk_store_migrate(pg, &err);
+    if (r == 0)
+        r = cmd->run(&(struct task){ pg, provider }, &err);
+    if (r < 0)
+        (void)fprintf(stderr, "%s: %s\n", cmd->name, err.msg);
+    rk_seal_done(&seal);
+    return r < 0 ? 1 : 0;
+}
