@@ -149,5 +149,5 @@ const char *rk_discovery_url(const char *issuer, struct rk_arena *arena)
 {
     bool slash = rk_str_ends(rk_str(issuer), RK_STR("/"));
 
-    return rk_arena_printf(arena, "%s%s", issuer, RK_DISCOVERY_PATH + (slash ? 1 : 0));
+    return rk_arena_printf(arena, "%s%s", issuer, &RK_DISCOVERY_PATH[slash ? 1 : 0]);
 }

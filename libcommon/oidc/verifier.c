@@ -99,7 +99,7 @@ static char *discovery_url(const struct rk_verifier_options *o)
         (o->keys_url && o->keys_url[0] != '\0') || !o->issuer || o->issuer[0] == '\0')
         return copy(o->discovery_url);
     slash = rk_str_ends(rk_str(o->issuer), RK_STR("/"));
-    return rk_asprintf("%s%s", o->issuer, RK_DISCOVERY_PATH + (slash ? 1 : 0));
+    return rk_asprintf("%s%s", o->issuer, &RK_DISCOVERY_PATH[slash ? 1 : 0]);
 }
 
 struct rk_verifier *rk_verifier_new(const struct rk_verifier_options *o)
