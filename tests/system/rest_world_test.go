@@ -18,7 +18,7 @@ type world struct {
 	settings map[string]any    // of the account
 	address  string            // of the peer
 	made     int
-	direct   *harness.REST  // past the front, so that a request may come from anywhere
+	direct   *harness.REST // past the front, so that a request may come from anywhere
 	t        *testing.T
 }
 
@@ -179,6 +179,8 @@ func (w *world) body(operation string) object {
 		return object{"name": "s", "domain": "s.test", "mode": "http", "targets": []any{object{"target_type": "peer", "target_id": peer}}}
 	case "POST /api/reverse-proxies/domains":
 		return object{"domain": "d.test", "target_cluster": "c.test"}
+	case "POST /api/reverse-proxies/proxy-tokens":
+		return object{"name": name, "expires_in": 3600}
 	case "POST /api/users/invites":
 		return object{"email": name + "@b.test", "name": "I", "role": "user", "auto_groups": []any{group}}
 	case "POST /api/users/invites/{inviteId}/regenerate":
@@ -223,7 +225,8 @@ var otherwise = map[string]int{
 	"DELETE /api/reverse-proxies/domains/{domainId}":        404,
 	"GET /api/reverse-proxies/domains/{domainId}/validate":  404,
 	"DELETE /api/reverse-proxies/clusters/{clusterAddress}": 404,
-	"DELETE /api/reverse-proxies/proxy-tokens/{tokenId}":    404,
+	"DELETE /api/reverse-proxies/proxy-tokens/{tokenId}":    404, // {tokenId} is a user's
+	"GET /api/reverse-proxy/callback":                       400,
 	"GET /api/locations/countries":                          412, // without a database
 	"GET /api/locations/countries/{country}/cities":         412,
 	"GET /api/peers/{peerId}/jobs/{jobId}":                  404,

@@ -73,6 +73,10 @@ static const struct rk_pg_stmt looks[RK_WATCH_COUNT] = {
     [RK_WATCH_RECORD] = { "audit_record",
                           "SELECT (to_jsonb(t)" BUT ")::text FROM zone_record t JOIN zone z "
                           "ON z.id = t.zone_id WHERE z.account_id = $1 AND t.id = $2" },
+    [RK_WATCH_PROXY_TOKEN] = { "audit_proxy_token",
+                               "SELECT jsonb_build_object('name', name, 'expires_at', expires_at, "
+                               "'revoked', revoked)::text FROM proxy_token WHERE account_id = $1 "
+                               "AND id = $2" },
     [RK_WATCH_INVITE] = { "audit_invite",
                           "SELECT jsonb_build_object('email', email, 'name', name, 'role', role, "
                           "'auto_groups', to_jsonb(auto_groups), 'expires_at', expires_at)::text "

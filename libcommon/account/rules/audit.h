@@ -27,6 +27,7 @@ enum rk_watched {
     RK_WATCH_ZONE,
     RK_WATCH_RECORD,
     RK_WATCH_INVITE,
+    RK_WATCH_PROXY_TOKEN,
     RK_WATCH_CONNECTOR,
     RK_WATCH_COUNT,
 };

@@ -556,11 +556,26 @@ static const char factors[] =
     ");"
     "CREATE INDEX passkey_user ON passkey (user_id);";
 
+/* Tokens of reverse proxies. */
+static const char proxy_tokens[] =
+    "CREATE TABLE proxy_token ("
+    "  id text PRIMARY KEY,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  name text NOT NULL,"
+    "  hash text NOT NULL UNIQUE," /* standard base64 of the token's SHA-256 */
+    "  created_by text NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  expires_at timestamptz,"
+    "  last_used timestamptz,"
+    "  revoked boolean NOT NULL DEFAULT false"
+    ");"
+    "CREATE INDEX proxy_token_account ON proxy_token (account_id);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh }, { 2, "replicas", replicas },
     { 3, "whole map", whole_map },   { 4, "audit trail", audit_trail },
     { 5, "identity", identity },     { 6, "provider", provider },
     { 7, "invites", invites },       { 8, "invited users", invited_users },
-    { 9, "factors", factors },
+    { 9, "factors", factors },       { 10, "proxy tokens", proxy_tokens },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

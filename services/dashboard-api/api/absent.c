@@ -181,10 +181,14 @@ int proxy_cluster_delete(struct call *c, struct rk_err *err)
     return rk_fail(err, RK_NOT_FOUND, "cluster not found");
 }
 
-int proxy_token_delete(struct call *c, struct rk_err *err)
+/* Whoever comes back from signing in for a service: there is none that could have sent them. */
+int proxy_callback(struct call *c, struct rk_err *err)
 {
-    (void)c;
-    return rk_fail(err, RK_NOT_FOUND, "token not found");
+    (void)err;
+    c->status = 400;
+    c->content_type = "text/plain; charset=utf-8";
+    rk_buf_put_c(&c->out, "Invalid state parameter\n");
+    return 0;
 }
 
 /* A number of the query; what is none is the default. */

@@ -156,6 +156,8 @@ static const struct {
     { "account.setting.metrics.push.disable", "Account metrics push disabled" },
     { "agent_network.settings.delete", "Agent Network settings deleted" },
     { "account.delete", "Account deleted" },
+    { "proxy.token.create", "Proxy token created" },
+    { "proxy.token.revoke", "Proxy token revoked" },
 };
 
 const char *activity_label(const char *code)
@@ -196,6 +198,7 @@ static const struct {
     { "network.", "network" },
     { "identityprovider.", "identity_provider" },
     { "service.", "service" },
+    { "proxy.token.", "proxy_token" },
     { "domain.", "domain" },
     { "integration.", "integration" },
     { "agent_network.", "agent_network" },

@@ -32,4 +32,5 @@ handler_fn event_list, openapi_get;
 handler_fn absent_list, provider_write, provider_missing;
 handler_fn service_create, service_get, service_update, service_delete;
 handler_fn proxy_domain_create, proxy_domain_delete, proxy_domain_validate;
-handler_fn proxy_cluster_delete, proxy_token_delete, proxy_events;
+handler_fn proxy_cluster_delete, proxy_callback, proxy_events;
+handler_fn proxy_token_list, proxy_token_create, proxy_token_delete;

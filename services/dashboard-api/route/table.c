@@ -224,8 +224,11 @@ const struct route routes[] = {
       NEED(SERVICES, READ) },
     { "DELETE", "/api/reverse-proxies/clusters/{}", proxy_cluster_delete, "reverse_proxies",
       NEED(SERVICES, DELETE), .writes = true },
-    { "GET", "/api/reverse-proxies/proxy-tokens", absent_list, "reverse_proxies",
+    { "GET", "/api/reverse-proxies/proxy-tokens", proxy_token_list, "reverse_proxies",
       NEED(SERVICES, READ) },
+    { "POST", "/api/reverse-proxies/proxy-tokens", proxy_token_create, "reverse_proxies",
+      NEED(SERVICES, CREATE), BODY },
+    { "GET", "/api/reverse-proxy/callback", proxy_callback, "reverse_proxies", .kind = ROUTE_PAGE },
     { "DELETE", "/api/reverse-proxies/proxy-tokens/{}", proxy_token_delete, "reverse_proxies",
       NEED(SERVICES, DELETE), .writes = true },
 
