@@ -411,24 +411,36 @@ int rk_due_act(struct rk_pg *pg,
     return look_ahead(pg, out, err);
 }
 
+int rk_peer_expire_users(struct rk_change *ch,
+                         const struct rk_str *user_ids,
+                         size_t user_ids_n,
+                         const char *default_domain,
+                         const char *reason,
+                         struct rk_err *err)
+{
+    static const struct rk_pg_stmt theirs = {
+        "due_user_peers", "SELECT array(SELECT id FROM peer WHERE account_id = $1 AND user_id = "
+                          "ANY($2::text[]) AND NOT login_expired ORDER BY id)"
+    };
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n = 0;
+    int r = rk_pg_run(rk_change_pg(ch), &theirs, &res, err, RK_P_C(rk_change_account_id(ch)),
+                      RK_P_ARRAY(user_ids, user_ids_n));
+
+    if (r < 0)
+        return r;
+    rk_pg_array(res, 0, 0, &ids, &n);
+    return n > 0 ? expire(ch, ids, n, default_domain, reason, err) : 0;
+}
+
 int rk_peer_expire_user(struct rk_change *ch,
                         const char *user_id,
                         const char *default_domain,
                         const char *reason,
                         struct rk_err *err)
 {
-    static const struct rk_pg_stmt theirs = {
-        "due_user_peers", "SELECT array(SELECT id FROM peer WHERE account_id = $1 AND user_id = $2 "
-                          "AND NOT login_expired ORDER BY id)"
-    };
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    rk_auto(rk_free) struct rk_str *ids = NULL;
-    size_t n = 0;
-    int r = rk_pg_run(rk_change_pg(ch), &theirs, &res, err, RK_P_C(rk_change_account_id(ch)),
-                      RK_P_C(user_id));
+    const struct rk_str one = rk_str(user_id);
 
-    if (r < 0)
-        return r;
-    rk_pg_array(res, 0, 0, &ids, &n);
-    return n > 0 ? expire(ch, ids, n, default_domain, reason, err) : 0;
+    return rk_peer_expire_users(ch, &one, 1, default_domain, reason, err);
 }

@@ -72,8 +72,14 @@ int rk_due_act(struct rk_pg *pg,
                struct rk_due_report *out,
                struct rk_err *err) RK_CHECKED;
 
-/* Flags the peers of a user who may not log in any more, as an expired login would; `reason` goes
+/* Flags the peers of users who may not log in any more, as an expired login would; `reason` goes
  * into the events. */
+int rk_peer_expire_users(struct rk_change *ch,
+                         const struct rk_str *user_ids,
+                         size_t n,
+                         const char *default_domain,
+                         const char *reason,
+                         struct rk_err *err) RK_CHECKED;
 int rk_peer_expire_user(struct rk_change *ch,
                         const char *user_id,
                         const char *default_domain,

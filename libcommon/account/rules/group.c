@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "libcommon/account/rules/group_int.h"
 #include "libcommon/account/rules/settings_int.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/json.h"
@@ -406,8 +407,10 @@ int rk_group_update(struct rk_pg *pg,
     return rk_actor_commit(&ch, actor, out_bell, err);
 }
 
-static int
-check_unlinked(struct rk_pg *pg, const struct rk_actor *actor, const char *id, struct rk_err *err)
+int group_check_unlinked(struct rk_pg *pg,
+                         const struct rk_actor *actor,
+                         const char *id,
+                         struct rk_err *err)
 {
     for (size_t i = 0; i < RK_COUNT(links); i++) {
         rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
@@ -445,7 +448,7 @@ int rk_group_delete(struct rk_pg *pg,
                        "only service users with admin power can delete integration group");
     if (is_all(old))
         return rk_fail(err, RK_BAD_REQUEST, "deleting group ALL is not allowed");
-    r = check_unlinked(pg, actor, id, err);
+    r = group_check_unlinked(pg, actor, id, err);
     if (r < 0)
         return r;
 

@@ -78,11 +78,11 @@ delete_peers(struct rk_change *ch, const struct rk_actor *actor, const char *id,
                            actor->default_domain, err);
 }
 
-static int delete_within(struct rk_change *ch,
-                         const struct rk_actor *actor,
-                         const char *id,
-                         const struct rk_pg_result *row,
-                         struct rk_err *err)
+int user_delete_within(struct rk_change *ch,
+                       const struct rk_actor *actor,
+                       const char *id,
+                       const struct rk_pg_result *row,
+                       struct rk_err *err)
 {
     struct rk_pg *pg = rk_change_pg(ch);
     int r;
@@ -128,7 +128,7 @@ int rk_user_delete(struct rk_pg *pg,
         return rk_fail(err, RK_DENIED, "can't delete a user with the owner role");
     if (rk_str_eq(rk_pg_str(row, 0, USER_ISSUED), RK_STR("integration")))
         return rk_fail(err, RK_DENIED, "only integration service user can delete this user");
-    r = delete_within(ch, actor, id, row, err);
+    r = user_delete_within(ch, actor, id, row, err);
     if (r < 0)
         return r;
     return rk_actor_commit(&ch, actor, out_bell, err);
@@ -193,7 +193,7 @@ int rk_user_reject(struct rk_pg *pg,
     r = waiting(pg, actor, id, &ch, &row, err);
     if (r < 0)
         return r;
-    r = delete_within(ch, actor, id, row, err);
+    r = user_delete_within(ch, actor, id, row, err);
     if (r < 0)
         return r;
     r = rk_change_event(ch, "user.reject", actor->user_id, id, RK_STR(""), err);

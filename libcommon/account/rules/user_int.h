@@ -46,3 +46,10 @@ int user_insert(struct rk_change *ch,
                 const char *id,
                 const struct rk_user_input *in,
                 struct rk_err *err) RK_CHECKED;
+/* The user, peers and tokens, told; `row` is that of user_lock. RK_PRECONDITION, and nothing has
+ * happened, while a network is routed through one of the peers. */
+int user_delete_within(struct rk_change *ch,
+                       const struct rk_actor *actor,
+                       const char *id,
+                       const struct rk_pg_result *row,
+                       struct rk_err *err) RK_CHECKED;

@@ -556,6 +556,7 @@ static const char factors[] =
     ");"
     "CREATE INDEX passkey_user ON passkey (user_id);";
 
+<<<<<<< HEAD
 /* Tokens of reverse proxies. */
 static const char proxy_tokens[] =
     "CREATE TABLE proxy_token ("
@@ -570,12 +571,94 @@ static const char proxy_tokens[] =
     "  revoked boolean NOT NULL DEFAULT false"
     ");"
     "CREATE INDEX proxy_token_account ON proxy_token (account_id);";
+=======
+/*
+ * What directories have said over SCIM. scim_user.user_id is the user a person has become, and
+ * scim_group.group_id the account's group; email_keys are what its addresses are found by.
+ */
+static const char provisioning[] =
+    "CREATE TABLE scim_integration ("
+    "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    "  account_id text NOT NULL REFERENCES account ON DELETE CASCADE,"
+    "  enabled boolean NOT NULL,"
+    "  prefix text NOT NULL,"
+    "  provider text NOT NULL,"
+    "  connector_id text NOT NULL," /* '' = none */
+    "  group_prefixes text[] NOT NULL,"
+    "  user_group_prefixes text[] NOT NULL,"
+    "  token_hash text NOT NULL UNIQUE,"
+    "  token_masked text NOT NULL,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  last_synced_at timestamptz"
+    ");"
+    "CREATE INDEX scim_integration_account ON scim_integration (account_id);"
+    "CREATE TABLE scim_user ("
+    "  id text PRIMARY KEY,"
+    "  seq bigint GENERATED ALWAYS AS IDENTITY," /* the order of lists */
+    "  integration_id bigint NOT NULL REFERENCES scim_integration ON DELETE CASCADE,"
+    "  user_id text UNIQUE REFERENCES users ON DELETE SET NULL,"
+    "  user_name text NOT NULL,"
+    "  external_id text NOT NULL,"
+    "  name text NOT NULL,"
+    "  email text NOT NULL,"
+    "  email_keys text[] NOT NULL,"
+    "  active boolean NOT NULL,"
+    "  blocked boolean NOT NULL DEFAULT false," /* the user, by us */
+    "  resource jsonb NOT NULL,"                /* the attributes as they were sent */
+    "  version bigint NOT NULL DEFAULT 1,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  updated_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX scim_user_page ON scim_user (integration_id, seq);"
+    "CREATE UNIQUE INDEX scim_user_name ON scim_user (integration_id, lower(user_name));"
+    "CREATE UNIQUE INDEX scim_user_external ON scim_user (integration_id, external_id) WHERE "
+    "external_id <> '';"
+    "CREATE INDEX scim_user_display ON scim_user (integration_id, lower(resource->>'displayName'));"
+    "CREATE INDEX scim_user_email ON scim_user (integration_id, lower(email)) WHERE user_id IS "
+    "NULL;"
+    "CREATE INDEX scim_user_emails ON scim_user USING gin (email_keys);"
+    "CREATE TABLE scim_group ("
+    "  id text PRIMARY KEY,"
+    "  seq bigint GENERATED ALWAYS AS IDENTITY,"
+    "  integration_id bigint NOT NULL REFERENCES scim_integration ON DELETE CASCADE,"
+    "  group_id text UNIQUE REFERENCES account_group ON DELETE SET NULL,"
+    "  name text NOT NULL,"
+    "  external_id text NOT NULL,"
+    "  version bigint NOT NULL DEFAULT 1,"
+    "  created_at timestamptz NOT NULL DEFAULT now(),"
+    "  updated_at timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "CREATE INDEX scim_group_page ON scim_group (integration_id, seq);"
+    "CREATE UNIQUE INDEX scim_group_name ON scim_group (integration_id, lower(name));"
+    "CREATE UNIQUE INDEX scim_group_external ON scim_group (integration_id, external_id) WHERE "
+    "external_id <> '';"
+    "CREATE TABLE scim_member ("
+    "  group_id text NOT NULL REFERENCES scim_group ON DELETE CASCADE,"
+    "  user_id text NOT NULL REFERENCES scim_user ON DELETE CASCADE,"
+    "  PRIMARY KEY (group_id, user_id)"
+    ");"
+    "CREATE INDEX scim_member_user ON scim_member (user_id);"
+    "CREATE TABLE scim_log ("
+    "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    "  integration_id bigint NOT NULL REFERENCES scim_integration ON DELETE CASCADE,"
+    "  at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+    "  level text NOT NULL CHECK (level IN ('info','warning','error')),"
+    "  message text NOT NULL"
+    ");"
+    "CREATE INDEX scim_log_page ON scim_log (integration_id, id);"
+    /* Peers follow their users' groups. */
+    "CREATE INDEX peer_user ON peer (user_id);";
+>>>>>>> 51563cb (dashboard-api/scim: provisioning)
 
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh }, { 2, "replicas", replicas },
     { 3, "whole map", whole_map },   { 4, "audit trail", audit_trail },
     { 5, "identity", identity },     { 6, "provider", provider },
     { 7, "invites", invites },       { 8, "invited users", invited_users },
+<<<<<<< HEAD
     { 9, "factors", factors },       { 10, "proxy tokens", proxy_tokens },
+=======
+    { 9, "factors", factors },       { 10, "provisioning", provisioning },
+>>>>>>> 51563cb (dashboard-api/scim: provisioning)
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

@@ -28,6 +28,8 @@ handler_fn record_list, record_get, record_create, record_update, record_delete;
 handler_fn user_list, user_current, user_create, user_update, user_delete;
 handler_fn user_approve, user_reject, user_invite, user_password;
 handler_fn invite_list, invite_create, invite_regenerate, invite_delete, invite_show, invite_accept;
+handler_fn scim_idp_list, scim_idp_get, scim_idp_create, scim_idp_update, scim_idp_delete,
+    scim_idp_rotate, scim_idp_logs;
 handler_fn event_list, openapi_get;
 handler_fn absent_list, provider_write, provider_missing;
 handler_fn service_create, service_get, service_update, service_delete;

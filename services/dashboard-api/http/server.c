@@ -12,6 +12,7 @@
 #include "libcommon/oidc/keeper.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/http/server_int.h"
+#include "services/dashboard-api/scim/answer.h"
 
 #define MAX_CONNECTIONS 4096
 #define CONNECTION_IDLE_S 75
@@ -267,8 +268,13 @@ static void begin(struct request *q, const char *method)
         q->too_large = true;
     q->if_match = header(q, "If-Match");
     q->if_none_match = header(q, "If-None-Match");
+    if (q->max_body > q->body.max)
+        q->body.max = q->max_body;
     if (q->route && (q->route->is_public || q->route->kind != ROUTE_REST)) {
         take_head(q->server, q);
+        if (q->route->kind == ROUTE_SCIM &&
+            !scim_token_formed(rk_str(q->call.head.authorization), &token))
+            q->max_body = 0; /* it will be refused: nobody reads it */
         return;
     }
     authorization = header(q, "Authorization");

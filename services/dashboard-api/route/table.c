@@ -6,10 +6,14 @@
 #include "services/dashboard-api/login/pages.h"
 #include "services/dashboard-api/page/static.h"
 #include "services/dashboard-api/route/route.h"
+#include "services/dashboard-api/scim/handlers.h"
 
 #define NEED(module, ops) .need = { { RK_MOD_##module, RK_OP_##ops } }
 #define BODY .writes = true, .max_body = ROUTE_MAX_BODY
 #define FORM .writes = true, .max_body = ROUTE_MAX_FORM
+#define SCIM .kind = ROUTE_SCIM
+#define SCIM_USER .writes = true, .max_body = SCIM_MAX_USER
+#define SCIM_GROUP .writes = true, .max_body = SCIM_MAX_GROUP
 
 const struct route routes[] = {
     { "GET", "/api/instance", instance_status, "instance", .is_public = true },
@@ -193,6 +197,37 @@ const struct route routes[] = {
       NEED(IDENTITY_PROVIDERS, UPDATE), BODY },
     { "DELETE", "/api/identity-providers/{}", provider_missing, "identity_providers",
       NEED(IDENTITY_PROVIDERS, DELETE), .writes = true },
+    { "GET", "/api/integrations/scim-idp", scim_idp_list, "integrations",
+      NEED(IDENTITY_PROVIDERS, READ) },
+    { "POST", "/api/integrations/scim-idp", scim_idp_create, "integrations",
+      NEED(IDENTITY_PROVIDERS, CREATE), BODY },
+    { "GET", "/api/integrations/scim-idp/{}", scim_idp_get, "integrations",
+      NEED(IDENTITY_PROVIDERS, READ) },
+    { "PUT", "/api/integrations/scim-idp/{}", scim_idp_update, "integrations",
+      NEED(IDENTITY_PROVIDERS, UPDATE), BODY },
+    { "DELETE", "/api/integrations/scim-idp/{}", scim_idp_delete, "integrations",
+      NEED(IDENTITY_PROVIDERS, DELETE), .writes = true },
+    { "POST", "/api/integrations/scim-idp/{}/token", scim_idp_rotate, "integrations",
+      NEED(IDENTITY_PROVIDERS, UPDATE), .writes = true },
+    { "GET", "/api/integrations/scim-idp/{}/logs", scim_idp_logs, "integrations",
+      NEED(IDENTITY_PROVIDERS, READ) },
+    { "GET", "/api/scim/v2/ServiceProviderConfig", scim_config_get, "scim", SCIM },
+    { "GET", "/api/scim/v2/ResourceTypes", scim_type_list, "scim", SCIM },
+    { "GET", "/api/scim/v2/ResourceTypes/{}", scim_type_get, "scim", SCIM },
+    { "GET", "/api/scim/v2/Schemas", scim_schema_list, "scim", SCIM },
+    { "GET", "/api/scim/v2/Schemas/{}", scim_schema_get, "scim", SCIM },
+    { "GET", "/api/scim/v2/Users", scim_user_list, "scim_users", SCIM },
+    { "POST", "/api/scim/v2/Users", scim_user_create, "scim_users", SCIM, SCIM_USER },
+    { "GET", "/api/scim/v2/Users/{}", scim_user_get, "scim_users", SCIM },
+    { "PUT", "/api/scim/v2/Users/{}", scim_user_replace, "scim_users", SCIM, SCIM_USER },
+    { "PATCH", "/api/scim/v2/Users/{}", scim_user_change, "scim_users", SCIM, SCIM_USER },
+    { "DELETE", "/api/scim/v2/Users/{}", scim_user_delete, "scim_users", SCIM, .writes = true },
+    { "GET", "/api/scim/v2/Groups", scim_group_list, "scim_groups", SCIM },
+    { "POST", "/api/scim/v2/Groups", scim_group_create, "scim_groups", SCIM, SCIM_GROUP },
+    { "GET", "/api/scim/v2/Groups/{}", scim_group_get, "scim_groups", SCIM },
+    { "PUT", "/api/scim/v2/Groups/{}", scim_group_replace, "scim_groups", SCIM, SCIM_GROUP },
+    { "PATCH", "/api/scim/v2/Groups/{}", scim_group_change, "scim_groups", SCIM, SCIM_GROUP },
+    { "DELETE", "/api/scim/v2/Groups/{}", scim_group_delete, "scim_groups", SCIM, .writes = true },
     { "GET", "/api/users/invites", invite_list, "invites", NEED(USERS, READ) },
     { "POST", "/api/users/invites", invite_create, "invites", NEED(USERS, CREATE), BODY },
     { "DELETE", "/api/users/invites/{}", invite_delete, "invites", NEED(USERS, DELETE),

@@ -1,0 +1,337 @@
+/*
+ * What follows from what a directory has said: users who come, are blocked or let in again, and the
+ * groups of everybody concerned with their peers. Sets all the way; only what differs is written.
+ */
+
+#include "libcommon/account/peer/due.h"
+#include "libcommon/account/rules/access_end.h"
+#include "libcommon/account/rules/scim_int.h"
+#include "libcommon/account/rules/settings_int.h"
+#include "libcommon/account/rules/subject.h"
+#include "libcommon/account/rules/user_int.h"
+#include "libcommon/base/alloc.h"
+
+/* Past this many memberships one reload of a group is cheaper than naming each. */
+#define MAX_NAMED_MEMBERS 64
+/* Past this many users the audit trail says what happened, not what each looked like before. */
+#define MAX_WATCHED 8
+
+/* $4 = what the name of a group has to begin with that lets somebody in; none = anybody. */
+#define EFFECTIVE                                                                                  \
+    "(s.active AND (cardinality($4::text[]) = 0 OR EXISTS (SELECT 1 FROM scim_member m JOIN "      \
+    "scim_group g ON g.id = m.group_id, unnest($4::text[]) AS p WHERE m.user_id = s.id AND "       \
+    "starts_with(g.name, p))))"
+
+/* Everybody dirty whose access is not what it should be, or who could be a user and is none. */
+static const struct rk_pg_stmt look_stmt = {
+    "scim_settle_look",
+    "SELECT x.* FROM (SELECT s.id, s.user_id, s.user_name, s.external_id, s.name, s.email, "
+    "s.blocked AS ours, u.blocked, u.role = 'owner' AS owner, " EFFECTIVE
+    " AS effective FROM scim_user s LEFT JOIN users u ON u.id = s.user_id AND u.account_id = $1 "
+    "WHERE s.integration_id = $2 AND s.id = ANY($3::text[])) x WHERE CASE WHEN x.user_id IS NULL "
+    "THEN x.effective AND x.external_id <> '' WHEN x.effective THEN x.ours ELSE NOT x.blocked END "
+    "ORDER BY x.id"
+};
+enum {
+    PERSON,
+    USER,
+    LOGIN_NAME,
+    EXTERNAL_ID,
+    NAME,
+    EMAIL,
+    OURS,
+    BLOCKED,
+    OWNER,
+    EFFECTIVE_NOW,
+};
+
+static const struct rk_pg_stmt known_stmt = {
+    "scim_known", "SELECT u.account_id, u.is_service_user, s.id FROM users u LEFT JOIN scim_user s "
+                  "ON s.user_id = u.id WHERE u.id = $1"
+};
+static const struct rk_pg_stmt adopt_stmt = {
+    "scim_adopt",
+    "UPDATE users SET issued = 'integration', blocked = blocked AND NOT pending_approval, "
+    "pending_approval = false, name = coalesce(nullif($2, ''), name), email = "
+    "coalesce(nullif($3, ''), email) WHERE id = $1"
+};
+static const struct rk_pg_stmt insert_stmt = {
+    "scim_user_join", "INSERT INTO users (id, account_id, role, name, email, issued) VALUES ($1, "
+                      "$2, 'user', $3, $4, 'integration')"
+};
+static const struct rk_pg_stmt bound_stmt = {
+    "scim_user_bound", "UPDATE scim_user SET user_id = $2, blocked = false WHERE id = $1"
+};
+static const struct rk_pg_stmt block_stmt = {
+    "scim_block",
+    "WITH b AS (UPDATE users SET blocked = true WHERE account_id = $1 AND id = ANY($2::text[]) AND "
+    "NOT blocked RETURNING id), s AS (UPDATE scim_user SET blocked = true FROM b WHERE user_id = "
+    "b.id) SELECT id FROM b ORDER BY id"
+};
+static const struct rk_pg_stmt unblock_stmt = {
+    "scim_unblock",
+    "WITH s AS (UPDATE scim_user SET blocked = false WHERE user_id = ANY($2::text[])) UPDATE users "
+    "SET blocked = false WHERE account_id = $1 AND id = ANY($2::text[]) AND blocked RETURNING id"
+};
+/* The groups of everybody dirty become: those that are not the integration's, and those of their
+ * memberships. A row for each one that came or went. */
+static const struct rk_pg_stmt groups_stmt = {
+    "scim_settle_groups",
+    "WITH mine AS MATERIALIZED (SELECT group_id FROM scim_group WHERE integration_id = $2 AND "
+    "group_id IS NOT NULL), want AS MATERIALIZED (SELECT u.id, u.name, u.auto_groups AS was, "
+    "ARRAY(SELECT x.g FROM unnest(u.auto_groups) WITH ORDINALITY AS x(g, n) WHERE x.g NOT IN "
+    "(SELECT group_id FROM mine) ORDER BY x.n) || ARRAY(SELECT g.group_id FROM scim_member m JOIN "
+    "scim_group g ON g.id = m.group_id WHERE m.user_id = s.id AND g.group_id IS NOT NULL ORDER BY "
+    "g.seq) AS now FROM scim_user s JOIN users u ON u.id = s.user_id AND u.account_id = $1 WHERE "
+    "s.integration_id = $2 AND s.id = ANY($3::text[])), done AS (UPDATE users u SET auto_groups = "
+    "w.now FROM want w WHERE u.id = w.id AND w.was <> w.now) SELECT d.g, d.came, w.id, w.name, "
+    "a.name FROM want w CROSS JOIN LATERAL (SELECT g, true AS came FROM unnest(w.now) AS g WHERE g "
+    "<> ALL(w.was) UNION ALL SELECT g, false FROM unnest(w.was) AS g WHERE g <> ALL(w.now)) d JOIN "
+    "account_group a ON a.id = d.g AND a.account_id = $1 ORDER BY d.g, d.came, w.id"
+};
+enum {
+    GROUP,
+    CAME,
+    GROUP_USER,
+    GROUP_USER_NAME,
+    GROUP_NAME,
+};
+static const struct rk_pg_stmt propagated_stmt = {
+    "scim_propagated",
+    "SELECT coalesce((settings->>'groups_propagation_enabled')::boolean, false) FROM account "
+    "WHERE id = $1"
+};
+static const struct rk_pg_stmt join_stmt = {
+    "scim_peers_join",
+    "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p WHERE p.account_id = "
+    "$1 "
+    "AND p.user_id = ANY($2::text[]) AND NOT p.ephemeral ON CONFLICT DO NOTHING RETURNING peer_id"
+};
+static const struct rk_pg_stmt leave_stmt = {
+    "scim_peers_leave", "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND p.id = "
+                        "m.peer_id AND p.account_id = $1 AND p.user_id = ANY($2::text[]) RETURNING "
+                        "m.peer_id"
+};
+
+static int tell(struct rk_scim_change *sc, const char *code, const char *id, struct rk_err *err)
+{
+    int r = rk_change_event(sc->ch, code, sc->actor.user_id, id, RK_STR(""), err);
+
+    return r < 0 ? r : rk_change_touch(sc->ch, RK_OBJ_USER, id, err);
+}
+
+/* Somebody whose id is known: a new user, or one who has signed in before the directory spoke. */
+static int make_user(struct rk_scim_change *sc,
+                     const struct rk_pg_result *people,
+                     int row,
+                     bool watch,
+                     struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *known = NULL;
+    struct rk_pg *pg = rk_change_pg(sc->ch);
+    const char *login = rk_pg_str(people, row, LOGIN_NAME).p;
+    char id[RK_USER_ID_MAX];
+    int r;
+
+    if (sc->connector_id[0] == '\0') /* bound by the first sign-in */
+        return 0;
+    if (!rk_subject_encode(rk_pg_str(people, row, EXTERNAL_ID).p, sc->connector_id, id))
+        return rk_scim_note(sc, RK_SCIM_ERROR, err, "%s: the externalId is too long for an id",
+                            login);
+    r = rk_pg_run(pg, &known_stmt, &known, err, RK_P_C(id));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(known) > 0 && (!rk_str_eq(rk_pg_str(known, 0, 0), rk_str(sc->scim.account_id)) ||
+                                  rk_pg_bool(known, 0, 1) || !rk_pg_null(known, 0, 2)))
+        return rk_scim_note(sc, RK_SCIM_ERROR, err,
+                            "%s: the user is provisioned by another integration already", login);
+    r = watch ? rk_change_watch(sc->ch, RK_WATCH_USER, id, NULL, err) : 0;
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(known) > 0) {
+        r = rk_pg_run(pg, &adopt_stmt, NULL, err, RK_P_C(id),
+                      RK_P_STR(rk_pg_str(people, row, NAME)),
+                      RK_P_STR(rk_pg_str(people, row, EMAIL)));
+        if (r == 0)
+            r = rk_change_touch(sc->ch, RK_OBJ_USER, id, err);
+    } else {
+        r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(sc->scim.account_id),
+                      RK_P_STR(rk_pg_str(people, row, NAME)),
+                      RK_P_STR(rk_pg_str(people, row, EMAIL)));
+        if (r == RK_EXISTS)
+            return rk_fail(err, RK_CONFLICT, "the user has just come");
+        if (r == 0)
+            r = tell(sc, "user.create", id, err);
+    }
+    if (r < 0)
+        return r;
+    return rk_pg_run(pg, &bound_stmt, NULL, err, RK_P_STR(rk_pg_str(people, row, PERSON)),
+                     RK_P_C(id));
+}
+
+int scim_block(struct rk_scim_change *sc,
+               const struct rk_str *user_ids,
+               size_t n,
+               struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *blocked = NULL;
+    struct rk_pg *pg = rk_change_pg(sc->ch);
+    int r;
+
+    r = rk_pg_run(pg, &block_stmt, &blocked, err, RK_P_C(sc->scim.account_id),
+                  RK_P_ARRAY(user_ids, n));
+    for (int i = 0; r == 0 && i < rk_pg_rows(blocked); i++) {
+        r = tell(sc, "user.block", rk_pg_str(blocked, i, 0).p, err);
+        if (r == 0)
+            r = rk_user_sessions_end(pg, rk_pg_str(blocked, i, 0).p, err);
+    }
+    if (r < 0)
+        return r;
+    return rk_peer_expire_users(sc->ch, user_ids, n, sc->actor.default_domain,
+                                "blocked owner account", err);
+}
+
+static int
+unblock(struct rk_scim_change *sc, const struct rk_str *user_ids, size_t n, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(rk_change_pg(sc->ch), &unblock_stmt, &res, err, RK_P_C(sc->scim.account_id),
+                      RK_P_ARRAY(user_ids, n));
+
+    for (int i = 0; r == 0 && i < rk_pg_rows(res); i++)
+        r = tell(sc, "user.unblock", rk_pg_str(res, i, 0).p, err);
+    return r;
+}
+
+static int settle_access(struct rk_scim_change *sc, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *people = NULL;
+    rk_auto(rk_free) struct rk_str *in = NULL, *out = NULL;
+    size_t in_n = 0, out_n = 0;
+    int r, rows;
+
+    r = rk_pg_run(rk_change_pg(sc->ch), &look_stmt, &people, err, RK_P_C(sc->scim.account_id),
+                  RK_P_INT(sc->scim.id), RK_P_ARRAY(sc->dirty, sc->dirty_n),
+                  RK_P_ARRAY(sc->user_group_prefixes, sc->user_group_prefixes_n));
+    if (r < 0)
+        return r;
+    rows = rk_pg_rows(people);
+    in = rk_new_array(struct rk_str, (size_t)rows + 1);
+    out = rk_new_array(struct rk_str, (size_t)rows + 1);
+    for (int i = 0; r == 0 && i < rows; i++) {
+        struct rk_str id = rk_pg_str(people, i, USER);
+
+        if (rk_pg_null(people, i, USER)) {
+            r = make_user(sc, people, i, rows <= MAX_WATCHED, err);
+            continue;
+        }
+        if (rk_pg_bool(people, i, OWNER) && !rk_pg_bool(people, i, EFFECTIVE_NOW)) {
+            r = rk_scim_note(sc, RK_SCIM_WARN, err, "%s is the owner and keeps access",
+                             rk_pg_str(people, i, LOGIN_NAME).p);
+            continue;
+        }
+        if (rows <= MAX_WATCHED)
+            r = rk_change_watch(sc->ch, RK_WATCH_USER, id.p, NULL, err);
+        if (rk_pg_bool(people, i, EFFECTIVE_NOW))
+            in[in_n++] = id;
+        else
+            out[out_n++] = id;
+    }
+    if (r == 0 && in_n > 0)
+        r = unblock(sc, in, in_n, err);
+    if (r == 0 && out_n > 0)
+        r = scim_block(sc, out, out_n, err);
+    if (r == 0 && out_n > 0)
+        r = rk_scim_note(sc, RK_SCIM_INFO, err, "%zu users have lost access", out_n);
+    return r;
+}
+
+/* The peers of these users into the group, or out of it. */
+static int move_peers(struct rk_scim_change *sc,
+                      const char *group_id,
+                      bool in,
+                      const struct rk_str *user_ids,
+                      size_t n,
+                      struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *moved = NULL;
+    int r;
+
+    r = rk_pg_run(rk_change_pg(sc->ch), in ? &join_stmt : &leave_stmt, &moved, err,
+                  RK_P_C(sc->scim.account_id), RK_P_ARRAY(user_ids, n), RK_P_C(group_id));
+    if (r < 0 || rk_pg_rows(moved) == 0)
+        return r;
+    if (rk_pg_rows(moved) > MAX_NAMED_MEMBERS)
+        r = rk_change_touch(sc->ch, RK_OBJ_GROUP, group_id, err);
+    for (int i = 0; r == 0 && rk_pg_rows(moved) <= MAX_NAMED_MEMBERS && i < rk_pg_rows(moved); i++)
+        r = rk_change_touch_member(sc->ch, group_id, rk_pg_str(moved, i, 0).p, err);
+    return r < 0 ? r : rk_settings_follow6(sc->ch, group_id, err);
+}
+
+static int tell_group(struct rk_scim_change *sc,
+                      const struct rk_pg_result *res,
+                      int row,
+                      struct rk_buf *meta,
+                      struct rk_err *err)
+{
+    const char *user = rk_pg_str(res, row, GROUP_USER).p;
+    int r =
+        rk_change_event(sc->ch, rk_pg_bool(res, row, CAME) ? "user.group.add" : "user.group.delete",
+                        sc->actor.user_id, user,
+                        rk_event_meta(meta, "group", rk_pg_str(res, row, GROUP_NAME).p, "group_id",
+                                      rk_pg_str(res, row, GROUP).p, "is_service_user", "false",
+                                      "user_name", rk_pg_str(res, row, GROUP_USER_NAME).p, NULL),
+                        err);
+
+    return r < 0 ? r : rk_change_touch(sc->ch, RK_OBJ_USER, user, err);
+}
+
+static int settle_groups(struct rk_scim_change *sc, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *settings = NULL;
+    rk_auto(rk_buf_done) struct rk_buf meta;
+    rk_auto(rk_free) struct rk_str *users = NULL;
+    struct rk_pg *pg = rk_change_pg(sc->ch);
+    size_t n = 0;
+    int r, rows;
+
+    rk_buf_init(&meta, RK_META_MAX);
+    r = rk_pg_run(pg, &groups_stmt, &res, err, RK_P_C(sc->scim.account_id), RK_P_INT(sc->scim.id),
+                  RK_P_ARRAY(sc->dirty, sc->dirty_n));
+    rows = r < 0 ? 0 : rk_pg_rows(res);
+    if (rows == 0)
+        return r;
+    r = rk_pg_run(pg, &propagated_stmt, &settings, err, RK_P_C(sc->scim.account_id));
+    if (r < 0)
+        return r;
+    users = rk_new_array(struct rk_str, (size_t)rows);
+    /* Rows of one group and direction stand together. */
+    for (int i = 0; r == 0 && i < rows; i++) {
+        bool last = i + 1 == rows ||
+                    !rk_str_eq(rk_pg_str(res, i, GROUP), rk_pg_str(res, i + 1, GROUP)) ||
+                    rk_pg_bool(res, i, CAME) != rk_pg_bool(res, i + 1, CAME);
+
+        users[n++] = rk_pg_str(res, i, GROUP_USER);
+        r = tell_group(sc, res, i, &meta, err);
+        if (r < 0 || !last)
+            continue;
+        if (rk_pg_bool(settings, 0, 0))
+            r = move_peers(sc, rk_pg_str(res, i, GROUP).p, rk_pg_bool(res, i, CAME), users, n, err);
+        n = 0;
+    }
+    return r;
+}
+
+int scim_settle(struct rk_scim_change *sc, struct rk_err *err)
+{
+    int r;
+
+    if (sc->dirty_n == 0)
+        return 0;
+    r = settle_access(sc, err);
+    if (r == 0)
+        r = settle_groups(sc, err);
+    sc->dirty_n = 0;
+    return r;
+}
