@@ -73,7 +73,7 @@ static int settle(struct rk_change *ch,
     int r;
 
     (void)rk_str_copy(rk_str(rk_change_account_id(ch)), scim.account_id, sizeof(scim.account_id));
-    r = scim_within(ch, &scim, login->user_id, &sc, err);
+    r = scim_within(ch, &scim, NULL, &sc, err);
     if (r < 0)
         return r;
     scim_dirty(sc, rk_pg_str(person, 0, PERSON));

@@ -314,7 +314,7 @@ static int note_unknown(struct rk_scim_change *sc,
                         struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    rk_auto(rk_buf_done) struct rk_buf list;
+    rk_auto(rk_buf_done) struct rk_buf list = { 0 };
     int r = rk_pg_run(rk_change_pg(sc->ch), &unknown_stmt, &res, err, RK_P_INT(sc->scim.id),
                       RK_P_ARRAY(ids, n));
 

@@ -10,6 +10,7 @@
 
 #include "libcommon/account/rules/account_create.h"
 #include "libcommon/account/rules/pre_invite.h"
+#include "libcommon/account/rules/scim_bind.h"
 #include "libcommon/account/rules/sign_in_int.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
@@ -245,6 +246,24 @@ static int check_gate(struct signing *s, const char *account_id, struct rk_err *
     return sign_in_let_in(allowed, allowed_n, names, n) ? 0 : refuse_groups(err);
 }
 
+/* Somebody whom a directory has announced. */
+static int bind_provisioned(struct signing *s, struct rk_change *ch, bool *out, struct rk_err *err)
+{
+    char upstream[RK_SUBJECT_PART_MAX], connector[RK_SUBJECT_PART_MAX] = "";
+    struct rk_scim_login login = {
+        .user_id = s->claims->user_id,
+        .upstream_id = s->claims->user_id,
+        .connector_id = connector,
+        .email = s->claims->email,
+        .email_verified = s->claims->email_verified,
+        .default_domain = s->rules->default_domain,
+    };
+
+    if (s->rules->embedded && rk_subject_decode(s->claims->user_id, upstream, connector))
+        login.upstream_id = upstream;
+    return rk_scim_bind(ch, &login, out, err);
+}
+
 static int join(struct signing *s, const char *account_id, struct rk_err *err)
 {
     const struct rk_actor user = { .account_id = account_id,
@@ -266,6 +285,8 @@ static int join(struct signing *s, const char *account_id, struct rk_err *err)
         return r;
     r = check_gate(s, account_id, err);
     if (r == 0)
+        r = bind_provisioned(s, ch, &adopted, err);
+    if (r == 0 && !adopted)
         r = rk_pre_invite_adopt(ch, user.user_id, s->claims->email, s->claims->email_verified,
                                 &adopted, err);
     if (r == 0 && !adopted)

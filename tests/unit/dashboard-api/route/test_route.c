@@ -63,8 +63,9 @@ static void every_route_that_changes_things_needs_a_permission_or_is_public(void
         if (r->kind == ROUTE_REST && r->writes && r->handler != user_password) /* everybody's own */
             assert_true(r->is_public || (r->need[0].op != 0 && r->refusal == REFUSE_USUAL));
         if (r->max_body > 0)
-            assert_true(strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0);
-        if (strcmp(r->method, "PUT") == 0)
+            assert_true(strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0 ||
+                        strcmp(r->method, "PATCH") == 0);
+        if (strcmp(r->method, "PUT") == 0 || strcmp(r->method, "PATCH") == 0)
             assert_true(r->max_body > 0);
     }
 }
