@@ -41,7 +41,8 @@ static int fresh(void **state)
         return -1;
     err = (struct rk_err){ 0 };
     pg_must(pg, "INSERT INTO connector (id, account_id, type, name, client_id, sealed_secret) "
-                "SELECT '" CONNECTOR "', id, 'oidc', 'c', 'c', '' FROM account");
+                "SELECT x, id, 'oidc', 'c', 'c', '' FROM account, unnest(ARRAY['" CONNECTOR
+                "', 'elsewhere']) AS x");
     return rk_subject_encode("x1", CONNECTOR, user_id) ? 0 : -1;
 }
 
