@@ -556,7 +556,6 @@ static const char factors[] =
     ");"
     "CREATE INDEX passkey_user ON passkey (user_id);";
 
-<<<<<<< HEAD
 /* Tokens of reverse proxies. */
 static const char proxy_tokens[] =
     "CREATE TABLE proxy_token ("
@@ -571,7 +570,7 @@ static const char proxy_tokens[] =
     "  revoked boolean NOT NULL DEFAULT false"
     ");"
     "CREATE INDEX proxy_token_account ON proxy_token (account_id);";
-=======
+
 /*
  * What directories have said over SCIM. scim_user.user_id is the user a person has become, and
  * scim_group.group_id the account's group; email_keys are what its addresses are found by.
@@ -648,17 +647,18 @@ static const char provisioning[] =
     "CREATE INDEX scim_log_page ON scim_log (integration_id, id);"
     /* Peers follow their users' groups. */
     "CREATE INDEX peer_user ON peer (user_id);";
->>>>>>> 51563cb (dashboard-api/scim: provisioning)
 
 const struct rk_migration rk_migrations[] = {
-    { 1, "first mesh", first_mesh }, { 2, "replicas", replicas },
-    { 3, "whole map", whole_map },   { 4, "audit trail", audit_trail },
-    { 5, "identity", identity },     { 6, "provider", provider },
-    { 7, "invites", invites },       { 8, "invited users", invited_users },
-<<<<<<< HEAD
-    { 9, "factors", factors },       { 10, "proxy tokens", proxy_tokens },
-=======
-    { 9, "factors", factors },       { 10, "provisioning", provisioning },
->>>>>>> 51563cb (dashboard-api/scim: provisioning)
+    { 1, "first mesh", first_mesh },
+    { 2, "replicas", replicas },
+    { 3, "whole map", whole_map },
+    { 4, "audit trail", audit_trail },
+    { 5, "identity", identity },
+    { 6, "provider", provider },
+    { 7, "invites", invites },
+    { 8, "invited users", invited_users },
+    { 9, "factors", factors },
+    { 10, "proxy tokens", proxy_tokens },
+    { 11, "provisioning", provisioning },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);
