@@ -14,6 +14,7 @@
 #include "libcommon/obs/metrics.h"
 #include "libcommon/oidc/keeper.h"
 #include "libcommon/rds/rds.h"
+#include "services/dashboard-api/connector/upstream.h"
 #include "services/dashboard-api/http/server.h"
 #include "services/dashboard-api/oauth/prune.h"
 #include "services/dashboard-api/oauth/provider.h"
@@ -338,6 +339,7 @@ static void go_down(struct app *a)
         return;
     a->down = true;
     touch_flush(a);
+    upstreams_stop(a->shared.upstreams);
     rk_keeper_close(a->shared.keeper);
     for (enum pool p = 0; p < POOL_END; p++) {
         rk_workers_free(a->shared.pool[p]);
@@ -372,8 +374,10 @@ static void on_stop(void *arg)
 
 static void open_pools(struct app *a)
 {
+    const struct rk_fetch_rules rules = rk_oidc_fetch_rules(&a->config->oidc);
     static const struct rk_workers_ops ops = { .open = worker_open, .close = worker_close };
 
+    a->shared.upstreams = upstreams_new(&rules, (unsigned)a->config->outbound_workers);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &ops, a);
     a->shared.pool[POOL_COMMON] = a->workers;
     a->shared.pool[POOL_PASSWORD] =
@@ -469,6 +473,7 @@ int app_run(const struct api_config *config)
     rk_verifier_free(a->shared.verifier);
     rk_seal_done(&a->seal);
     pictures_free(a->pictures);
+    upstreams_free(a->shared.upstreams);
     rk_geo_free(a->geo);
     rk_cidrs_free(a->trusted);
     rk_loop_free(a->loop);

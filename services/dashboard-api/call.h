@@ -47,6 +47,7 @@ struct rk_workers;
 struct provider;
 struct rk_verifier;
 struct rk_keeper;
+struct upstreams;
 
 /* What all requests have in common; set at start. */
 struct shared {
@@ -60,6 +61,7 @@ struct shared {
     struct rk_verifier *verifier; /* of the provider's tokens; NULL: nobody signs in */
     struct rk_keeper *keeper;     /* of its keys; loop thread */
     struct rk_sign_in_rules sign_in;
+    struct upstreams *upstreams; /* of the connectors */
 };
 
 /* What the request said beside its body; "" when it did not. */

@@ -30,7 +30,7 @@ static const struct rk_setting rows[] = {
     { "password_workers", RK_SET_INT, AT(password_workers), "2",
       "threads that hash passwords, one Postgres connection and 64 MiB each while they do", 1, 64,
       0, false },
-    { "outbound_workers", RK_SET_INT, AT(outbound_workers), "2",
+    { "outbound_workers", RK_SET_INT, AT(outbound_workers), "8",
       "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },
     { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), "",
       "comma-separated addresses or networks whose X-Forwarded-For is believed", 0, 0, 0, false },

@@ -18,7 +18,8 @@ type world struct {
 	settings map[string]any    // of the account
 	address  string            // of the peer
 	made     int
-	direct   *harness.REST // past the front, so that a request may come from anywhere
+	upstream *harness.Upstream // an identity provider to connect to
+	direct   *harness.REST     // past the front, so that a request may come from anywhere
 	t        *testing.T
 }
 
@@ -34,7 +35,7 @@ type object = map[string]any
 
 func newWorld(t *testing.T, c *harness.Cluster) *world {
 	t.Helper()
-	w := &world{Space: c.Space(t), direct: apiReplicas(c, c.Token)[0], t: t, ids: map[string]string{"country": "DE", "jobId": "nope", "idpId": "nope", "serviceId": "nope",
+	w := &world{Space: c.Space(t), direct: apiReplicas(c, c.Token)[0], upstream: harness.NewUpstream(t, "world"), t: t, ids: map[string]string{"country": "DE", "jobId": "nope", "idpId": "nope", "serviceId": "nope",
 		"domainId": "nope", "clusterAddress": "nope", "token": "nope"}}
 	var accounts []struct {
 		ID       string
@@ -174,7 +175,7 @@ func (w *world) body(operation string) object {
 	case "PUT /api/users/{userId}/password":
 		return object{"old_password": "old password", "new_password": "New password 1"}
 	case "POST /api/identity-providers", "PUT /api/identity-providers/{idpId}":
-		return object{"type": "oidc", "name": "p", "issuer": "https://idp.test", "client_id": "c", "client_secret": "s"}
+		return object{"type": "oidc", "name": "p", "issuer": w.upstream.URL, "client_id": "c", "client_secret": "s"}
 	case "POST /api/reverse-proxies/services", "PUT /api/reverse-proxies/services/{serviceId}":
 		return object{"name": "s", "domain": "s.test", "mode": "http", "targets": []any{object{"target_type": "peer", "target_id": peer}}}
 	case "POST /api/reverse-proxies/domains":
@@ -213,7 +214,6 @@ var otherwise = map[string]int{
 	"PUT /api/users/{userId}/password":                      422,
 	"GET /api/users/invites/{token}":                        422,
 	"POST /api/users/invites/{token}/accept":                422,
-	"POST /api/identity-providers":                          412,
 	"GET /api/identity-providers/{idpId}":                   404,
 	"PUT /api/identity-providers/{idpId}":                   404,
 	"DELETE /api/identity-providers/{idpId}":                404,

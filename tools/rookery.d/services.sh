@@ -48,6 +48,7 @@ redis = $(redis_uri)
 secret_key_file = $DIR/secrets/secret_key
 public_url = $(public_url)
 oidc_embedded = true
+oidc_allow_private_issuers = true
 EOF
         ;;
     signal) printf 'redis = %s\ntrusted_proxies = 127.0.0.0/8\n' "$(redis_uri)" ;;

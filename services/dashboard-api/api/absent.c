@@ -1,7 +1,7 @@
 /*
- * The parts of the API whose features this server does not have: identity providers and the
- * reverse proxy. Clients list them, so lists are empty; what would make one says why
- * it can not, after the checks that its body would meet anyway.
+ * The parts of the API whose features this server does not have: the reverse proxy. Clients list
+ * them, so lists are empty; what would make one says why it can not, after the checks that its body
+ * would meet anyway.
  */
 
 #include "services/dashboard-api/api/api.h"
@@ -14,71 +14,6 @@ int absent_list(struct call *c, struct rk_err *err)
     rk_json_array(&c->json, NULL);
     rk_json_array_end(&c->json);
     return 0;
-}
-
-/* === Identity providers === */
-
-static bool known_provider(const char *type)
-{
-    static const char *const types[] = { "oidc",     "zitadel",   "entra",     "google",   "okta",
-                                         "pocketid", "microsoft", "authentik", "keycloak", "adfs" };
-
-    for (size_t i = 0; i < RK_COUNT(types); i++)
-        if (strcmp(types[i], type) == 0)
-            return true;
-    return false;
-}
-
-static bool is_url(const char *s)
-{
-    struct rk_str rest = rk_str(s);
-    size_t scheme = rk_str_starts(rest, RK_STR("https://"))  ? 8
-                    : rk_str_starts(rest, RK_STR("http://")) ? 7
-                                                             : 0;
-
-    return scheme > 0 && rest.n > scheme && rest.p[scheme] != '/';
-}
-
-int provider_write(struct call *c, struct rk_err *err)
-{
-    rk_auto(body_done) struct body body = { 0 };
-    const char *name, *type, *issuer, *client;
-    bool fixed;
-    int r;
-
-    r = body_parse(c->body, c->arena, &body, err);
-    if (r < 0)
-        return r;
-    name = body_str(&body, body.root, "name");
-    type = body_str(&body, body.root, "type");
-    issuer = body_str(&body, body.root, "issuer");
-    client = body_str(&body, body.root, "client_id");
-    (void)body_str(&body, body.root, "client_secret");
-    r = body_check(&body, err);
-    if (r < 0)
-        return r;
-    fixed = strcmp(type, "google") == 0 || strcmp(type, "microsoft") == 0;
-    if (name[0] == '\0')
-        return rk_fail(err, RK_INVALID, "identity provider name is required");
-    if (type[0] == '\0')
-        return rk_fail(err, RK_INVALID, "identity provider type is required");
-    if (!known_provider(type))
-        return rk_fail(err, RK_INVALID, "unsupported identity provider type");
-    if (!fixed && issuer[0] == '\0')
-        return rk_fail(err, RK_INVALID, "identity provider issuer is required");
-    if (issuer[0] != '\0' && !is_url(issuer))
-        return rk_fail(err, RK_INVALID, "identity provider issuer must be a valid url");
-    if (client[0] == '\0')
-        return rk_fail(err, RK_INVALID, "identity provider client id is required");
-    if (c->var[0][0] != '\0')
-        return rk_fail(err, RK_NOT_FOUND, "identity provider not found");
-    return rk_fail(err, RK_PRECONDITION, "identity provider management requires embedded idp");
-}
-
-int provider_missing(struct call *c, struct rk_err *err)
-{
-    (void)c;
-    return rk_fail(err, RK_NOT_FOUND, "identity provider not found");
 }
 
 /* === Reverse proxy === */

@@ -31,6 +31,7 @@ handler_fn invite_list, invite_create, invite_regenerate, invite_delete, invite_
 handler_fn scim_idp_list, scim_idp_get, scim_idp_create, scim_idp_update, scim_idp_delete,
     scim_idp_rotate, scim_idp_logs;
 handler_fn event_list, openapi_get;
+handler_fn provider_list, provider_get, provider_create, provider_update, provider_delete;
 handler_fn absent_list, provider_write, provider_missing;
 handler_fn service_create, service_get, service_update, service_delete;
 handler_fn proxy_domain_create, proxy_domain_delete, proxy_domain_validate;

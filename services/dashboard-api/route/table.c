@@ -1,6 +1,7 @@
 /* Every route of this service, one row each; see route.h for what a row decides. */
 
 #include "services/dashboard-api/api/api.h"
+#include "services/dashboard-api/connector/handlers.h"
 #include "services/dashboard-api/oauth/authorize.h"
 #include "services/dashboard-api/oauth/oauth.h"
 #include "services/dashboard-api/login/pages.h"
@@ -52,6 +53,11 @@ const struct route routes[] = {
     { "GET", "/oauth2/auth", oauth_authorize, "oauth", .kind = ROUTE_PAGE },
     { "POST", "/oauth2/auth", oauth_authorize, "oauth", .kind = ROUTE_PAGE, FORM },
     { "GET", "/oauth2/auth/local", oauth_authorize_local, "oauth", .kind = ROUTE_PAGE },
+    { "GET", "/oauth2/auth/{}", connector_start, "oauth", .kind = ROUTE_PAGE },
+    { "GET", "/oauth2/callback", connector_callback, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/callback", connector_callback_form, "oauth", .kind = ROUTE_PAGE, FORM },
+    { "GET", "/oauth2/callback/{}", connector_callback, "oauth", .kind = ROUTE_PAGE },
+    { "POST", "/oauth2/callback/{}", connector_callback_form, "oauth", .kind = ROUTE_PAGE, FORM },
     { "GET", "/oauth2/device", oauth_device_page, "oauth", .kind = ROUTE_PAGE },
     { "POST", "/oauth2/device/auth/verify_code", oauth_device_verify, "oauth", .kind = ROUTE_PAGE,
       FORM },
@@ -187,15 +193,15 @@ const struct route routes[] = {
     { "POST", "/api/peers/{}/jobs", job_create, "jobs", NEED(REMOTE_JOBS, CREATE), BODY },
     { "GET", "/api/peers/{}/jobs/{}", job_get, "jobs", NEED(REMOTE_JOBS, READ) },
 
-    { "GET", "/api/identity-providers", absent_list, "identity_providers",
+    { "GET", "/api/identity-providers", provider_list, "identity_providers",
       NEED(IDENTITY_PROVIDERS, READ) },
-    { "POST", "/api/identity-providers", provider_write, "identity_providers",
-      NEED(IDENTITY_PROVIDERS, CREATE), BODY },
-    { "GET", "/api/identity-providers/{}", provider_missing, "identity_providers",
+    { "POST", "/api/identity-providers", provider_create, "identity_providers",
+      NEED(IDENTITY_PROVIDERS, CREATE), BODY, .pool = POOL_OUTBOUND },
+    { "GET", "/api/identity-providers/{}", provider_get, "identity_providers",
       NEED(IDENTITY_PROVIDERS, READ) },
-    { "PUT", "/api/identity-providers/{}", provider_write, "identity_providers",
-      NEED(IDENTITY_PROVIDERS, UPDATE), BODY },
-    { "DELETE", "/api/identity-providers/{}", provider_missing, "identity_providers",
+    { "PUT", "/api/identity-providers/{}", provider_update, "identity_providers",
+      NEED(IDENTITY_PROVIDERS, UPDATE), BODY, .pool = POOL_OUTBOUND },
+    { "DELETE", "/api/identity-providers/{}", provider_delete, "identity_providers",
       NEED(IDENTITY_PROVIDERS, DELETE), .writes = true },
     { "GET", "/api/integrations/scim-idp", scim_idp_list, "integrations",
       NEED(IDENTITY_PROVIDERS, READ) },
