@@ -340,6 +340,7 @@ static void go_down(struct app *a)
     a->down = true;
     touch_flush(a);
     upstreams_stop(a->shared.upstreams);
+    server_stop_checks(a->server);
     rk_keeper_close(a->shared.keeper);
     for (enum pool p = 0; p < POOL_END; p++) {
         rk_workers_free(a->shared.pool[p]);

@@ -6,6 +6,7 @@
 
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/peers.h"
+#include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
 
 /*
@@ -34,6 +35,19 @@ static const struct rk_pg_stmt store = {
     "SELECT g.n FROM given g JOIN held h ON h.peer_id = g.peer_id WHERE g.connected AND h.session "
     "> g.session"
 };
+
+/* Last of all, as other batches wait for it; in one order, so that no two wait for each other. */
+int peer_presence_note(struct rk_pg *pg, const struct rk_str *ids, size_t n, struct rk_err *err)
+{
+    static const struct rk_pg_stmt note = {
+        "presence_note",
+        "INSERT INTO account_presence (account_id) SELECT DISTINCT account_id FROM peer WHERE id = "
+        "ANY($1::text[]) ORDER BY account_id ON CONFLICT (account_id) DO UPDATE SET times = "
+        "account_presence.times + 1"
+    };
+
+    return rk_pg_later(pg, &note, NULL, err, RK_P_ARRAY(ids, n));
+}
 
 /* Whoever is gone now may have deadlines from now on. */
 static int follow_gone(struct rk_pg *pg,
@@ -85,6 +99,10 @@ int rk_peer_store_presence(struct rk_pg *pg,
                         RK_P_ARRAY(session, n), RK_P_ARRAY(replica, n), RK_P_ARRAY(ip, n));
     if (r == 0)
         r = follow_gone(pg, rows, ids, n, ephemeral_s, err);
+    for (i = 0; i < n; i++)
+        ids[i] = rk_str(rows[i].peer_id); /* others were put there */
+    if (r == 0)
+        r = peer_presence_note(pg, ids, n, err);
     if (r == 0)
         r = rk_pg_commit(&tx, err);
     if (r < 0 || !out_superseded)

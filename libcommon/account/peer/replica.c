@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "libcommon/account/peer/due.h"
+#include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
 
 int rk_replica_beat(
@@ -39,6 +40,15 @@ static int follow_swept(struct rk_pg *pg,
     return n > 0 ? rk_due_follow(pg, ids, n, ephemeral_s, err) : 0;
 }
 
+static int note_swept(struct rk_pg *pg, const struct rk_pg_result *swept, struct rk_err *err)
+{
+    rk_auto(rk_free) struct rk_str *ids = NULL;
+    size_t n = 0;
+
+    rk_pg_array(swept, 0, 2, &ids, &n);
+    return n > 0 ? peer_presence_note(pg, ids, n, err) : 0;
+}
+
 /*
  * Rows that a batch of presence holds are passed over: they are being written by somebody alive, or
  * stay for the next call. A replica's own row goes when nothing points to it any more.
@@ -55,7 +65,8 @@ int rk_replica_sweep(
         "gone AS (UPDATE peer_status s SET connected = false, "
         "  last_seen = greatest(s.last_seen, (SELECT beat FROM replica WHERE name = d.replica)) "
         "FROM dead d WHERE s.peer_id = d.peer_id RETURNING s.peer_id) "
-        "SELECT count(*), array_agg(g.peer_id) FILTER (WHERE p.ephemeral OR p.user_id <> '') "
+        "SELECT count(*), array_agg(g.peer_id) FILTER (WHERE p.ephemeral OR p.user_id <> ''), "
+        "array_agg(g.peer_id) "
         "FROM gone g JOIN peer p ON p.id = g.peer_id"
     };
     static const struct rk_pg_stmt forget = {
@@ -73,6 +84,8 @@ int rk_replica_sweep(
         r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s));
     if (r == 0)
         r = follow_swept(pg, res, ephemeral_s, err);
+    if (r == 0)
+        r = note_swept(pg, res, err);
     if (r == 0)
         r = rk_pg_commit(&tx, err);
     if (r == 0)

@@ -38,6 +38,10 @@ static const struct rk_pg_stmt log_change = {
     "SELECT $1, a.serial, k, o FROM a, unnest($2::text[], $3::text[]) AS t(k, o) "
     "ON CONFLICT DO NOTHING) SELECT serial FROM a"
 };
+/* The row of the account is written by every change: who has read something knows by it that
+ * nothing has happened since. */
+static const struct rk_pg_stmt note_change = { "change_note",
+                                               "UPDATE account SET serial = serial WHERE id = $1" };
 static const struct rk_pg_stmt add_event = {
     "event_add", "INSERT INTO event (account_id, code, initiator_id, target_id, meta) "
                  "VALUES ($1, $2, $3, $4, $5::jsonb)"
@@ -215,9 +219,11 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
     }
     if ((*ch)->n > 0) {
         r = write_changes(*ch, &res, err);
-        if (r < 0)
-            return r;
+    } else {
+        r = rk_pg_later((*ch)->pg, &note_change, NULL, err, RK_P_C((*ch)->account_id));
     }
+    if (r < 0)
+        return r;
     r = rk_pg_commit(&(*ch)->tx, err);
     if (r < 0)
         return r;

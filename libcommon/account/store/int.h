@@ -30,6 +30,10 @@ bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4]);
 /* Random lower half under a /64, neither all zero nor all one. */
 void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
 
+/* Says that these peers' accounts have peers that came or went. Waits for the next statement. */
+int peer_presence_note(struct rk_pg *pg, const struct rk_str *ids, size_t n, struct rk_err *err)
+    RK_CHECKED;
+
 /* Registers a peer of a user of the account, inside a change: it is in All alone, ephemeral, needs
  * no approval, and no event tells of it. RK_PRECONDITION for a key that is registered already. */
 int peer_register_guest(struct rk_change *ch,

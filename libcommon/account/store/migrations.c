@@ -648,6 +648,14 @@ static const char provisioning[] =
     /* Peers follow their users' groups. */
     "CREATE INDEX peer_user ON peer (user_id);";
 
+/* Written whenever peers of the account come or go, so that who has read them knows when to read
+ * again. A row of its own: that of the account is locked by its writers. */
+static const char presence_noted[] =
+    "CREATE TABLE account_presence ("
+    "  account_id text PRIMARY KEY REFERENCES account ON DELETE CASCADE,"
+    "  times bigint NOT NULL DEFAULT 1"
+    ") WITH (fillfactor = 50);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
@@ -660,5 +668,6 @@ const struct rk_migration rk_migrations[] = {
     { 9, "factors", factors },
     { 10, "proxy tokens", proxy_tokens },
     { 11, "provisioning", provisioning },
+    { 12, "presence noted", presence_noted },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

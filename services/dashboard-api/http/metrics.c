@@ -21,6 +21,7 @@ static const char *const groups[] = { "accounts",       "dns",
                                       "tokens",         "users",
                                       "other",          NULL };
 static const char *const pools[] = { "common", "password", "outbound", NULL };
+static const char *const outcomes[] = { "given_again", "made", NULL };
 static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                   0.25,  0.5,    1,     2.5,  5,     10,   0 };
 
@@ -31,7 +32,9 @@ enum {
     QUEUED,
     IN_FLIGHT,
     CONNECTIONS,
-    HASHES
+    HASHES,
+    KNOWN,
+    KEPT_BYTES
 };
 struct rk_metric server_metrics[] = {
     [BY_CLASS] = { .name = "rookery_api_responses_total",
@@ -62,6 +65,14 @@ struct rk_metric server_metrics[] = {
     [HASHES] = { .name = "rookery_api_password_hashes_total",
                  .help = "Passwords hashed, to keep or to compare",
                  .type = RK_COUNTER },
+    [KNOWN] = { .name = "rookery_api_kept_answers_total",
+                .help = "Reads that may be answered by what is kept: were they?",
+                .type = RK_COUNTER,
+                .label = "outcome",
+                .values = outcomes },
+    [KEPT_BYTES] = { .name = "rookery_api_kept_bytes",
+                     .help = "Answers that are kept",
+                     .type = RK_GAUGE },
 };
 
 void server_metrics_register(void)
@@ -82,6 +93,11 @@ void server_count(const struct request *q)
     rk_metric_observe(&server_metrics[DURATION], (double)(rk_mono_ns() - q->started_ns) / 1e9);
 }
 
+void server_count_known(bool again)
+{
+    rk_metric_add_at(&server_metrics[KNOWN], again ? 0 : 1, 1);
+}
+
 void server_metrics_scrape(struct server *s)
 {
     const union MHD_DaemonInfo *info =
@@ -90,6 +106,7 @@ void server_metrics_scrape(struct server *s)
     for (enum pool p = 0; p < POOL_END; p++)
         rk_metric_set_at(&server_metrics[QUEUED], p,
                          (int64_t)rk_workers_queued(s->shared->pool[p]));
+    rk_metric_set(&server_metrics[KEPT_BYTES], (int64_t)kept_bytes(s->kept));
     rk_metric_set(&server_metrics[IN_FLIGHT], (int64_t)s->at_workers);
     rk_metric_set(&server_metrics[HASHES], (int64_t)rk_password_count());
     rk_metric_set(&server_metrics[CONNECTIONS], info ? (int64_t)info->num_connections : 0);

@@ -77,17 +77,32 @@ static void add_worker_headers(struct MHD_Response *response, const struct reque
         add(response, "Link", c->link);
 }
 
+static void on_sent(void *arg)
+{
+    kept_answer_unref(arg);
+}
+
+/* The bytes of a kept answer are lent to the response. */
+static struct MHD_Response *make_response(struct request *q, struct rk_buf *body)
+{
+    if (!q->kept || body != &q->call.out)
+        return MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
+    if (q->status == 304)
+        return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer_with_free_callback_cls(
+        q->kept->body_n, q->kept->body, on_sent, kept_answer_ref(q->kept));
+}
+
 /* The body moves from the request to the response. */
 static struct MHD_Response *make_answer(struct request *q, struct rk_buf *body)
 {
     enum route_kind kind = q->route ? q->route->kind : ROUTE_REST;
     const char *type = body == &q->call.out ? q->call.content_type : NULL;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = make_response(q, body);
 
     if (!response)
         return NULL;
-    if (body->n > 0)
+    if (body->n > 0 || (q->kept && q->status == 200))
         add(response, "Content-Type", type ? type : answer_type(kind));
     if (body == &q->call.out)
         add_worker_headers(response, q);

@@ -40,6 +40,7 @@ void request_free(struct request *q)
     rk_buf_done(&q->body);
     rk_buf_done(&q->reply);
     rk_buf_done(&q->call.out);
+    kept_answer_unref(q->kept);
     rk_arena_free(q->arena);
     rk_free(q->uri);
     rk_free(q);
@@ -110,6 +111,8 @@ static int attempt(struct request *q, struct rk_err *err)
 static void tag(struct request *q)
 {
     etag_of(rk_buf_str(&q->call.out), q->etag);
+    if (q->version[0] != '\0')
+        return; /* kept whole; the loop looks who has it */
     if (!q->if_none_match || !etag_listed(rk_str(q->if_none_match), q->etag, true))
         return;
     rk_buf_clear(&q->call.out);

@@ -16,13 +16,14 @@
 #include "libcommon/loop/workers.h"
 #include "services/dashboard-api/call.h"
 #include "services/dashboard-api/http/etag.h"
+#include "services/dashboard-api/kept/check.h"
 
 struct server;
 
 enum request_state {
     REQUEST_NEW,       /* headers are being read */
     REQUEST_RECEIVING, /* body */
-    REQUEST_WORKING,   /* a worker has it, the connection is suspended */
+    REQUEST_WORKING,   /* a worker has it, or it is being checked; the connection is suspended */
     REQUEST_ANSWERED,  /* `status` and the body are ready */
 };
 
@@ -32,7 +33,7 @@ struct request {
     struct server *server;
     struct MHD_Connection *connection; /* NULL when it has gone */
     enum request_state state;
-    bool at_worker;      /* the job has not come back yet */
+    bool at_worker;      /* the job, or the check, has not come back yet */
     bool moves;          /* it goes on in another pool */
     struct rk_task keys; /* it waits for the provider's keys */
     bool preflight;
@@ -58,7 +59,11 @@ struct request {
     unsigned status;     /* of what the loop answers */
     struct rk_buf reply; /* errors made on the loop */
     unsigned worker_status;
-    char etag[ETAG_LEN + 1]; /* of call.out; "" = none */
+    char etag[ETAG_LEN + 1]; /* of call.out or `kept`; "" = none */
+
+    struct check_item check;
+    char version[2 * KEPT_VERSION_MAX]; /* the answer may be kept, as of that; "" = not */
+    struct kept_answer *kept;           /* is the answer */
 };
 
 struct request *request_new(struct server *s, const char *uri);

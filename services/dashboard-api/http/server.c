@@ -20,6 +20,7 @@
 #define OVERDUE_MS 250
 #define BACKLOG 1024
 #define FORWARDED_MAX 8
+#define KEPT_BYTES ((size_t)64 << 20)
 
 static const uint64_t request_ms[POOL_END] = {
     [POOL_COMMON] = 8000, [POOL_PASSWORD] = 8000, [POOL_OUTBOUND] = 25000, /* two questions to a
@@ -65,7 +66,7 @@ static void check_drained(struct server *s)
     }
 }
 
-static void resume(struct request *q)
+void server_resume(struct request *q)
 {
     if (!q->connection)
         return;
@@ -78,11 +79,8 @@ static void job_run(struct rk_job *j, void *worker)
     request_serve(rk_container_of(j, struct request, job), server_worker_pg(worker));
 }
 
-static bool submit(struct server *s, struct request *q, enum pool pool);
-static void take_in(struct server *s, struct request *q, enum pool pool);
-
 /* It has come back for good, with an answer or without. */
-static void finish(struct server *s, struct request *q, bool answered)
+void server_finish(struct server *s, struct request *q, bool answered)
 {
     if (q->state == REQUEST_WORKING) {
         if (!answered) {
@@ -91,20 +89,22 @@ static void finish(struct server *s, struct request *q, bool answered)
             q->state = REQUEST_ANSWERED;
             q->status = q->worker_status;
             q->retry_after = q->status == 503;
+            if (q->version[0] != '\0')
+                known_keep(s, q);
         }
-        resume(q);
+        server_resume(q);
     }
     if (!q->connection)
         request_free(q);
     check_drained(s);
 }
 
-static bool wanted(const struct request *q)
+bool server_wants(const struct request *q)
 {
     return q->connection && q->state == REQUEST_WORKING;
 }
 
-static void come_home(struct server *s, struct request *q)
+void server_come_home(struct server *s, struct request *q)
 {
     q->at_worker = false;
     s->at_workers--;
@@ -116,18 +116,18 @@ static void keys_done(struct rk_task *t)
     struct request *q = rk_container_of(t, struct request, keys);
     struct server *s = q->server;
 
-    come_home(s, q);
-    if (!wanted(q) || !submit(s, q, POOL_COMMON))
-        finish(s, q, false);
+    server_come_home(s, q);
+    if (!server_wants(q) || !server_submit(s, q, POOL_COMMON))
+        server_finish(s, q, false);
 }
 
 /* Goes on where it asked to; false when it cannot. */
 static bool move(struct server *s, struct request *q)
 {
     if (!q->call.wants_keys)
-        return submit(s, q, q->call.move);
+        return server_submit(s, q, q->call.move);
     q->call.wants_keys = false;
-    take_in(s, q, POOL_OUTBOUND);
+    server_take_in(s, q, POOL_OUTBOUND);
     q->keys.run = keys_done;
     rk_keeper_wait(s->shared->keeper, &q->keys);
     return true;
@@ -139,12 +139,12 @@ static void job_done(struct rk_job *j)
     struct server *s = q->server;
     bool moves = q->moves && !j->refused;
 
-    come_home(s, q);
-    if (moves && wanted(q) && move(s, q))
+    server_come_home(s, q);
+    if (moves && server_wants(q) && move(s, q))
         return;
     if (!j->refused && !moves)
         s->ops.on_done(q, s->arg);
-    finish(s, q, !j->refused && !moves);
+    server_finish(s, q, !j->refused && !moves);
 }
 
 static void on_overdue(struct rk_timer *t)
@@ -162,7 +162,7 @@ static void on_overdue(struct rk_timer *t)
                 break; /* in order of their deadlines */
             rk_list_remove(n);
             request_fail(q, RK_UNAVAILABLE, "");
-            resume(q);
+            server_resume(q);
         }
     }
 }
@@ -308,7 +308,7 @@ static void take_body(struct request *q, const char *data, size_t n)
 }
 
 /* Until come_home. */
-static void take_in(struct server *s, struct request *q, enum pool pool)
+void server_take_in(struct server *s, struct request *q, enum pool pool)
 {
     q->at_worker = true;
     q->deadline_ms = rk_mono_ms() + request_ms[pool];
@@ -316,8 +316,7 @@ static void take_in(struct server *s, struct request *q, enum pool pool)
     rk_list_append(&s->working[pool], &q->node);
 }
 
-/* False when too many wait already, or the pool has gone. */
-static bool submit(struct server *s, struct request *q, enum pool pool)
+bool server_submit(struct server *s, struct request *q, enum pool pool)
 {
     struct rk_workers *workers = s->shared->pool[pool];
 
@@ -325,7 +324,7 @@ static bool submit(struct server *s, struct request *q, enum pool pool)
     q->call.pool = pool;
     if (!workers || !rk_workers_submit(workers, s->loop, &q->job))
         return false;
-    take_in(s, q, pool);
+    server_take_in(s, q, pool);
     return true;
 }
 
@@ -343,7 +342,7 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
     q->call.seal = s->shared->seal;
     q->call.pictures = s->shared->pictures;
     q->call.geo = s->shared->geo;
-    if (!submit(s, q, q->route->pool)) {
+    if (!known_ask(s, q) && !server_submit(s, q, q->route->pool)) {
         request_fail(q, RK_UNAVAILABLE, "");
         return reply_queue(s, q, q->connection);
     }
@@ -473,6 +472,8 @@ int server_new(struct rk_loop *l,
         rk_free(s);
         return rk_fail(err, RK_INTERNAL, "the HTTP server does not start");
     }
+    s->check = check_new(l, shared->config->postgres, shared->config->common.instance);
+    s->kept = kept_new(KEPT_BYTES);
     info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     uv_poll_init(rk_loop_uv(l), &s->poll, info->epoll_fd);
     s->poll.data = s;
@@ -490,6 +491,11 @@ const char *server_address(const struct server *s)
     return s->address;
 }
 
+void server_stop_checks(struct server *s)
+{
+    check_stop(s->check);
+}
+
 void server_drain(struct server *s, void (*on_drained)(void *arg), void *arg)
 {
     MHD_socket fd = MHD_quiesce_daemon(s->daemon);
@@ -504,8 +510,11 @@ void server_drain(struct server *s, void (*on_drained)(void *arg), void *arg)
 
 static void handle_closed(struct server *s)
 {
-    if (--s->open_handles == 0)
-        rk_free(s);
+    if (--s->open_handles > 0)
+        return;
+    check_free(s->check);
+    kept_free(s->kept);
+    rk_free(s);
 }
 
 static void on_poll_closed(uv_handle_t *h)

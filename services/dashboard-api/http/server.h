@@ -37,6 +37,8 @@ const char *server_address(const struct server *s); /* as bound */
 
 /* Accepts no more connections; `on_drained` runs once nothing is in flight. */
 void server_drain(struct server *s, void (*on_drained)(void *arg), void *arg);
+/* Before the workers are freed. What is being checked goes on without. */
+void server_stop_checks(struct server *s);
 /* After draining (or its deadline). Requests at workers must have come back. Freed on a later turn.
  */
 void server_close(struct server *s);

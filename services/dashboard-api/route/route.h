@@ -40,6 +40,15 @@ struct route_need {
     unsigned op; /* enum rk_op; 0 ends the list */
 };
 
+/* What the answer of a GET depends on, beside the request and who makes it: on nothing that changes
+ * with time alone, with a setting's file, or outside of rk_change_commit. Then it may be kept. */
+enum route_kept {
+    KEPT_NOT,
+    KEPT_ACCOUNT, /* the account's objects, and the caller's own row */
+    KEPT_PEERS,   /* and which of its peers are connected */
+    KEPT_PUBLIC,  /* whether there is an account */
+};
+
 enum route_refusal {
     REFUSE_USUAL, /* 403 */
     REFUSE_NEVER, /* the handler answers less: call.permitted says whether the role allows it */
@@ -60,7 +69,8 @@ struct route {
     enum route_refusal refusal;
     const char *denied; /* text of the 403, NULL = "permission denied" */
     bool writes;        /* takes a body and changes things */
-    size_t max_body;    /* bytes; 0 = a body is read and ignored, up to ROUTE_IGNORED_BODY */
+    enum route_kept kept;
+    size_t max_body; /* bytes; 0 = a body is read and ignored, up to ROUTE_IGNORED_BODY */
 };
 
 #define ROUTE_MAX_BODY ((size_t)1 << 20)
