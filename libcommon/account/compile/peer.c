@@ -23,14 +23,19 @@ enum {
     PEER_BYTES_MAX = 1024 * 1024
 }; /* labels and keys are bounded where they are stored */
 
-static void text4(const uint8_t ip[4], char out[INET6_ADDRSTRLEN])
-{
-    (void)inet_ntop(AF_INET, ip, out, INET6_ADDRSTRLEN);
-}
+/* As text, once for all of the places that have it: the C library takes its time. */
+struct addresses {
+    char ip4[INET6_ADDRSTRLEN], ip6[INET6_ADDRSTRLEN]; /* ip6 "" without one */
+};
 
-static void text6(const uint8_t ip[16], char out[INET6_ADDRSTRLEN])
+static struct addresses addresses_of(const struct rk_peer_row *r)
 {
-    (void)inet_ntop(AF_INET6, ip, out, INET6_ADDRSTRLEN);
+    struct addresses a = { "", "" };
+
+    (void)inet_ntop(AF_INET, r->ip4, a.ip4, sizeof(a.ip4));
+    if (r->has_ip6)
+        (void)inet_ntop(AF_INET6, r->ip6, a.ip6, sizeof(a.ip6));
+    return a;
 }
 
 static struct compile_span span_since(const struct rk_buf *b, size_t begin)
@@ -52,32 +57,33 @@ void compile_put_fqdn(struct rk_buf *b, unsigned field, const char *label, const
 }
 
 /* "address/bits" as a field of its own. Ends in *out. */
-static void put_allowed(struct rk_buf *b, const char *ip, unsigned bits, struct compile_span *out)
+static void
+put_allowed(struct rk_buf *b, const char *ip, const char *bits, struct compile_span *out)
 {
     size_t begin = b->n, sub = rk_wire_begin(b, 2);
 
-    (void)rk_buf_printf(b, "%s/%u", ip, bits);
+    (void)rk_buf_put_c(b, ip);
+    (void)rk_buf_put_c(b, bits);
     rk_wire_end(b, sub);
     *out = span_since(b, begin);
 }
 
 /* The spans inside are found where the message's length, written last, has moved them to. */
-static struct compile_span
-put_remote(struct rk_buf *b, struct compile_peer *p, const char *domain, bool dual)
+static struct compile_span put_remote(struct rk_buf *b,
+                                      struct compile_peer *p,
+                                      const struct addresses *ip,
+                                      const char *domain,
+                                      bool dual)
 {
     const struct rk_peer_row *r = p->row;
-    char ip[INET6_ADDRSTRLEN];
     size_t begin = b->n, at, sub, moved;
 
     at = rk_wire_begin(b, 3);
     rk_wire_str(b, 1, rk_str(r->key_b64));
     p->key = span_since(b, at);
-    text4(r->ip4, ip);
-    put_allowed(b, ip, 32, &p->allowed4);
-    if (dual && r->has_ip6) {
-        text6(r->ip6, ip);
-        put_allowed(b, ip, 128, &p->allowed6);
-    }
+    put_allowed(b, ip->ip4, "/32", &p->allowed4);
+    if (dual && r->has_ip6)
+        put_allowed(b, ip->ip6, "/128", &p->allowed6);
     sub = rk_wire_begin(b, 3); /* always present, only the host key in it */
     rk_wire_str(b, 2, rk_str(r->ssh_key));
     rk_wire_end(b, sub);
@@ -106,24 +112,24 @@ static void put_record(
 }
 
 /* Records exist only in a zone, so without a domain there are none. */
-static struct compile_span
-put_records(struct rk_buf *b, const struct rk_peer_row *r, const char *domain, bool aaaa)
+static struct compile_span put_records(struct rk_buf *b,
+                                       const struct rk_peer_row *r,
+                                       const struct addresses *ip,
+                                       const char *domain,
+                                       bool aaaa)
 {
-    char ip4[INET6_ADDRSTRLEN], ip6[INET6_ADDRSTRLEN];
     size_t begin = b->n;
 
     if (rk_str(domain).n == 0)
         return span_since(b, begin);
-    text4(r->ip4, ip4);
-    text6(r->ip6, ip6);
     for (size_t i = 0; i <= r->extra_dns_labels_n; i++) {
         const char *label = i == 0 ? r->dns_label : r->extra_dns_labels[i - 1];
 
         if (rk_str(label).n == 0)
             continue;
-        put_record(b, label, domain, RECORD_A, ip4);
+        put_record(b, label, domain, RECORD_A, ip->ip4);
         if (aaaa)
-            put_record(b, label, domain, RECORD_AAAA, ip6);
+            put_record(b, label, domain, RECORD_AAAA, ip->ip6);
     }
     return span_since(b, begin);
 }
@@ -165,23 +171,21 @@ static void decide(struct compile_peer *p)
 struct compile_peer *compile_peer_new(struct rk_peer_row *row, const char *dns_domain)
 {
     struct compile_peer *p = rk_new(struct compile_peer);
-    char ip[INET6_ADDRSTRLEN];
+    const struct addresses ip = addresses_of(row);
     struct rk_buf b;
 
     atomic_init(&p->refs, 1);
     p->row = rk_peer_row_ref(row);
     decide(p);
     rk_buf_init(&b, PEER_BYTES_MAX);
-    p->remote4 = put_remote(&b, p, dns_domain, false);
-    p->remote6 = row->has_ip6 ? put_remote(&b, p, dns_domain, true) : p->remote4;
-    p->dns4 = put_records(&b, row, dns_domain, false);
-    p->dns6 = p->v6 ? put_records(&b, row, dns_domain, true) : p->dns4;
-    text4(row->ip4, ip);
-    p->ip4 = put_ip(&b, ip);
+    p->remote4 = put_remote(&b, p, &ip, dns_domain, false);
+    p->remote6 = row->has_ip6 ? put_remote(&b, p, &ip, dns_domain, true) : p->remote4;
+    p->dns4 = put_records(&b, row, &ip, dns_domain, false);
+    p->dns6 = p->v6 ? put_records(&b, row, &ip, dns_domain, true) : p->dns4;
+    p->ip4 = put_ip(&b, ip.ip4);
     p->prefix4 = put_prefix(&b, row->ip4, sizeof(row->ip4));
     if (row->has_ip6) {
-        text6(row->ip6, ip);
-        p->ip6 = put_ip(&b, ip);
+        p->ip6 = put_ip(&b, ip.ip6);
         p->prefix6 = put_prefix(&b, row->ip6, sizeof(row->ip6));
     }
     p->bytes_n = b.n;

@@ -172,13 +172,13 @@ static void group_put(struct apply *x, struct rk_group_row *row)
 {
     struct rk_snapshot *s = x->s;
     struct snap_group *g = rk_new(struct snap_group);
+    size_t at, place = 0;
     bool found;
-    size_t at;
 
     atomic_init(&g->refs, 1);
     g->row = rk_group_row_ref(row);
     for (size_t i = 0; i < row->members_n; i++) {
-        size_t index = rk_snapshot_find_id(s, rk_str(row->members[i]));
+        size_t index = snap_find_next(s, row->members[i], &place);
 
         if (index != RK_NO_PEER)
             rk_bitmap_set(&g->members, index);

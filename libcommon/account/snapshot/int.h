@@ -110,6 +110,9 @@ void snap_pages_copy(struct rk_snapshot *to, const struct rk_snapshot *from);
 void snap_pages_done(struct rk_snapshot *s);
 /* The lowest index not in use; there is a slot for it. */
 size_t snap_index_free(struct rk_snapshot *s, size_t from);
+/* As rk_snapshot_find_id, for ids that mostly come in order: it begins at *place, which is at first
+ * 0 and then where the last one was. */
+size_t snap_find_next(const struct rk_snapshot *s, const char *id, size_t *place);
 void snap_places_unref(struct snap_places *p);
 void snap_places_share(struct rk_snapshot *s, struct snap_places *p);
 /* Finds places anew; `fresh` are the used indexes that have none or the wrong one yet. */

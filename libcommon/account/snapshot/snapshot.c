@@ -116,25 +116,53 @@ size_t rk_snapshot_find_key(const struct rk_snapshot *s, const uint8_t key[RK_KE
     return RK_NO_PEER;
 }
 
-size_t rk_snapshot_find_id(const struct rk_snapshot *s, struct rk_str id)
+static int order_at(const struct rk_snapshot *s, size_t place, const char *id)
 {
-    char want[RK_XID_LEN + 1];
-    size_t lo = 0, hi = s->peers_n;
+    return strcmp(snap_slot(s, s->order[place])->peer->row->id, id);
+}
 
-    if (!rk_str_copy(id, want, sizeof(want)))
-        return RK_NO_PEER;
+/* Somewhere in [lo, hi); *out_place is where it is, or would be put. */
+static size_t
+find_between(const struct rk_snapshot *s, size_t lo, size_t hi, const char *id, size_t *out_place)
+{
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = strcmp(snap_slot(s, s->order[mid])->peer->row->id, want);
+        int c = order_at(s, mid, id);
 
-        if (c == 0)
+        if (c == 0) {
+            *out_place = mid;
             return s->order[mid];
+        }
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
+    *out_place = lo;
     return RK_NO_PEER;
+}
+
+size_t rk_snapshot_find_id(const struct rk_snapshot *s, struct rk_str id)
+{
+    char want[RK_XID_LEN + 1];
+    size_t place;
+
+    if (!rk_str_copy(id, want, sizeof(want)))
+        return RK_NO_PEER;
+    return find_between(s, 0, s->peers_n, want, &place);
+}
+
+size_t snap_find_next(const struct rk_snapshot *s, const char *id, size_t *place)
+{
+    size_t lo = *place, hi = lo;
+
+    if (lo >= s->peers_n || order_at(s, lo, id) > 0)
+        return find_between(s, 0, lo < s->peers_n ? lo : s->peers_n, id, place);
+    for (size_t step = 1; hi < s->peers_n && order_at(s, hi, id) < 0; step *= 2) {
+        lo = hi + 1;
+        hi += step;
+    }
+    return find_between(s, lo, hi < s->peers_n ? hi + 1 : s->peers_n, id, place);
 }
 
 size_t snap_group_place(const struct rk_snapshot *s, const char *id, bool *out_found)

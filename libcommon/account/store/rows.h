@@ -27,8 +27,8 @@
     "p.meta->>'syncMessageVersion', p.meta_hash, p.meta->>'OSVersion', "                           \
     "p.meta->>'kernelVersion', "                                                                   \
     "(SELECT array_agg(a->>'netIP') FROM jsonb_array_elements(p.meta->'networkAddresses') a), "    \
-    "(SELECT array_agg(f->>'path') FROM jsonb_array_elements(p.meta->'files') f "                  \
-    "WHERE (f->>'processIsRunning')::boolean), "                                                   \
+    "CASE WHEN p.meta ? 'files' THEN (SELECT array_agg(f->>'path') FROM "                          \
+    "jsonb_array_elements(p.meta->'files') f WHERE (f->>'processIsRunning')::boolean) END, "       \
     "p.location_ip, p.country_code, p.city_name"
 #define GROUP_COLUMNS                                                                              \
     "g.id, g.name, (SELECT array_agg(m.peer_id ORDER BY m.peer_id) FROM group_peer m WHERE "       \
