@@ -46,6 +46,9 @@ type Status struct {
 	StunURLs      []string  `json:"stun_urls"`
 	Token         string    `json:"token"`
 	SetupKey      string    `json:"setup_key"`
+	Issuer        string    `json:"issuer"`
+	OwnerEmail    string    `json:"owner_email"`
+	OwnerPassword string    `json:"owner_password"`
 	CAFile        string    `json:"ca_file"`
 	Postgres      string    `json:"postgres"`
 	Redis         string    `json:"redis"`

@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -109,6 +110,13 @@ func start(t testing.TB, like, host string, cmd *exec.Cmd, settings map[string]s
 		t.Fatalf("%s is not ready after 15 s:\n%s", s.Name, s.Log())
 	}
 	return s
+}
+
+// Command is the same program with the same settings, which is to do something once in place of serving.
+func (s *Sibling) Command(ctx context.Context, name string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.cmd.Path, append([]string{name}, s.cmd.Args[1:]...)...)
+	cmd.Env = s.cmd.Env
+	return cmd
 }
 
 func (s *Sibling) read(lines *bufio.Scanner, ready chan struct{}) {
