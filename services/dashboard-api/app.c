@@ -119,6 +119,13 @@ static void health_run(struct rk_job *j, void *worker)
     h->ok = h->migrated && rk_pg_ping(pg, &h->err) == 0;
 }
 
+/* Of the identity provider. */
+static void keep_keys(struct app *a)
+{
+    if (a->shared.verifier && !a->shared.keeper)
+        a->shared.keeper = rk_keeper_new(a->loop, a->shared.verifier, a->config->postgres);
+}
+
 static void health_done(struct rk_job *j)
 {
     struct health *h = rk_container_of(j, struct health, job);
@@ -133,6 +140,8 @@ static void health_done(struct rk_job *j)
     if (h->ok && a->said_away)
         rk_info(NULL, "postgres is back");
     a->said_away = !h->ok;
+    if (h->ok)
+        keep_keys(a);
 }
 
 /* The provider may be away: that is for people to know, and no reason to take requests from us. */
@@ -398,8 +407,8 @@ static void open_sign_in(struct app *a)
         .default_domain = c->dns_domain,
     };
     a->shared.verifier = rk_oidc_verifier_new(&c->oidc);
-    if (a->shared.verifier)
-        a->shared.keeper = rk_keeper_new(a->loop, a->shared.verifier, c->postgres);
+    if (!a->shared.sign_in.embedded) /* our own keys are in Postgres, which comes first */
+        keep_keys(a);
 }
 
 static int build(struct app *a, struct rk_err *err)

@@ -59,7 +59,7 @@ struct shared {
     struct rk_workers *pool[POOL_END];
     struct provider *provider;    /* of identities, ours; NULL = off */
     struct rk_verifier *verifier; /* of the provider's tokens; NULL: nobody signs in */
-    struct rk_keeper *keeper;     /* of its keys; loop thread */
+    struct rk_keeper *keeper;     /* of its keys; loop thread; NULL until Postgres has answered */
     struct rk_sign_in_rules sign_in;
     struct upstreams *upstreams; /* of the connectors */
 };

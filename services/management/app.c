@@ -136,6 +136,7 @@ static void boot_done(struct rk_job *j)
     rk_key_format(a->key.public_key, a->key_b64);
     rk_wipe(b->key, sizeof(b->key));
     a->have_key = true;
+    provider_start(a);
     b->r = listen_now(a, &b->err);
     if (b->r < 0) {
         rk_error(NULL, "cannot listen: %s", b->err.msg);

@@ -513,7 +513,9 @@ func TestManagementConfigPushedLive(t *testing.T) {
 }
 
 func TestManagement30NoSSO(t *testing.T) {
-	b := harness.NewBare(t, front(t, cluster(t)), "x")
+	c := cluster(t)
+	needsProcesses(t, c)
+	b := harness.NewBare(t, c.Sibling(t, "management-1", map[string]string{"oidc_embedded": "false"}).Listen, "x")
 	_, err := b.PKCE(t.Context())
 	harness.WantStatus(t, err, codes.NotFound, "no pkce authorization flow information available")
 	_, err = b.Device(t.Context())

@@ -103,10 +103,11 @@ int caller_permit(struct call *c, struct rk_err *err)
         route->refusal == REFUSE_BARE || route->refusal == REFUSE_SELF ? "" : PREFIX;
 
     c->permitted = true;
-    if (who->blocked)
-        return rk_fail(err, RK_DENIED, "%suser is blocked", prefix);
+    /* Who waits is blocked, too; the dashboard tells them apart by the text. */
     if (who->pending_approval)
         return rk_fail(err, RK_DENIED, "%suser is pending approval", prefix);
+    if (who->blocked)
+        return rk_fail(err, RK_DENIED, "%suser is blocked", prefix);
     if (route->refusal == REFUSE_SELF && who->is_service_user && route->need[0].op == 0)
         return rk_fail(err, RK_DENIED, DENIED);
     for (size_t i = 0; i < ROUTE_MAX_NEEDS && route->need[i].op != 0; i++) {

@@ -126,6 +126,8 @@ static bool move(struct server *s, struct request *q)
 {
     if (!q->call.wants_keys)
         return server_submit(s, q, q->call.move);
+    if (!s->shared->keeper)
+        return false;
     q->call.wants_keys = false;
     server_take_in(s, q, POOL_OUTBOUND);
     q->keys.run = keys_done;

@@ -25,8 +25,12 @@ void provider_open(struct app *app)
         .default_domain = c->dns_domain,
     };
     app->verifier = rk_oidc_verifier_new(&c->oidc);
+}
+
+void provider_start(struct app *app)
+{
     if (app->verifier)
-        app->keeper = rk_keeper_new(app->loop, app->verifier, c->postgres);
+        app->keeper = rk_keeper_new(app->loop, app->verifier, app->cfg->postgres);
 }
 
 /* The body of SSHConfig.JWTConfig; agents' own maximum age of a token stands. */

@@ -5,8 +5,10 @@
 
 struct app;
 
-/* Makes app.verifier and app.keeper, which stay NULL where nobody signs in, and app.sign_in. */
+/* Makes app.verifier, which stays NULL where nobody signs in, and app.sign_in. */
 void provider_open(struct app *app);
+/* Makes app.keeper, which fetches keys; before the first call, when Postgres has the schema. */
+void provider_start(struct app *app);
 /* Every second: what agents' SSH servers check tokens with may be known by now, or be another; then
  * every stream is owed a map. */
 void provider_tick(struct app *app);

@@ -42,6 +42,19 @@ func NewAgent(t testing.TB, name, key, management, config string) *Agent {
 	return &Agent{Client: c, Name: name, Config: config, key: key, management: management}
 }
 
+// NewTokenAgent prepares an agent with a new identity that signs in with a token of the identity provider.
+func NewTokenAgent(t testing.TB, name, token, management string) *Agent {
+	t.Helper()
+	port, lazy := 0, false
+	config := filepath.Join(t.TempDir(), name+".json")
+	c, err := embed.New(embed.Options{DeviceName: name, JWTToken: token, ManagementURL: management, LogLevel: "panic",
+		ConfigPath: config, WireguardPort: &port, LazyConnectionEnabled: &lazy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Agent{Client: c, Name: name, Config: config, management: management}
+}
+
 // StartAgent starts an agent and waits until it is online.
 func StartAgent(t testing.TB, name, key, management string) *Agent {
 	t.Helper()

@@ -152,6 +152,12 @@ func (b *Bare) Login(t testing.TB, setupKey string, labels ...string) *proto.Log
 	return out
 }
 
+// TokenLogin logs in with a token of the identity provider, as an agent does that has no setup key.
+func (b *Bare) TokenLogin(ctx context.Context, token string) (*proto.LoginResponse, error) {
+	return b.Send(ctx, &proto.LoginRequest{SetupKey: "00000000-0000-0000-0000-000000000000", JwtToken: token, Meta: b.Meta,
+		PeerKeys: &proto.PeerKeys{SshPubKey: []byte("ssh-ed25519 AAAAC3Nza"), WgPubKey: []byte(b.PublicKey())}})
+}
+
 // Send calls Login with a request of the test's making.
 func (b *Bare) Send(ctx context.Context, in *proto.LoginRequest) (*proto.LoginResponse, error) {
 	out := &proto.LoginResponse{}

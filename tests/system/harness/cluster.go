@@ -58,6 +58,7 @@ type Status struct {
 // Cluster is a control plane: one started by Up, or one that runs already.
 type Cluster struct {
 	Status
+	Bearer   bool // the owner's token is an identity provider's
 	script   string
 	dir      string
 	port     int

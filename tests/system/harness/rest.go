@@ -18,9 +18,10 @@ import (
 // REST speaks to the REST API, through NetBird's own client and raw.
 type REST struct {
 	*rest.Client
-	URL   string
-	Token string
-	http  *http.Client
+	URL    string
+	Token  string
+	Bearer bool // the token is an identity provider's
+	http   *http.Client
 }
 
 // Answer is a raw answer of the REST API.
@@ -37,8 +38,21 @@ func NewREST(url, token string) *REST {
 		rest.WithManagementURL(url), rest.WithPAT(token), rest.WithHttpClient(client))}
 }
 
+// NewBearer authenticates with a token of an identity provider.
+func NewBearer(url, token string) *REST {
+	r := NewREST(url, token)
+	r.Bearer = true
+	r.Client = rest.NewWithOptions(rest.WithManagementURL(url), rest.WithBearerToken(token), rest.WithHttpClient(r.http))
+	return r
+}
+
 // REST is a client with the owner's token, through the front.
-func (c *Cluster) REST() *REST { return NewREST(c.APIURL, c.Token) }
+func (c *Cluster) REST() *REST {
+	if c.Bearer {
+		return NewBearer(c.APIURL, c.Token)
+	}
+	return NewREST(c.APIURL, c.Token)
+}
 
 // Try sends a request; a body that is not a string or bytes is sent as JSON. Headers are given as "Name: value".
 func (r *REST) Try(ctx context.Context, method, path string, body any, headers ...string) (*Answer, error) {
@@ -61,7 +75,11 @@ func (r *REST) Try(ctx context.Context, method, path string, body any, headers .
 		return nil, err
 	}
 	if r.Token != "" {
-		req.Header.Set("Authorization", "Token "+r.Token)
+		scheme := "Token "
+		if r.Bearer {
+			scheme = "Bearer "
+		}
+		req.Header.Set("Authorization", scheme+r.Token)
 	}
 	if reader != nil {
 		req.Header.Set("Content-Type", "application/json")

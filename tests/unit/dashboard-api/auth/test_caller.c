@@ -100,7 +100,6 @@ static void blocked_and_pending_users_are_told_in_the_words_clients_look_for(voi
     assert_string_equal(err.msg, "failed to validate user permissions: user is blocked");
     assert_int_equal(permit(&c, &self, &err), RK_DENIED);
     assert_string_equal(err.msg, "user is blocked");
-    c.caller.blocked = false;
     c.caller.pending_approval = true;
     assert_int_equal(permit(&c, &less_policies, &err), RK_DENIED);
     assert_string_equal(err.msg, "failed to validate user permissions: user is pending approval");
