@@ -28,7 +28,7 @@ func TestRESTPoliciesEcho(t *testing.T) {
 	rule := func() map[string]any { return got["rules"].([]any)[0].(map[string]any) }
 	check(200, "POST", "/api/policies", policy(map[string]any{"sourceResource": map[string]string{"id": "p", "type": "peer"},
 		"destinationResource": map[string]string{"id": "d", "type": "domain"},
-		"port_ranges":         []any{map[string]int{"start": 9, "end": 10}, map[string]int{"start": 1, "end": 65535}}}, posture.Id, "nope")).JSON(t, &got)
+		"port_ranges":         []any{map[string]int{"start": 9, "end": 10}, map[string]int{"start": 1, "end": 65535}}}, posture.Id)).JSON(t, &got)
 	id := got["id"].(string)
 	defer s.Do(t, "DELETE", "/api/policies/"+id, nil)
 	if r := rule(); r["sources"] != nil || r["destinations"] != nil || fmt.Sprint(r["sourceResource"]) != "map[id:p type:peer]" ||
@@ -39,6 +39,8 @@ func TestRESTPoliciesEcho(t *testing.T) {
 	if fmt.Sprint(got["source_posture_checks"]) != "["+posture.Id+"]" {
 		t.Errorf("posture checks %v", got["source_posture_checks"])
 	}
+	s.WantError(t, 422, "posture checks: nope not found", "POST", "/api/policies", policy(nil, posture.Id, "nope"))
+	s.WantError(t, 422, "posture checks: nope not found", "PUT", "/api/policies/"+id, policy(nil, "nope"))
 	s.WantError(t, 412, "posture checks have been linked to policy: "+s.Name, "DELETE", "/api/posture-checks/"+posture.Id, nil)
 
 	ssh := map[string]any{"protocol": "netbird-ssh", "sources": []string{other, s.Group, other}, "destinations": []string{s.Group, "nope"},

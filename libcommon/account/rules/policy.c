@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "libcommon/account/rules/refs.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/json.h"
 #include "libcommon/base/map.h"
@@ -19,21 +20,15 @@ static const struct rk_pg_stmt known_groups_stmt = {
     "policy_known_groups",
     "SELECT id FROM account_group WHERE account_id = $1 AND id = ANY ($2::text[])"
 };
-/* Those of the account's posture checks that are named, in that order; others are dropped. */
-#define KNOWN_CHECKS(account, ids)                                                                 \
-    "(SELECT coalesce(array_agg(x.id ORDER BY x.n), '{}') FROM unnest(" ids "::text[]) WITH "      \
-    "ORDINALITY AS x(id, n) JOIN posture_check c ON c.account_id = " account " AND c.id = x.id)"
 static const struct rk_pg_stmt insert_stmt = {
-    "policy_insert",
-    "INSERT INTO policy (id, public_id, account_id, name, description, enabled, "
-    "source_posture_checks)"
-    " VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN " KNOWN_CHECKS("$3", "$8") " END)"
+    "policy_insert", "INSERT INTO policy (id, public_id, account_id, name, description, enabled, "
+                     "source_posture_checks)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN $8::text[] END)"
 };
 static const struct rk_pg_stmt update_stmt = {
     "policy_update", "UPDATE policy SET name = $3, description = $4, enabled = $5,"
-                     " source_posture_checks = CASE WHEN $6::boolean THEN " KNOWN_CHECKS(
-                         "$1", "$7") " END WHERE "
-                                     "account_id = $1 AND id = $2"
+                     " source_posture_checks = CASE WHEN $6::boolean THEN $7::text[] END WHERE "
+                     "account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt delete_stmt = {
     "policy_delete", "DELETE FROM policy WHERE account_id = $1 AND id = $2"
@@ -331,6 +326,9 @@ int rk_policy_create(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
     if (r < 0)
         return r;
+    r = rk_refs_posture_checks(ch, in->posture_checks, in->posture_checks_n, err);
+    if (r < 0)
+        return r;
     rk_xid_new(public_id);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
                   RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
@@ -458,6 +456,8 @@ int rk_policy_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     r = check_rule_ids(pg, id, in, err);
+    if (r == 0)
+        r = rk_refs_posture_checks(ch, in->posture_checks, in->posture_checks_n, err);
     if (r < 0)
         return r;
     r = picture(pg, actor, id, &was, err);

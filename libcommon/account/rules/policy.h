@@ -66,7 +66,8 @@ struct rk_policy_input {
 int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err) RK_CHECKED;
 
 /* Ids of rules are ignored: the first rule gets the policy's id, further ones new ids. Unknown
- * groups and posture checks are dropped. */
+ * groups are dropped, which lets nobody in; an unknown posture check is RK_INVALID, as without it
+ * the policy would let in more than was meant. */
 int rk_policy_create(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const struct rk_policy_input *in,

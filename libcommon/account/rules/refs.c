@@ -7,6 +7,11 @@ static const struct rk_pg_stmt unknown_group_stmt = {
     "SELECT x.id FROM unnest($2::text[]) WITH ORDINALITY AS x(id, n) WHERE NOT EXISTS"
     " (SELECT 1 FROM account_group g WHERE g.account_id = $1 AND g.id = x.id) ORDER BY x.n LIMIT 1"
 };
+static const struct rk_pg_stmt unknown_check_stmt = {
+    "refs_unknown_check",
+    "SELECT x.id FROM unnest($2::text[]) WITH ORDINALITY AS x(id, n) WHERE NOT EXISTS"
+    " (SELECT 1 FROM posture_check c WHERE c.account_id = $1 AND c.id = x.id) ORDER BY x.n LIMIT 1"
+};
 static const struct rk_pg_stmt peer_stmt = {
     "refs_peer", "SELECT 1 FROM peer WHERE account_id = $1 AND id = $2"
 };
@@ -27,6 +32,25 @@ int rk_refs_groups(struct rk_change *ch, const struct rk_str *ids, size_t n, str
     if (rk_pg_str(res, 0, 0).n == 0)
         return rk_fail(err, RK_INVALID, "group id should not be empty string");
     return rk_fail(err, RK_INVALID, "group id %s not found", rk_pg_str(res, 0, 0).p);
+}
+
+int rk_refs_posture_checks(struct rk_change *ch,
+                           const struct rk_str *ids,
+                           size_t n,
+                           struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    if (n == 0)
+        return 0;
+    r = rk_pg_run(rk_change_pg(ch), &unknown_check_stmt, &res, err,
+                  RK_P_C(rk_change_account_id(ch)), RK_P_ARRAY(ids, n));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0)
+        return 0;
+    return rk_fail(err, RK_INVALID, "posture checks: %.100s not found", rk_pg_str(res, 0, 0).p);
 }
 
 int rk_refs_peer(struct rk_change *ch, const char *id, struct rk_err *err)

@@ -8,5 +8,10 @@
  * an empty id, an unknown group. */
 int rk_refs_groups(struct rk_change *ch, const struct rk_str *ids, size_t n, struct rk_err *err)
     RK_CHECKED;
+/* All of them, which may be none. RK_INVALID "posture checks: X not found". */
+int rk_refs_posture_checks(struct rk_change *ch,
+                           const struct rk_str *ids,
+                           size_t n,
+                           struct rk_err *err) RK_CHECKED;
 /* RK_INVALID "peer with id X not found". */
 int rk_refs_peer(struct rk_change *ch, const char *id, struct rk_err *err) RK_CHECKED;

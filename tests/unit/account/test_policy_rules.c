@@ -58,11 +58,12 @@ static void make(const struct rk_policy_input *in, char id[RK_XID_LEN + 1])
 static void unknown_groups_and_checks_are_dropped_and_the_rest_keeps_its_order(void **state)
 {
     const struct rk_str groups[] = { rk_str(ops), RK_STR("zz"), rk_str(dev), rk_str(ops) };
-    const struct rk_str checks[] = { RK_STR("check00000000000000b"), RK_STR("zz"),
-                                     RK_STR("check00000000000000a") };
+    const struct rk_str checks[] = { RK_STR("check00000000000000b"), RK_STR("check00000000000000a"),
+                                     RK_STR("zz") };
     struct rk_policy_rule_input rule = from_to("tcp");
     struct rk_policy_input in = of(&rule);
     char id[RK_XID_LEN + 1];
+    struct rk_err err = { 0 };
 
     (void)state;
     pg_must(pg, "INSERT INTO posture_check (id, public_id, account_id, name, checks) SELECT "
@@ -73,7 +74,13 @@ static void unknown_groups_and_checks_are_dropped_and_the_rest_keeps_its_order(v
     in.has_posture_checks = true;
     in.posture_checks = checks;
     in.posture_checks_n = RK_COUNT(checks);
+    refused(rk_policy_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+            "posture checks: zz not found");
+    in.posture_checks_n--;
     make(&in, id);
+    in.posture_checks_n++;
+    refused(rk_policy_update(pg, &actor, id, &in, &bell, &err), RK_INVALID, &err,
+            "posture checks: zz not found");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks = "
                                  "'{check00000000000000b,check00000000000000a}'"),
                      1);
