@@ -295,6 +295,20 @@ func (c *Cluster) logFiles() []string {
 	return files
 }
 
+// LogTexts are all logs of all services and stores so far, by file.
+func (c *Cluster) LogTexts(t testing.TB) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, path := range c.logFiles() {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[path] = string(text)
+	}
+	return texts
+}
+
 // Logs returns the last lines of every log file below the cluster's directory.
 func (c *Cluster) Logs(lines int) string {
 	var out strings.Builder
