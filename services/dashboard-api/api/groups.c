@@ -92,11 +92,9 @@ static int write_one(struct call *c, const char *id, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *resources = NULL;
     int peer = 0, resource = 0, r;
 
-    r = rk_pg_run(c->pg, &get_stmt, &group, err, RK_P_C(c->actor.account_id), RK_P_C(id));
+    r = rk_actor_row(c->pg, &c->actor, &get_stmt, "group", id, &group, err);
     if (r < 0)
         return r;
-    if (rk_pg_rows(group) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "group: %s not found", id);
     r = rk_pg_run(c->pg, &get_peers_stmt, &peers, err, RK_P_C(c->actor.account_id), RK_P_C(id));
     if (r < 0)
         return r;

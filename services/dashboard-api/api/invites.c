@@ -36,23 +36,18 @@ static int available(const struct call *c, struct rk_err *err)
                          "invite links are only available with embedded identity provider");
 }
 
+static void write_row(struct rk_json *j, const struct rk_pg_result *res, int row)
+{
+    rk_json_object(j, NULL);
+    write_members(j, res, row);
+    rk_json_object_end(j);
+}
+
 int invite_list(struct call *c, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r = available(c, err);
 
-    if (r == 0)
-        r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
-    if (r < 0)
-        return r;
-    rk_json_array(&c->json, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++) {
-        rk_json_object(&c->json, NULL);
-        write_members(&c->json, res, i);
-        rk_json_object_end(&c->json);
-    }
-    rk_json_array_end(&c->json);
-    return 0;
+    return r < 0 ? r : answer_rows(c, &list_stmt, write_row, err);
 }
 
 static int64_t life(struct body *body)

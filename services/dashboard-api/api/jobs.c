@@ -61,10 +61,7 @@ int job_list(struct call *c, struct rk_err *err)
     r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]));
     if (r < 0)
         return r;
-    rk_json_array(&c->json, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++)
-        write_job(&c->json, res, i);
-    rk_json_array_end(&c->json);
+    write_rows(&c->json, res, write_job);
     return 0;
 }
 

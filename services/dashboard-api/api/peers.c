@@ -306,13 +306,11 @@ static void add_ids(struct call *c,
 static int map_ids(struct call *c, struct rk_str **out, size_t *out_n, struct rk_err *err)
 {
     rk_auto(rk_snapshot_unref) struct rk_snapshot *s = NULL;
-    rk_auto(rk_buf_done) struct rk_buf bytes;
-    Management__SyncResponse *m;
+    const Management__SyncResponse *m;
     const Management__NetworkMap *map;
     size_t index;
     int r;
 
-    rk_buf_init(&bytes, CALL_MAX_OUT);
     *out_n = 0;
     r = picture_get(c->pictures, c->pg, c->actor.account_id, &s, err);
     if (r < 0)
@@ -320,12 +318,9 @@ static int map_ids(struct call *c, struct rk_str **out, size_t *out_n, struct rk
     index = rk_snapshot_find_id(s, rk_str(c->var[0]));
     if (index == RK_NO_PEER)
         return 0;
-    rk_compile_map(s, index, rk_wall_us(), &bytes);
-    m = bytes.overflow
-            ? NULL
-            : management__sync_response__unpack(rk_arena_protobuf(c->arena), bytes.n, bytes.p);
-    if (!m)
-        return rk_fail(err, RK_INTERNAL, "the map of peer %s is too large to show", c->var[0]);
+    r = picture_map(s, index, c->arena, &m, err);
+    if (r < 0)
+        return r;
     map = m->networkmap;
     if (!map)
         return 0;

@@ -29,27 +29,12 @@ static void write_check(struct rk_json *j, const struct rk_pg_result *res, int r
 
 int posture_list(struct call *c, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
-
-    if (r < 0)
-        return r;
-    rk_json_array(&c->json, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++)
-        write_check(&c->json, res, i);
-    rk_json_array_end(&c->json);
-    return 0;
+    return answer_rows(c, &list_stmt, write_check, err);
 }
 
 static int answer(struct call *c, const char *id, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_actor_row(c->pg, &c->actor, &get_stmt, "posture checks", id, &res, err);
-
-    if (r < 0)
-        return r;
-    write_check(&c->json, res, 0);
-    return 0;
+    return answer_row(c, &get_stmt, "posture checks", id, write_check, err);
 }
 
 int posture_get(struct call *c, struct rk_err *err)

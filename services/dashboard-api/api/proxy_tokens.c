@@ -32,18 +32,14 @@ write_token(struct rk_json *j, const struct rk_pg_result *res, int row, const ch
     rk_json_object_end(j);
 }
 
+static void write_row(struct rk_json *j, const struct rk_pg_result *res, int row)
+{
+    write_token(j, res, row, NULL);
+}
+
 int proxy_token_list(struct call *c, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
-
-    if (r < 0)
-        return r;
-    rk_json_array(&c->json, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++)
-        write_token(&c->json, res, i, NULL);
-    rk_json_array_end(&c->json);
-    return 0;
+    return answer_rows(c, &list_stmt, write_row, err);
 }
 
 int proxy_token_create(struct call *c, struct rk_err *err)

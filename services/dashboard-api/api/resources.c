@@ -81,13 +81,10 @@ static int answer(struct call *c, const char *id, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
-    r = rk_pg_run(c->pg, &get_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
-                  RK_P_C(id));
+    r = find_inside(c, &get_stmt, "failed to get network resource: network resource", id, &res,
+                    err);
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND,
-                       "failed to get network resource: network resource: %s not found", id);
     r = group_briefs_load(c, &groups, err);
     if (r < 0)
         return r;

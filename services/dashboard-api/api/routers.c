@@ -38,23 +38,9 @@ static void write_router(struct rk_json *j, const struct rk_pg_result *res, int 
     rk_json_object_end(j);
 }
 
-static void write_list(struct rk_json *j, const struct rk_pg_result *res)
-{
-    rk_json_array(j, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++)
-        write_router(j, res, i);
-    rk_json_array_end(j);
-}
-
 int router_list_all(struct call *c, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &all_stmt, &res, err, RK_P_C(c->actor.account_id));
-
-    if (r < 0)
-        return r;
-    write_list(&c->json, res);
-    return 0;
+    return answer_rows(c, &all_stmt, write_router, err);
 }
 
 int router_list(struct call *c, struct rk_err *err)
@@ -64,21 +50,18 @@ int router_list(struct call *c, struct rk_err *err)
 
     if (r < 0)
         return r;
-    write_list(&c->json, res);
+    write_rows(&c->json, res, write_router);
     return 0;
 }
 
 static int answer(struct call *c, const char *id, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &get_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
-                      RK_P_C(id));
+    int r =
+        find_inside(c, &get_stmt, "failed to get network router: network router", id, &res, err);
 
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND,
-                       "failed to get network router: network router: %s not found", id);
     write_router(&c->json, res, 0);
     return 0;
 }

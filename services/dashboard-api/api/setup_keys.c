@@ -72,11 +72,9 @@ static int answer(struct call *c, const char *id, const char *plain, struct rk_e
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
-    r = rk_pg_run(c->pg, &get_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(id));
+    r = rk_actor_row(c->pg, &c->actor, &get_stmt, "setup key", id, &res, err);
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "setup key: %s not found", id);
     write_key(&c->json, res, 0, plain);
     return 0;
 }

@@ -25,16 +25,9 @@ static void write_token(struct rk_json *j, const char *key, const struct rk_pg_r
     rk_json_object_end(j);
 }
 
-static int get(struct call *c, const char *id, struct rk_pg_result **out, struct rk_err *err)
+static void write_row(struct rk_json *j, const struct rk_pg_result *res, int row)
 {
-    int r = rk_pg_run(c->pg, &get_stmt, out, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
-                      RK_P_C(id));
-
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(*out) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "pat: %s not found", id);
-    return 0;
+    write_token(j, NULL, res, row);
 }
 
 int token_list(struct call *c, struct rk_err *err)
@@ -48,10 +41,7 @@ int token_list(struct call *c, struct rk_err *err)
     r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]));
     if (r < 0)
         return r;
-    rk_json_array(&c->json, NULL);
-    for (int i = 0; i < rk_pg_rows(res); i++)
-        write_token(&c->json, NULL, res, i);
-    rk_json_array_end(&c->json);
+    write_rows(&c->json, res, write_row);
     return 0;
 }
 
@@ -63,11 +53,10 @@ int token_get(struct call *c, struct rk_err *err)
     r = rk_pat_check_owner(c->pg, &c->actor, c->var[0], err);
     if (r < 0)
         return r;
-    r = get(c, c->var[1], &res, err);
-    if (r < 0)
-        return r;
-    write_token(&c->json, NULL, res, 0);
-    return 0;
+    r = find_inside(c, &get_stmt, "pat", c->var[1], &res, err);
+    if (r == 0)
+        write_row(&c->json, res, 0);
+    return r;
 }
 
 int token_create(struct call *c, struct rk_err *err)
@@ -90,7 +79,7 @@ int token_create(struct call *c, struct rk_err *err)
     r = rk_pat_create(c->pg, &c->actor, c->var[0], name, days, id, plain, err);
     if (r < 0)
         return r;
-    r = get(c, id, &res, err);
+    r = find_inside(c, &get_stmt, "pat", id, &res, err);
     if (r < 0)
         return r;
     rk_json_object(&c->json, NULL);

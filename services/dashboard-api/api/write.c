@@ -20,6 +20,63 @@ int write_empty(struct call *c)
     return 0;
 }
 
+void write_rows(struct rk_json *j, const struct rk_pg_result *res, write_row_fn *write)
+{
+    rk_json_array(j, NULL);
+    for (int i = 0; i < rk_pg_rows(res); i++)
+        write(j, res, i);
+    rk_json_array_end(j);
+}
+
+int answer_rows(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                write_row_fn *write,
+                struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(c->pg, stmt, &res, err, RK_P_C(c->actor.account_id));
+
+    if (r < 0)
+        return r;
+    write_rows(&c->json, res, write);
+    return 0;
+}
+
+int answer_row(struct call *c,
+               const struct rk_pg_stmt *stmt,
+               const char *what,
+               const char *id,
+               write_row_fn *write,
+               struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_actor_row(c->pg, &c->actor, stmt, what, id, &res, err);
+
+    if (r < 0)
+        return r;
+    write(&c->json, res, 0);
+    return 0;
+}
+
+int find_inside(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                const char *what,
+                const char *id,
+                struct rk_pg_result **out,
+                struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(c->pg, stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
+                      RK_P_C(id));
+
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
+    *out = rk_steal(res);
+    return 0;
+}
+
 void write_strings(
     struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col)
 {

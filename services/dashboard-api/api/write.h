@@ -7,6 +7,31 @@
 
 /* {}: what a deletion answers. */
 int write_empty(struct call *c);
+
+/* One row as an object. */
+typedef void write_row_fn(struct rk_json *j, const struct rk_pg_result *res, int row);
+/* Every row, as a list. */
+void write_rows(struct rk_json *j, const struct rk_pg_result *res, write_row_fn *write);
+/* What a list answers; `stmt` takes (account). */
+int answer_rows(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                write_row_fn *write,
+                struct rk_err *err) RK_CHECKED;
+/* One object; `stmt` takes (account, id). RK_NOT_FOUND "<what>: <id> not found". */
+int answer_row(struct call *c,
+               const struct rk_pg_stmt *stmt,
+               const char *what,
+               const char *id,
+               write_row_fn *write,
+               struct rk_err *err) RK_CHECKED;
+/* The row of an object inside the one that the path names first; `stmt` takes (account, that one's
+ * id, id). RK_NOT_FOUND as above. Free *out. */
+int find_inside(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                const char *what,
+                const char *id,
+                struct rk_pg_result **out,
+                struct rk_err *err) RK_CHECKED;
 /* An array of strings from a text[] column. */
 void write_strings(
     struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int col);

@@ -52,13 +52,10 @@ int record_list(struct call *c, struct rk_err *err)
 static int answer(struct call *c, const char *id, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, &get_stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
-                      RK_P_C(id));
+    int r = find_inside(c, &get_stmt, "dns record", id, &res, err);
 
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "dns record: %s not found", id);
     write_record(&c->json, res, 0, 0);
     return 0;
 }

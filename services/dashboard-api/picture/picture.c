@@ -8,13 +8,16 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "libcommon/account/compile/compile.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 
 enum {
     MAX_PICTURES = 16,
     MAX_PEERS = 100000, /* about 3 KB each */
 };
+#define MAP_BYTES_MAX ((size_t)256 << 20)
 
 struct pictures {
     const char *default_domain;
@@ -73,7 +76,7 @@ static struct rk_snapshot *find(struct pictures *p, const char *account_id)
 
 static void keep(struct pictures *p, struct rk_snapshot *s)
 {
-    size_t at, peers = 0, i;
+    size_t at, peers = 0;
 
     pthread_mutex_lock(&p->lock);
     at = place_of(p, rk_snapshot_account_id(s));
@@ -88,9 +91,11 @@ static void keep(struct pictures *p, struct rk_snapshot *s)
     memmove(&p->kept[1], &p->kept[0], p->n * sizeof(p->kept[0]));
     p->kept[0] = rk_snapshot_ref(s);
     p->n++;
-    for (i = 0; i < p->n && peers <= MAX_PEERS; i++)
-        peers += rk_snapshot_peers(p->kept[i]);
-    while (peers > MAX_PEERS && p->n >= i && p->n > 0)
+    for (at = 0; at < p->n && peers <= MAX_PEERS; at++)
+        peers += rk_snapshot_peers(p->kept[at]);
+    if (peers > MAX_PEERS)
+        at--; /* the one that was too much, and those behind it */
+    while (p->n > at)
         drop(p, p->n - 1);
     pthread_mutex_unlock(&p->lock);
 }
@@ -115,5 +120,24 @@ int picture_get(struct pictures *p,
     else
         *out = rk_snapshot_apply(base, delta);
     keep(p, *out);
+    return 0;
+}
+
+int picture_map(const struct rk_snapshot *s,
+                size_t index,
+                struct rk_arena *arena,
+                const Management__SyncResponse **out,
+                struct rk_err *err)
+{
+    rk_auto(rk_buf_done) struct rk_buf bytes;
+
+    rk_buf_init(&bytes, MAP_BYTES_MAX);
+    rk_compile_map(s, index, rk_wall_us(), &bytes);
+    *out = bytes.overflow
+               ? NULL
+               : management__sync_response__unpack(rk_arena_protobuf(arena), bytes.n, bytes.p);
+    if (!*out)
+        return rk_fail(err, RK_INTERNAL, "the map of peer %s is too large to show",
+                       rk_snapshot_peer(s, index)->id);
     return 0;
 }

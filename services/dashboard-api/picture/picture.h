@@ -8,7 +8,9 @@
  */
 
 #include "libcommon/account/snapshot/snapshot.h"
+#include "libcommon/base/arena.h"
 #include "libcommon/pg/pg.h"
+#include "proto/management.pb-c.h"
 
 struct pictures;
 
@@ -20,4 +22,12 @@ int picture_get(struct pictures *p,
                 struct rk_pg *pg,
                 const char *account_id,
                 struct rk_snapshot **out,
+                struct rk_err *err) RK_CHECKED;
+
+/* The map that the peer at `index` holds now, read back; lives in the arena. RK_INTERNAL: too large
+ * to be read there. */
+int picture_map(const struct rk_snapshot *s,
+                size_t index,
+                struct rk_arena *arena,
+                const Management__SyncResponse **out,
                 struct rk_err *err) RK_CHECKED;
