@@ -39,8 +39,9 @@ func TestRESTPoliciesEcho(t *testing.T) {
 	if fmt.Sprint(got["source_posture_checks"]) != "["+posture.Id+"]" {
 		t.Errorf("posture checks %v", got["source_posture_checks"])
 	}
-	s.WantError(t, 422, "posture checks: nope not found", "POST", "/api/policies", policy(nil, posture.Id, "nope"))
-	s.WantError(t, 422, "posture checks: nope not found", "PUT", "/api/policies/"+id, policy(nil, "nope"))
+	between := map[string]any{"sources": []string{other}, "destinations": []string{other}}
+	s.WantError(t, 422, "posture checks: nope not found", "POST", "/api/policies", policy(between, posture.Id, "nope"))
+	s.WantError(t, 422, "posture checks: nope not found", "PUT", "/api/policies/"+id, policy(between, "nope"))
 	s.WantError(t, 412, "posture checks have been linked to policy: "+s.Name, "DELETE", "/api/posture-checks/"+posture.Id, nil)
 
 	ssh := map[string]any{"protocol": "netbird-ssh", "sources": []string{other, s.Group, other}, "destinations": []string{s.Group, "nope"},

@@ -16,24 +16,62 @@ static const struct rk_pg_stmt auto_groups_stmt = {
                          " WHERE g.id IS NULL OR g.name = 'All' ORDER BY x.n LIMIT 1"
 };
 
-struct rk_str rk_event_meta(struct rk_buf *b, ...)
+static struct rk_str write_meta(struct rk_buf *b, va_list ap)
 {
     struct rk_json j;
     const char *key;
-    va_list ap;
 
     rk_buf_clear(b);
     rk_json_init(&j, b);
     rk_json_object(&j, NULL);
-    va_start(ap, b);
     while ((key = va_arg(ap, const char *)) != NULL) {
         const char *value = va_arg(ap, const char *);
 
         rk_json_cstr(&j, key, value);
     }
-    va_end(ap);
     rk_json_object_end(&j);
     return rk_buf_str(b);
+}
+
+struct rk_str rk_event_meta(struct rk_buf *b, ...)
+{
+    struct rk_str meta;
+    va_list ap;
+
+    va_start(ap, b);
+    meta = write_meta(b, ap);
+    va_end(ap);
+    return meta;
+}
+
+int rk_actor_tell(struct rk_change *ch,
+                  const struct rk_actor *actor,
+                  const char *code,
+                  const char *target_id,
+                  struct rk_err *err,
+                  ...)
+{
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct rk_str meta;
+    va_list ap;
+
+    rk_buf_init(&b, RK_META_MAX);
+    va_start(ap, err);
+    meta = write_meta(&b, ap);
+    va_end(ap);
+    return rk_change_event(ch, code, actor->user_id, target_id, meta, err);
+}
+
+int rk_actor_finish(struct rk_change **ch,
+                    const struct rk_actor *actor,
+                    enum rk_object_kind kind,
+                    const char *id,
+                    struct rk_bell *out_bell,
+                    struct rk_err *err)
+{
+    int r = rk_change_touch(*ch, kind, id, err);
+
+    return r < 0 ? r : rk_actor_commit(ch, actor, out_bell, err);
 }
 
 int rk_actor_domain(struct rk_change *ch,

@@ -56,6 +56,22 @@ int rk_actor_commit(struct rk_change **ch,
                     struct rk_bell *out_bell,
                     struct rk_err *err) RK_CHECKED;
 
+/* rk_change_event of the actor's act, with its meta as pairs of C strings, ended by NULL. */
+int rk_actor_tell(struct rk_change *ch,
+                  const struct rk_actor *actor,
+                  const char *code,
+                  const char *target_id,
+                  struct rk_err *err,
+                  ...) __attribute__((sentinel)) RK_CHECKED;
+
+/* rk_change_touch of the object that has changed, and rk_actor_commit. */
+int rk_actor_finish(struct rk_change **ch,
+                    const struct rk_actor *actor,
+                    enum rk_object_kind kind,
+                    const char *id,
+                    struct rk_bell *out_bell,
+                    struct rk_err *err) RK_CHECKED;
+
 /* Whom to tell of a serial that was committed otherwise. */
 void rk_bell_set(struct rk_bell *bell, const char *account_id, uint64_t serial);
 

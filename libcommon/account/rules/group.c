@@ -164,13 +164,11 @@ static int tell_members(struct rk_change *ch,
                         struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf domain = { 0 };
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
     if (rk_pg_rows(res) == 0)
         return 0;
     rk_buf_init(&domain, 1024);
-    rk_buf_init(&meta, RK_META_MAX);
     r = rk_actor_domain(ch, actor, &domain, err);
     for (int i = 0; r == 0 && i < rk_pg_rows(res); i++) {
         const char *peer = rk_pg_str(res, i, 0).p;
@@ -178,11 +176,8 @@ static int tell_members(struct rk_change *ch,
         char member[2 * RK_XID_LEN + 2];
 
         snprintf(fqdn, sizeof(fqdn), "%s.%s", rk_pg_str(res, i, 2).p, (const char *)domain.p);
-        r = rk_change_event(ch, code, actor->user_id, peer,
-                            rk_event_meta(&meta, "group", group_name, "group_id", group_id,
-                                          "peer_ip", rk_pg_str(res, i, 1).p, "peer_fqdn", fqdn,
-                                          NULL),
-                            err);
+        r = rk_actor_tell(ch, actor, code, peer, err, "group", group_name, "group_id", group_id,
+                          "peer_ip", rk_pg_str(res, i, 1).p, "peer_fqdn", fqdn, NULL);
         if (r == 0 && rk_pg_rows(res) <= MAX_NAMED_MEMBERS) {
             snprintf(member, sizeof(member), "%s:%s", group_id, peer);
             r = rk_change_touch(ch, RK_OBJ_GROUP_PEER, member, err);
@@ -200,17 +195,12 @@ static int tell_resources(struct rk_change *ch,
                           const struct rk_pg_result *res,
                           struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta;
     int r = 0;
 
-    rk_buf_init(&meta, RK_META_MAX);
     for (int i = 0; r == 0 && i < rk_pg_rows(res); i++)
-        r = rk_change_event(ch, code, actor->user_id, group_id,
-                            rk_event_meta(&meta, "name", group_name, "id", group_id,
-                                          "resource_name", rk_pg_str(res, i, 1).p, "resource_id",
-                                          rk_pg_str(res, i, 0).p, "resource_type",
-                                          rk_pg_str(res, i, 2).p, NULL),
-                            err);
+        r = rk_actor_tell(ch, actor, code, group_id, err, "name", group_name, "id", group_id,
+                          "resource_name", rk_pg_str(res, i, 1).p, "resource_id",
+                          rk_pg_str(res, i, 0).p, "resource_type", rk_pg_str(res, i, 2).p, NULL);
     return r;
 }
 
@@ -287,7 +277,6 @@ int rk_group_create(struct rk_pg *pg,
                     struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1];
     bool named;
     int r;
@@ -310,9 +299,7 @@ int rk_group_create(struct rk_pg *pg,
                   RK_P_C(actor->account_id), RK_P_C(in->name));
     if (r < 0)
         return r;
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(ch, "group.add", actor->user_id, id,
-                        rk_event_meta(&meta, "name", in->name, NULL), err);
+    r = rk_actor_tell(ch, actor, "group.add", id, err, "name", in->name, NULL);
     if (r < 0)
         return r;
     r = replace_members(ch, actor, id, in, &named, err);
@@ -358,7 +345,6 @@ int rk_group_update(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *old = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     bool renamed, named;
     int r;
 
@@ -385,11 +371,8 @@ int rk_group_update(struct rk_pg *pg,
                       RK_P_C(in->name));
         if (r < 0)
             return r;
-        rk_buf_init(&meta, RK_META_MAX);
-        r = rk_change_event(
-            ch, "group.update", actor->user_id, id,
-            rk_event_meta(&meta, "old_name", rk_pg_str(old, 0, 0).p, "new_name", in->name, NULL),
-            err);
+        r = rk_actor_tell(ch, actor, "group.update", id, err, "old_name", rk_pg_str(old, 0, 0).p,
+                          "new_name", in->name, NULL);
         if (r < 0)
             return r;
     }
@@ -433,7 +416,6 @@ int rk_group_delete(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *old = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
     r = rk_actor_begin(pg, actor, RK_WATCH_GROUP, id, NULL, &ch, err);
@@ -458,13 +440,8 @@ int rk_group_delete(struct rk_pg *pg,
     r = rk_settings_follow6(ch, id, err);
     if (r < 0)
         return r;
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(ch, "group.delete", actor->user_id, id,
-                        rk_event_meta(&meta, "name", rk_pg_str(old, 0, 0).p, NULL), err);
+    r = rk_actor_tell(ch, actor, "group.delete", id, err, "name", rk_pg_str(old, 0, 0).p, NULL);
     if (r < 0)
         return r;
-    r = rk_change_touch(ch, RK_OBJ_GROUP, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    return rk_actor_finish(&ch, actor, RK_OBJ_GROUP, id, out_bell, err);
 }

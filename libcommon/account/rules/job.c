@@ -110,12 +110,10 @@ int rk_job_create(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *peer = NULL;
     rk_auto(rk_buf_done) struct rk_buf workload = { 0 };
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_UUID_LEN + 1];
     int r;
 
     rk_buf_init(&workload, MAX_WORKLOAD);
-    rk_buf_init(&meta, RK_META_MAX);
     r = rk_job_validate(in, err);
     if (r < 0)
         return r;
@@ -135,10 +133,8 @@ int rk_job_create(struct rk_pg *pg,
     r = rk_due_put(ch, RK_DUE_JOB, id, RK_JOB_LIFE_S, err);
     if (r < 0)
         return r;
-    r = rk_change_event(
-        ch, "peer.job.create", actor->user_id, peer_id,
-        rk_event_meta(&meta, "for_peer_name", rk_pg_str(peer, 0, 0).p, "job_type", "bundle", NULL),
-        err);
+    r = rk_actor_tell(ch, actor, "peer.job.create", peer_id, err, "for_peer_name",
+                      rk_pg_str(peer, 0, 0).p, "job_type", "bundle", NULL);
     if (r < 0)
         return r;
     r = rk_change_commit(&ch, NULL, err);

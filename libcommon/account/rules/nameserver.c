@@ -164,18 +164,12 @@ static int finish(struct rk_change **ch,
                   struct rk_bell *out_bell,
                   struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(*ch, code, actor->user_id, id, rk_event_meta(&meta, "name", name, NULL),
-                        err);
+    r = rk_actor_tell(*ch, actor, code, id, err, "name", name, NULL);
     if (r < 0)
         return r;
-    r = rk_change_touch(*ch, RK_OBJ_NAMESERVER_GROUP, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(ch, actor, out_bell, err);
+    return rk_actor_finish(ch, actor, RK_OBJ_NAMESERVER_GROUP, id, out_bell, err);
 }
 
 int rk_nsgroup_create(struct rk_pg *pg,
@@ -294,10 +288,8 @@ int rk_dns_settings_update(struct rk_pg *pg,
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *diff = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
-    rk_buf_init(&meta, RK_META_MAX);
     r = rk_actor_begin(pg, actor, RK_WATCH_ACCOUNT, actor->account_id, NULL, &ch, err);
     if (r < 0)
         return r;
@@ -309,21 +301,16 @@ int rk_dns_settings_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     for (int i = 0; r == 0 && i < rk_pg_rows(diff); i++)
-        r = rk_change_event(ch,
-                            rk_pg_bool(diff, i, 2) ? "dns.setting.disabled.management.group.add"
-                                                   : "dns.setting.disabled.management.group.delete",
-                            actor->user_id, actor->account_id,
-                            rk_event_meta(&meta, "group", rk_pg_str(diff, i, 1).p, "group_id",
-                                          rk_pg_str(diff, i, 0).p, NULL),
-                            err);
+        r = rk_actor_tell(ch, actor,
+                          rk_pg_bool(diff, i, 2) ? "dns.setting.disabled.management.group.add"
+                                                 : "dns.setting.disabled.management.group.delete",
+                          actor->account_id, err, "group", rk_pg_str(diff, i, 1).p, "group_id",
+                          rk_pg_str(diff, i, 0).p, NULL);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &disabled_store_stmt, NULL, err, RK_P_C(actor->account_id),
                   RK_P_ARRAY(disabled_groups, n));
     if (r < 0)
         return r;
-    r = rk_change_touch(ch, RK_OBJ_ACCOUNT, actor->account_id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    return rk_actor_finish(&ch, actor, RK_OBJ_ACCOUNT, actor->account_id, out_bell, err);
 }

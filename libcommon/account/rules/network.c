@@ -44,11 +44,8 @@ static int network_event(struct rk_change *ch,
                          const char *name,
                          struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta;
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id, rk_event_meta(&meta, "name", name, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", name, NULL);
 }
 
 int rk_network_create(struct rk_pg *pg,
@@ -135,8 +132,5 @@ int rk_network_delete(struct rk_pg *pg,
     r = network_event(ch, actor, "network.delete", id, name, err);
     if (r < 0)
         return r;
-    r = rk_change_touch(ch, RK_OBJ_NETWORK, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    return rk_actor_finish(&ch, actor, RK_OBJ_NETWORK, id, out_bell, err);
 }

@@ -59,14 +59,10 @@ static int pat_event(struct rk_change *ch,
                      const struct rk_pg_result *owner,
                      struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, user_id,
-                           rk_event_meta(&meta, "name", name, "is_service_user",
-                                         rk_pg_bool(owner, 0, 1) ? "true" : "false", "user_name",
-                                         rk_pg_str(owner, 0, 2).p, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, user_id, err, "name", name, "is_service_user",
+                         rk_pg_bool(owner, 0, 1) ? "true" : "false", "user_name",
+                         rk_pg_str(owner, 0, 2).p, NULL);
 }
 
 int rk_pat_create(struct rk_pg *pg,

@@ -297,12 +297,9 @@ static int policy_event(struct rk_change *ch,
                         const char *name,
                         struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(ch, code, actor->user_id, id, rk_event_meta(&meta, "name", name, NULL),
-                        err);
+    r = rk_actor_tell(ch, actor, code, id, err, "name", name, NULL);
     if (r < 0)
         return r;
     return rk_change_touch(ch, RK_OBJ_POLICY, id, err);

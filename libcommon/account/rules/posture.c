@@ -298,18 +298,12 @@ static int finish(struct rk_change **ch,
                   struct rk_bell *out_bell,
                   struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(*ch, code, actor->user_id, id, rk_event_meta(&meta, "name", name, NULL),
-                        err);
+    r = rk_actor_tell(*ch, actor, code, id, err, "name", name, NULL);
     if (r < 0)
         return r;
-    r = rk_change_touch(*ch, RK_OBJ_POSTURE_CHECK, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(ch, actor, out_bell, err);
+    return rk_actor_finish(ch, actor, RK_OBJ_POSTURE_CHECK, id, out_bell, err);
 }
 
 int rk_posture_create(struct rk_pg *pg,

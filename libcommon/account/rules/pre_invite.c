@@ -62,6 +62,6 @@ int rk_pre_invite_again(struct rk_pg *pg,
     if (!rk_pg_bool(row, 0, USER_INVITED))
         return rk_fail(err, RK_PRECONDITION,
                        "can't invite a user with an activated netbird account");
-    r = rk_change_event(ch, "user.invite", actor->user_id, id, RK_STR(""), err);
+    r = rk_actor_tell(ch, actor, "user.invite", id, err, NULL);
     return r < 0 ? r : rk_change_commit(&ch, NULL, err);
 }

@@ -26,11 +26,8 @@ static int tell(struct rk_change *ch,
                 const char *name,
                 struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id, rk_event_meta(&meta, "name", name, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", name, NULL);
 }
 
 int rk_proxy_token_create(struct rk_pg *pg,

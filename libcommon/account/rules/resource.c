@@ -122,13 +122,9 @@ static int resource_event(struct rk_change *ch,
                           const char *network_name,
                           struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta;
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id,
-                           rk_event_meta(&meta, "name", name, "type", type, "network_name",
-                                         network_name, "network_id", network_id, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", name, "type", type, "network_name",
+                         network_name, "network_id", network_id, NULL);
 }
 
 /* `groups` holds id and name of each; they have changed too. */
@@ -141,18 +137,14 @@ static int tell_groups(struct rk_change *ch,
                        const char *type,
                        struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta;
     int r = 0;
 
-    rk_buf_init(&meta, RK_META_MAX);
     for (int i = 0; r == 0 && i < rk_pg_rows(groups); i++) {
         const char *group = rk_pg_str(groups, i, 0).p;
 
-        r = rk_change_event(ch, code, actor->user_id, group,
-                            rk_event_meta(&meta, "name", rk_pg_str(groups, i, 1).p, "id", group,
-                                          "resource_name", name, "resource_id", id, "resource_type",
-                                          type, NULL),
-                            err);
+        r = rk_actor_tell(ch, actor, code, group, err, "name", rk_pg_str(groups, i, 1).p, "id",
+                          group, "resource_name", name, "resource_id", id, "resource_type", type,
+                          NULL);
         if (r == 0)
             r = rk_change_touch(ch, RK_OBJ_GROUP, group, err);
     }

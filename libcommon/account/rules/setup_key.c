@@ -67,7 +67,6 @@ static int group_event(struct rk_change *ch,
                        struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[64];
     int r;
 
@@ -77,11 +76,8 @@ static int group_event(struct rk_change *ch,
         return r;
     if (rk_pg_rows(res) == 0 || !rk_str_copy(group, id, sizeof(id)))
         return 0; /* the group has gone since: nothing to name */
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, key_id,
-                           rk_event_meta(&meta, "group", rk_pg_str(res, 0, 0).p, "group_id", id,
-                                         "setupkey", key_name, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, key_id, err, "group", rk_pg_str(res, 0, 0).p, "group_id",
+                         id, "setupkey", key_name, NULL);
 }
 
 static bool contains(const struct rk_str *list, size_t n, struct rk_str s)
@@ -119,7 +115,6 @@ int rk_setup_key_create(struct rk_pg *pg,
                         struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_XID_LEN + 1], secret[RK_UUID_LEN + 1], hash[45], masked[16];
     bool one_off = strcmp(in->type, "one-off") == 0;
     int r;
@@ -147,10 +142,8 @@ int rk_setup_key_create(struct rk_pg *pg,
                   RK_P_BOOL(in->allow_extra_dns_labels));
     if (r < 0)
         return r;
-    rk_buf_init(&meta, RK_META_MAX);
-    r = rk_change_event(
-        ch, "setupkey.add", actor->user_id, id,
-        rk_event_meta(&meta, "name", in->name, "type", in->type, "key", masked, NULL), err);
+    r = rk_actor_tell(ch, actor, "setupkey.add", id, err, "name", in->name, "type", in->type, "key",
+                      masked, NULL);
     if (r < 0)
         return r;
     r = group_events(ch, actor, "setupkey.group.add", in->auto_groups, in->auto_groups_n, NULL, 0,
@@ -172,14 +165,9 @@ static int key_event(struct rk_change *ch,
                      const struct rk_pg_result *key,
                      struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id,
-                           rk_event_meta(&meta, "name", rk_pg_str(key, 0, 0).p, "type",
-                                         rk_pg_str(key, 0, 1).p, "key", rk_pg_str(key, 0, 2).p,
-                                         NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", rk_pg_str(key, 0, 0).p, "type",
+                         rk_pg_str(key, 0, 1).p, "key", rk_pg_str(key, 0, 2).p, NULL);
 }
 
 int rk_setup_key_update(struct rk_pg *pg,

@@ -112,13 +112,11 @@ static int add_policy(struct rk_change *ch,
                       const struct rk_temporary_rule *rule,
                       struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1], text[16];
     bool single = rule->first == rule->last, ssh = strcmp(rule->protocol, "netbird-ssh") == 0;
     struct rk_str ports;
     int r;
 
-    rk_buf_init(&meta, RK_META_MAX);
     rk_xid_new(id);
     rk_xid_new(public_id);
     r = rk_change_watch(ch, RK_WATCH_POLICY, id, NULL, err);
@@ -136,8 +134,7 @@ static int add_policy(struct rk_change *ch,
                   RK_P_C(ssh ? actor->user_id : ""));
     if (r < 0)
         return r;
-    r = rk_change_event(ch, "policy.add", actor->user_id, id,
-                        rk_event_meta(&meta, "name", name, NULL), err);
+    r = rk_actor_tell(ch, actor, "policy.add", id, err, "name", name, NULL);
     if (r < 0)
         return r;
     return rk_change_touch(ch, RK_OBJ_POLICY, id, err);

@@ -207,7 +207,6 @@ static int change_role(struct rk_change *ch,
                        enum rk_role role,
                        struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     int r;
 
     if (role == RK_ROLE_OWNER) {
@@ -216,15 +215,13 @@ static int change_role(struct rk_change *ch,
         if (r == 0)
             r = set_role(ch, id, role, err);
         if (r == 0)
-            r = rk_change_event(ch, "transferred.owner.role", actor->user_id, id, RK_STR(""), err);
+            r = rk_actor_tell(ch, actor, "transferred.owner.role", id, err, NULL);
         return r;
     }
     r = set_role(ch, id, role, err);
     if (r < 0)
         return r;
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, "user.role.update", actor->user_id, id,
-                           rk_event_meta(&meta, "role", rk_role_name(role), NULL), err);
+    return rk_actor_tell(ch, actor, "user.role.update", id, err, "role", rk_role_name(role), NULL);
 }
 
 static int change_block(struct rk_change *ch,
@@ -239,8 +236,7 @@ static int change_block(struct rk_change *ch,
                   RK_P_BOOL(blocked));
     if (r < 0)
         return r;
-    r = rk_change_event(ch, blocked ? "user.block" : "user.unblock", actor->user_id, id, RK_STR(""),
-                        err);
+    r = rk_actor_tell(ch, actor, blocked ? "user.block" : "user.unblock", id, err, NULL);
     if (r < 0 || !blocked)
         return r;
     r = rk_user_sessions_end(rk_change_pg(ch), id, err);
@@ -300,11 +296,7 @@ int rk_user_update(struct rk_pg *pg,
         r = change_block(ch, actor, id, in->blocked, err);
     if (r == 0)
         r = user_set_groups(ch, actor, id, row, in->auto_groups, in->auto_groups_n, err);
-    if (r == 0)
-        r = rk_change_touch(ch, RK_OBJ_USER, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    return r < 0 ? r : rk_actor_finish(&ch, actor, RK_OBJ_USER, id, out_bell, err);
 }
 
 /* Everything that can be refused, and the new hash; outside the transaction, because hashing takes
@@ -373,7 +365,7 @@ int rk_user_set_password(struct rk_pg *pg,
     r = rk_user_sessions_end(pg, id, err);
     if (r < 0)
         return r;
-    r = rk_change_event(ch, "user.password.change", actor->user_id, id, RK_STR(""), err);
+    r = rk_actor_tell(ch, actor, "user.password.change", id, err, NULL);
     if (r < 0)
         return r;
     return rk_change_commit(&ch, NULL, err);

@@ -32,20 +32,15 @@ static int tell(struct rk_change *ch,
                 const struct rk_pg_result *row,
                 struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     const char *name = rk_pg_str(row, 0, USER_NAME).p;
     char created[RK_TIME_LEN];
 
-    rk_buf_init(&meta, RK_META_MAX);
     if (rk_pg_bool(row, 0, USER_SERVICE))
-        return rk_change_event(ch, "service.user.delete", actor->user_id, id,
-                               rk_event_meta(&meta, "name", name, NULL), err);
+        return rk_actor_tell(ch, actor, "service.user.delete", id, err, "name", name, NULL);
     rk_time_format(rk_pg_time(row, 0, USER_CREATED), created);
-    return rk_change_event(ch, "user.delete", actor->user_id, id,
-                           rk_event_meta(&meta, "name", name, "email",
-                                         rk_pg_str(row, 0, USER_EMAIL).p, "created_at", created,
-                                         "issued", rk_pg_str(row, 0, USER_ISSUED).p, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, "user.delete", id, err, "name", name, "email",
+                         rk_pg_str(row, 0, USER_EMAIL).p, "created_at", created, "issued",
+                         rk_pg_str(row, 0, USER_ISSUED).p, NULL);
 }
 
 /* As each of them would go by itself; none while one of them routes for a network. */
@@ -171,13 +166,10 @@ int rk_user_approve(struct rk_pg *pg,
     r = rk_pg_run(pg, &approve_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
-    r = rk_change_event(ch, "user.approve", actor->user_id, id, RK_STR(""), err);
+    r = rk_actor_tell(ch, actor, "user.approve", id, err, NULL);
     if (r < 0)
         return r;
-    r = rk_change_touch(ch, RK_OBJ_USER, id, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    return rk_actor_finish(&ch, actor, RK_OBJ_USER, id, out_bell, err);
 }
 
 int rk_user_reject(struct rk_pg *pg,
@@ -196,7 +188,7 @@ int rk_user_reject(struct rk_pg *pg,
     r = user_delete_within(ch, actor, id, row, err);
     if (r < 0)
         return r;
-    r = rk_change_event(ch, "user.reject", actor->user_id, id, RK_STR(""), err);
+    r = rk_actor_tell(ch, actor, "user.reject", id, err, NULL);
     if (r < 0)
         return r;
     return rk_actor_commit(&ch, actor, out_bell, err);

@@ -121,11 +121,8 @@ static int zone_event(struct rk_change *ch,
                       const char *domain,
                       struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id,
-                           rk_event_meta(&meta, "name", name, "domain", domain, NULL), err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", name, "domain", domain, NULL);
 }
 
 int rk_zone_create(struct rk_pg *pg,

@@ -128,16 +128,11 @@ int zone_record_event(struct rk_change *ch,
                       const char *zone_name,
                       struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char ttl[24];
 
-    rk_buf_init(&meta, RK_META_MAX);
     snprintf(ttl, sizeof(ttl), "%lld", (long long)in->ttl);
-    return rk_change_event(ch, code, actor->user_id, id,
-                           rk_event_meta(&meta, "name", in->name, "type", in->type, "content",
-                                         in->content, "ttl", ttl, "zone_id", zone_id, "zone_name",
-                                         zone_name, NULL),
-                           err);
+    return rk_actor_tell(ch, actor, code, id, err, "name", in->name, "type", in->type, "content",
+                         in->content, "ttl", ttl, "zone_id", zone_id, "zone_name", zone_name, NULL);
 }
 
 static int record_row(struct rk_pg *pg,

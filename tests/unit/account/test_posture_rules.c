@@ -217,7 +217,7 @@ static void a_check_that_a_policy_asks_for_stays(void **state)
             "posture checks: nope not found");
 }
 
-static void a_policy_keeps_the_checks_that_exist_in_their_order(void **state)
+static void a_policy_keeps_its_checks_in_their_order_and_none_is_unknown(void **state)
 {
     struct rk_posture_input in = { .name = "n", .description = "", .nb_min = "1" };
     struct rk_policy_rule_input rule = { .id = "",
@@ -239,10 +239,13 @@ static void a_policy_keeps_the_checks_that_exist_in_their_order(void **state)
     in.name = "m";
     done(rk_posture_create(pg, &actor, &in, false, second, &bell, &err), &err);
     named[0] = rk_str(second);
-    named[1] = RK_STR("nope");
-    named[2] = rk_str(first);
+    named[1] = rk_str(first);
+    named[2] = RK_STR("nope");
     policy.posture_checks = named;
     policy.posture_checks_n = 3;
+    refused(rk_policy_create(pg, &actor, &policy, id, &bell, &err), RK_INVALID, &err,
+            "posture checks: nope not found");
+    policy.posture_checks_n = 2;
     done(rk_policy_create(pg, &actor, &policy, id, &bell, &err), &err);
     snprintf(sql, sizeof(sql),
              "SELECT count(*) FROM policy WHERE source_posture_checks = '{%s,%s}'", second, first);
@@ -268,7 +271,8 @@ int main(void)
         cmocka_unit_test_setup(names_are_unique_when_they_are_given_and_may_be_taken_later,
                                account_fresh),
         cmocka_unit_test_setup(a_check_that_a_policy_asks_for_stays, account_fresh),
-        cmocka_unit_test_setup(a_policy_keeps_the_checks_that_exist_in_their_order, account_fresh),
+        cmocka_unit_test_setup(a_policy_keeps_its_checks_in_their_order_and_none_is_unknown,
+                               account_fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);
