@@ -107,7 +107,7 @@ func TestIdentity01SetupHappensOnce(t *testing.T) {
 		var instance struct {
 			SetupRequired bool `json:"setup_required"`
 		}
-		r.Want(t, 200, "GET", "/api/instance", nil, &instance)
+		r.Do(t, "GET", "/api/instance", nil, "Cache-Control: no-cache").JSON(t, &instance)
 		return instance.SetupRequired
 	}
 	for message, change := range map[string]map[string]any{
