@@ -6,11 +6,16 @@
 #include <string.h>
 
 #include "libcommon/account/store/store.h"
+#include "libcommon/crypto/box.h"
+#include "libcommon/crypto/password.h"
 #include "libcommon/crypto/seal.h"
+#include "services/dashboard-api/login/factor.h"
+#include "services/dashboard-api/login/local.h"
 #include "services/dashboard-api/oauth/provider.h"
 
 struct task {
     struct rk_pg *pg;
+    const char *argument;            /* of those that take one */
     const struct provider *provider; /* NULL: the embedded provider is off */
 };
 
@@ -18,6 +23,7 @@ typedef int task_fn(const struct task *t, struct rk_err *err);
 
 struct command {
     const char *name;
+    const char *takes; /* what its argument is; NULL = none */
     task_fn *run;
 };
 
@@ -45,9 +51,37 @@ static int replace_keys(const struct task *t, struct rk_err *err)
     return rotate(t, true, err);
 }
 
+static int reset_mfa(const struct task *t, struct rk_err *err)
+{
+    int r = factor_reset(t->pg, t->argument, err);
+
+    if (r == 0)
+        printf("%s sets up two-step verification anew at the next login, and is signed out.\n",
+               t->argument);
+    return r;
+}
+
+/* Its first line, so that it stands in no list of processes. */
+static int set_password(const struct task *t, struct rk_err *err)
+{
+    char line[RK_PASSWORD_MAX + 2] = "";
+    int r;
+
+    if (!fgets(line, sizeof(line), stdin))
+        return rk_fail(err, RK_INVALID, "write the new password to the standard input");
+    line[strcspn(line, "\r\n")] = '\0';
+    r = local_set_password(t->pg, t->argument, line, err);
+    rk_wipe(line, sizeof(line));
+    if (r == 0)
+        printf("%s has a new password, and is signed out.\n", t->argument);
+    return r;
+}
+
 static const struct command commands[] = {
-    { "rotate-keys", rotate_keys },   /* as every 30 days, but now */
-    { "replace-keys", replace_keys }, /* somebody has got hold of one */
+    { "rotate-keys", NULL, rotate_keys },   /* as every 30 days, but now */
+    { "replace-keys", NULL, replace_keys }, /* somebody has got hold of one */
+    { "reset-mfa", "E-MAIL", reset_mfa },   /* somebody has lost the second factor */
+    { "set-password", "E-MAIL", set_password },
 };
 
 const struct command *command_find(const char *name)
@@ -58,7 +92,12 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-int command_run(const struct command *cmd, const struct api_config *config)
+const char *command_takes(const struct command *cmd)
+{
+    return cmd->takes;
+}
+
+int command_run(const struct command *cmd, const char *argument, const struct api_config *config)
 {
     rk_auto(provider_free) struct provider *provider = NULL;
     rk_auto(rk_pg_free) struct rk_pg *pg = rk_pg_new(config->postgres, cmd->name);
@@ -72,7 +111,7 @@ int command_run(const struct command *cmd, const struct api_config *config)
     if (r == 0)
         r = rk_store_migrate(pg, &err);
     if (r == 0)
-        r = cmd->run(&(struct task){ pg, provider }, &err);
+        r = cmd->run(&(struct task){ pg, argument, provider }, &err);
     if (r < 0)
         (void)fprintf(stderr, "%s: %s\n", cmd->name, err.msg);
     rk_seal_done(&seal);

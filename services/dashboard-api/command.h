@@ -2,7 +2,7 @@
 
 /*
  * Commands: what an administrator has the program do once, in place of serving:
- * `rookery-dashboard-api COMMAND --config FILE`. Main thread.
+ * `rookery-dashboard-api COMMAND [ARGUMENT] --config FILE`. Main thread.
  */
 
 #include "services/dashboard-api/config.h"
@@ -10,5 +10,7 @@
 struct command;
 /* NULL: there is none of this name. */
 const struct command *command_find(const char *name);
+/* What its argument is; NULL when it takes none. */
+const char *command_takes(const struct command *cmd);
 /* Its exit status; says on stdout what it has done. */
-int command_run(const struct command *cmd, const struct api_config *config);
+int command_run(const struct command *cmd, const char *argument, const struct api_config *config);

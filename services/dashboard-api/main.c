@@ -8,11 +8,22 @@
 int main(int argc, char **argv)
 {
     const struct command *cmd = argc > 1 ? command_find(argv[1]) : NULL;
+    const char *argument = NULL;
     struct api_config config = { 0 };
     struct rk_err err = { 0 };
     int status;
 
     if (cmd) {
+        argv++;
+        argc--;
+    }
+    if (cmd && command_takes(cmd)) {
+        if (argc < 2 || argv[1][0] == '-') {
+            (void)fprintf(stderr, "rookery-dashboard-api %s %s --config FILE\n", argv[0],
+                          command_takes(cmd));
+            return 2;
+        }
+        argument = argv[1];
         argv++;
         argc--;
     }
@@ -23,7 +34,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
-    status = cmd ? command_run(cmd, &config) : app_run(&config);
+    status = cmd ? command_run(cmd, argument, &config) : app_run(&config);
     rk_settings_done(&api_settings, &config);
     return status;
 }

@@ -2,6 +2,8 @@
 
 #include "services/dashboard-api/login/local.h"
 
+#include "libcommon/account/rules/access_end.h"
+#include "libcommon/account/rules/password.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
 #include "services/dashboard-api/login/guess.h"
@@ -20,6 +22,10 @@ static const struct rk_pg_stmt by_id = { "local_by_id",
 static const struct rk_pg_stmt lower_stmt = { "local_lower", "SELECT lower($1)" };
 static const struct rk_pg_stmt set_hash = {
     "local_rehash", "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
+};
+static const struct rk_pg_stmt replace_hash = {
+    "local_set_password", "UPDATE users SET password_hash = $2 WHERE lower(email) = lower($1) "
+                          "AND password_hash IS NOT NULL RETURNING id"
 };
 enum {
     ID,
@@ -142,4 +148,29 @@ int local_find(struct call *c, const char *id, struct local_user *out, struct rk
         return rk_fail(err, RK_NOT_FOUND, "no such local user");
     take(c, res, out);
     return 0;
+}
+
+int local_set_password(struct rk_pg *pg,
+                       const char *email,
+                       const char *password,
+                       struct rk_err *err)
+{
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *user = NULL;
+    char hash[RK_PASSWORD_LEN];
+    int r;
+
+    r = rk_password_rules(password, err);
+    if (r < 0)
+        return r;
+    rk_password_hash(rk_str(password), hash);
+    r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
+    if (r == 0)
+        r = rk_pg_run(pg, &replace_hash, &user, err, RK_P_C(email), RK_P_C(hash));
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(user) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "no local user has the e-mail address %s", email);
+    r = rk_user_sessions_end(pg, rk_pg_str(user, 0, 0).p, err);
+    return r < 0 ? r : rk_pg_commit(&tx, err);
 }

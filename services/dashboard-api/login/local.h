@@ -30,3 +30,10 @@ int local_may_try(struct call *c, const char *email, bool *out_allowed, struct r
 /* By id. RK_NOT_FOUND: not a local user, or gone. */
 int local_find(struct call *c, const char *id, struct local_user *out, struct rk_err *err)
     RK_CHECKED;
+
+/* By an administrator: the user is signed out everywhere. RK_NOT_FOUND, or RK_INVALID for a
+ * password that no one may choose. */
+int local_set_password(struct rk_pg *pg,
+                       const char *email,
+                       const char *password,
+                       struct rk_err *err) RK_CHECKED;
