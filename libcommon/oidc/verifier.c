@@ -25,6 +25,9 @@
 #define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 30000
 
+/* Whoever starts first may ask before the schema is there. */
+static const struct rk_pg_stmt have_table = { "oidc.have_signing_keys",
+                                              "SELECT to_regclass('signing_key') IS NOT NULL" };
 static const struct rk_pg_stmt select_keys = {
     "oidc.signing_keys",
     "SELECT public_jwk::text FROM signing_key WHERE kept_until > now()"
@@ -268,10 +271,11 @@ int rk_verifier_check_again(struct rk_verifier *v,
 
 /* --- fetches --- */
 
-static int fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, struct rk_err *err)
+static int
+fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, int64_t *out_fresh_s, struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *rows = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *there = NULL, *rows = NULL;
     struct rk_str keys[RK_JWKS_MAX_KEYS];
     size_t n;
     int r;
@@ -279,6 +283,14 @@ static int fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, struct rk_err 
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
     if (r < 0)
         return r;
+    r = rk_pg_run0(pg, &have_table, &there, err);
+    if (r < 0)
+        return r;
+    if (!rk_pg_bool(there, 0, 0)) {
+        *out_fresh_s = 1;
+        return rk_jwks_from_keys(NULL, 0, out, err);
+    }
+    *out_fresh_s = FRESH_EMBEDDED_S;
     r = rk_pg_run0(pg, &select_keys, &rows, err);
     if (r < 0)
         return r;
@@ -386,8 +398,7 @@ static int fetch(struct rk_verifier *v,
     int r;
 
     if (v->embedded) {
-        *out_fresh_s = FRESH_EMBEDDED_S;
-        return pg ? fetch_embedded(pg, out_keys, err)
+        return pg ? fetch_embedded(pg, out_keys, out_fresh_s, err)
                   : rk_fail(err, RK_INTERNAL, "the embedded provider's keys need Postgres");
     }
     r = find_provider(v, look, provider, err);

@@ -127,6 +127,20 @@ static void a_provider_without_keys_yet_is_no_error(void **state)
     assert_int_equal(check(v, first, false), 0);
 }
 
+static void a_schema_that_is_not_there_yet_is_no_error(void **state)
+{
+    rk_auto(rk_verifier_free) struct rk_verifier *v = verifier();
+    rk_auto(rk_signer_free) struct rk_signer *s = key_new(0, 3600);
+
+    (void)state;
+    pg_must(pg, "ALTER TABLE signing_key RENAME TO not_yet");
+    assert_int_equal(rk_verifier_fetch(v, pg, NULL), 0);
+    pg_must(pg, "ALTER TABLE not_yet RENAME TO signing_key");
+    assert_int_equal(check(v, s, false), RK_VERIFIER_FETCH);
+    assert_int_equal(rk_verifier_fetch(v, pg, NULL), 0);
+    assert_int_equal(check(v, s, false), 0);
+}
+
 static void keys_stay_while_postgres_is_away(void **state)
 {
     rk_auto(rk_verifier_free) struct rk_verifier *v = verifier();
@@ -147,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(keys_that_are_kept_count_and_new_ones_are_found, fresh),
         cmocka_unit_test_setup(a_provider_without_keys_yet_is_no_error, fresh),
+        cmocka_unit_test_setup(a_schema_that_is_not_there_yet_is_no_error, fresh),
         cmocka_unit_test_setup(keys_stay_while_postgres_is_away, fresh),
     };
 
