@@ -576,3 +576,89 @@ func TestRESTCasesWithToken(t *testing.T) {
 		t.Run(test.name, test.run)
 	}
 }
+
+// Accounts of one server have nothing to do with each other: whoever owns one finds nothing of another, by any id.
+func TestTenantsAreSeparate(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.SSO(t, harness.NewIssuer(t), map[string]string{"oidc_single_account": "false"})
+	type tenant struct {
+		*harness.REST
+		who, account, group, key, peer string
+		agent                          *harness.Bare
+	}
+	var tenants [2]*tenant
+	for n := range tenants {
+		x := &tenant{who: somebody("tenant")}
+		x.REST = s.REST(s.Issuer.Token(t, x.who, nil))
+		var accounts []struct{ ID string }
+		x.Want(t, 200, "GET", "/api/accounts", nil, &accounts)
+		x.account = accounts[0].ID
+		t.Cleanup(func() {
+			if a, err := x.Try(context.Background(), "DELETE", "/api/accounts/"+x.account, nil); err != nil || a.Status != 200 {
+				t.Errorf("deleting the account of %s: %v %v", x.who, a, err)
+			}
+		})
+		var made struct{ ID, Key string }
+		x.Want(t, 200, "POST", "/api/groups", map[string]any{"name": "private"}, &made)
+		x.group = made.ID
+		x.Want(t, 200, "POST", "/api/setup-keys", map[string]any{"name": "k", "type": "reusable", "expires_in": 86400,
+			"auto_groups": []string{x.group}, "usage_limit": 0}, &made)
+		x.key = made.ID
+		x.agent = s.Bare(t, somebody("tenant"))
+		if _, err := x.agent.TokenLogin(t.Context(), s.Issuer.Token(t, x.who, nil)); err != nil {
+			t.Fatal(err)
+		}
+		var peers []struct{ ID string }
+		x.Want(t, 200, "GET", "/api/peers", nil, &peers)
+		if len(peers) != 1 {
+			t.Fatalf("%d peers", len(peers))
+		}
+		x.peer = peers[0].ID
+		var me struct{ Role string }
+		if x.Want(t, 200, "GET", "/api/users/current", nil, &me); me.Role != "owner" {
+			t.Errorf("%s is %s", x.who, me.Role)
+		}
+		tenants[n] = x
+	}
+	a, b := tenants[0], tenants[1]
+	if a.account == b.account {
+		t.Fatal("they share an account")
+	}
+	for _, q := range []struct {
+		method, path string
+		body         any
+	}{
+		{"GET", "/api/groups/" + b.group, nil}, {"DELETE", "/api/groups/" + b.group, nil},
+		{"PUT", "/api/groups/" + b.group, map[string]any{"name": "mine", "peers": []string{}}},
+		{"GET", "/api/peers/" + b.peer, nil}, {"DELETE", "/api/peers/" + b.peer, nil}, {"GET", "/api/peers/" + b.peer + "/network-map", nil},
+		{"GET", "/api/setup-keys/" + b.key, nil}, {"DELETE", "/api/setup-keys/" + b.key, nil},
+		{"DELETE", "/api/users/" + b.who, nil}, {"GET", "/api/users/" + b.who + "/tokens", nil},
+		{"POST", "/api/users/" + b.who + "/tokens", map[string]any{"name": "t", "expires_in": 1}},
+		{"PUT", "/api/users/" + b.who, map[string]any{"role": "user", "auto_groups": []string{}, "is_blocked": true}},
+		{"PUT", "/api/accounts/" + b.account, map[string]any{"settings": map[string]any{"peer_login_expiration": 7200}}},
+		{"DELETE", "/api/accounts/" + b.account, nil},
+	} {
+		if x := a.Do(t, q.method, q.path, q.body); x.Status != 404 && x.Status != 403 && x.Status != 400 {
+			t.Errorf("%s %s of another account: %d %s", q.method, q.path, x.Status, x.Body)
+		}
+	}
+	// A group of another account is none to put anybody into.
+	if x := a.Do(t, "PUT", "/api/groups/"+a.group, map[string]any{"name": "private", "peers": []string{b.peer}}); x.Status != 422 {
+		t.Errorf("a peer of another account in a group: %d %s", x.Status, x.Body)
+	}
+	var users []struct{ ID string }
+	if a.Want(t, 200, "GET", "/api/users", nil, &users); len(users) != 1 || users[0].ID != a.who {
+		t.Errorf("users %v", users)
+	}
+	// Their peers see nobody, and a token of the one does not open the peer of the other.
+	_, err := b.agent.TokenLogin(t.Context(), s.Issuer.Token(t, a.who, nil))
+	harness.WantStatus(t, err, codes.PermissionDenied, "peer is already registered by a different User or a Setup Key")
+	for _, x := range tenants {
+		if m := x.agent.Sync(t).Next(t, 5*time.Second); len(m.GetNetworkMap().GetRemotePeers()) != 0 {
+			t.Errorf("%s sees %v", x.who, m.GetNetworkMap().GetRemotePeers())
+		}
+	}
+	b.Want(t, 200, "GET", "/api/groups/"+b.group, nil, nil)
+	b.Want(t, 200, "GET", "/api/peers/"+b.peer, nil, nil)
+}
