@@ -1,0 +1,203 @@
+package system
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rookery.test/system/harness"
+)
+
+// A directory of 10,000 users and 1,000 groups is synced through two replicas, whose memory stays bounded; what is looked up by
+// is found through an index, and access ends for all of a group at once.
+func TestSCIMTenThousandUsers(t *testing.T) {
+	const users, groups, size = 10000, 1000, 50
+	c := own(t, 25900)
+	d := newDirectory(t, c, nil)
+	ids, groupIDs := make([]string, users), make([]string, groups)
+	began := time.Now()
+	lap := func(what string) {
+		t.Logf("%s: %v", what, time.Since(began).Round(time.Millisecond))
+		began = time.Now()
+	}
+	each := func(n int, work func(i int) error) {
+		t.Helper()
+		var wg sync.WaitGroup
+		next := make(chan int)
+		for range 8 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for i := range next {
+					if err := work(i); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		for i := range n {
+			next <- i
+		}
+		close(next)
+		wg.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	send := func(status int, method, path string, body any) (*harness.Answer, error) {
+		a, err := d.try(t.Context(), method, path, body)
+		if err == nil && a.Status != status {
+			err = fmt.Errorf("%s %s: %d %.300s", method, path, a.Status, a.Body)
+		}
+		return a, err
+	}
+	create := func(kind string, body object, id *string) error {
+		a, err := send(201, "POST", "/"+kind, body)
+		if err != nil {
+			return err
+		}
+		var made struct{ ID string }
+		a.JSON(t, &made)
+		*id = made.ID
+		return nil
+	}
+	rss := func() (sum int64) {
+		for _, p := range c.Processes {
+			if strings.HasPrefix(p.Name, "dashboard-api-") {
+				m, err := harness.Metrics(p.Admin)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum += int64(m["process_resident_memory_bytes"])
+			}
+		}
+		return sum
+	}
+	before := rss()
+	each(users, func(i int) error {
+		name := fmt.Sprintf("%s-%d", d.Name, i)
+		return create("Users", object{"userName": name + "@corp.test", "externalId": name + "-sub", "displayName": name,
+			"emails": []object{{"value": name + "@corp.test", "type": "work", "primary": true}}, "active": true}, &ids[i])
+	})
+	lap("10,000 users made")
+	each(groups, func(i int) error {
+		if err := create("Groups", object{"displayName": fmt.Sprintf("%s-g%d", d.Name, i)}, &groupIDs[i]); err != nil {
+			return err
+		}
+		var list []string
+		for k := range size {
+			list = append(list, ids[(i*size/5+k)%users])
+		}
+		_, err := send(204, "PATCH", "/Groups/"+groupIDs[i], patch(object{"op": "add", "path": "members", "value": members(list...)}))
+		return err
+	})
+	lap("1,000 groups of 50 made")
+	if n := c.SQL(t, fmt.Sprintf(`SELECT count(*) || ' ' || sum(cardinality(u.auto_groups)) FROM users u JOIN scim_user s ON s.user_id = u.id
+		WHERE s.integration_id = %d`, d.ID)); n != fmt.Sprintf("%d %d", users, groups*size) {
+		t.Errorf("users and memberships: %s", n)
+	}
+
+	everybody := d.make(t, "Groups", object{"displayName": d.Name + "-all"})
+	d.do(t, 204, "PATCH", "/Groups/"+everybody, patch(object{"op": "replace", "path": "members", "value": members(ids...)}))
+	lap("one group of 10,000 filled")
+	d.do(t, 204, "PATCH", "/Groups/"+everybody, patch(object{"op": "remove", "path": fmt.Sprintf(`members[value eq "%s"]`, ids[7])}))
+	lap("one of 10,000 removed")
+	var full struct{ Members []struct{ Value string } }
+	d.do(t, 200, "GET", "/Groups/"+everybody, nil).JSON(t, &full)
+	if len(full.Members) != users-1 {
+		t.Errorf("%d members", len(full.Members))
+	}
+	lap("the group read")
+
+	seen := map[string]bool{}
+	for _, kind := range []string{"Users", "Groups"} {
+		for start, total := 1, 1; start <= total; {
+			var page struct {
+				TotalResults, ItemsPerPage int
+				Resources                  []struct{ ID string }
+			}
+			d.do(t, 200, "GET", "/"+kind+"?count=200&startIndex="+strconv.Itoa(start), nil).JSON(t, &page)
+			if page.ItemsPerPage == 0 || page.ItemsPerPage > 200 {
+				t.Fatalf("%d of %d on the page at %d", page.ItemsPerPage, page.TotalResults, start)
+			}
+			for _, r := range page.Resources {
+				seen[r.ID] = true
+			}
+			start, total = start+page.ItemsPerPage, page.TotalResults
+		}
+	}
+	if len(seen) != users+groups+1 {
+		t.Errorf("%d resources seen page by page", len(seen))
+	}
+	lap("all read page by page")
+
+	// Lookups: no scan of a table, however often.
+	c.SQL(t, "ANALYZE scim_user; ANALYZE scim_group; ANALYZE scim_member")
+	scans := func() string {
+		return c.SQL(t, "SELECT string_agg(relname || ' ' || seq_scan, ', ' ORDER BY relname) FROM pg_stat_user_tables WHERE relname IN ('scim_user', 'scim_group', 'scim_member')")
+	}
+	found := func() int {
+		n, err := strconv.Atoi(c.SQL(t, "SELECT sum(idx_scan) FROM pg_stat_user_tables WHERE relname IN ('scim_user', 'scim_group')"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var scanned string
+	harness.Eventually(t, 20*time.Second, "the statistics rest", func() error {
+		now := scans()
+		if now != scanned {
+			scanned = now
+			return fmt.Errorf("they move")
+		}
+		return nil
+	})
+	uses := found()
+	const rounds = 40 // past the point where plans are made for any value
+	for i := range rounds {
+		name := fmt.Sprintf("%s-%d", d.Name, i)
+		for _, path := range []string{
+			"/Users?filter=" + url.QueryEscape(`userName eq "`+name+`@corp.test"`),
+			"/Users?filter=" + url.QueryEscape(`externalId eq "`+name+`-sub"`),
+			"/Users?filter=" + url.QueryEscape(`displayName eq "`+name+`"`),
+			"/Users?filter=" + url.QueryEscape(`emails[type eq "work"].value eq "`+name+`@corp.test"`),
+			"/Users?filter=" + url.QueryEscape(`id eq "`+ids[i]+`"`),
+			"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`displayName eq "%s-g%d"`, d.Name, i)),
+			"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`id eq "%s" and members eq "%s"`, everybody, ids[i+100])),
+		} {
+			var page struct{ TotalResults int }
+			d.do(t, 200, "GET", path, nil).JSON(t, &page)
+			if page.TotalResults != 1 {
+				t.Fatalf("%s: %d", path, page.TotalResults)
+			}
+		}
+	}
+	harness.Eventually(t, 20*time.Second, "the lookups are in the statistics", func() error {
+		if now := found(); now < uses+7*rounds {
+			return fmt.Errorf("%d uses of an index after %d", now, uses)
+		}
+		return nil
+	})
+	if now := scans(); now != scanned {
+		t.Errorf("tables were scanned: %s, before %s", now, scanned)
+	}
+	lap("280 lookups")
+
+	// From now on only members of a group have access; then nobody is one.
+	d.owner.Want(t, 200, "PUT", d.path(""), object{"user_group_prefixes": []string{d.Name + "-all"}}, nil)
+	lap("a required group set")
+	d.do(t, 204, "PATCH", "/Groups/"+everybody, patch(object{"op": "remove", "path": "members"}))
+	lap("9,999 users cut off")
+	if n := c.SQL(t, fmt.Sprintf("SELECT count(*) FROM users u JOIN scim_user s ON s.user_id = u.id WHERE s.integration_id = %d AND u.blocked", d.ID)); n != strconv.Itoa(users) {
+		t.Errorf("%s of %d are blocked", n, users)
+	}
+	if grown := rss() - before; grown > 300<<20 {
+		t.Errorf("two replicas have grown by %d MiB", grown>>20)
+	} else {
+		t.Logf("two replicas have grown by %d MiB", grown>>20)
+	}
+}
