@@ -77,6 +77,7 @@ static int settle(struct rk_change *ch,
     if (r < 0)
         return r;
     scim_dirty(sc, rk_pg_str(person, 0, PERSON));
+    sc->members_too = true;
     r = scim_settle(sc, err);
     if (r == 0)
         r = rk_scim_note(sc, RK_SCIM_INFO, err, "user %s has signed in for the first time",

@@ -11,12 +11,12 @@
 #define MAX_MESSAGE 512
 #define NOBODY "sys" /* who did it, in the audit trail */
 
+/* Says now and then that the directory is there, on the way. */
 static const struct rk_pg_stmt find_stmt = {
-    "scim_find", "SELECT id, account_id, enabled FROM scim_integration WHERE token_hash = $1"
-};
-static const struct rk_pg_stmt seen_stmt = {
-    "scim_seen", "UPDATE scim_integration SET last_synced_at = now() WHERE id = $1 AND "
-                 "coalesce(last_synced_at, '-infinity') < now() - interval '10 s'"
+    "scim_find",
+    "WITH seen AS (UPDATE scim_integration SET last_synced_at = now() WHERE token_hash = $1 AND "
+    "enabled AND coalesce(last_synced_at, '-infinity') < now() - interval '10 s') "
+    "SELECT id, account_id, enabled FROM scim_integration WHERE token_hash = $1"
 };
 static const struct rk_pg_stmt load_stmt = {
     "scim_load", "SELECT enabled, connector_id, group_prefixes, user_group_prefixes FROM "
@@ -29,6 +29,12 @@ static const struct rk_pg_stmt log_stmt = {
     "scim_log "
     "WHERE integration_id = $1 ORDER BY id DESC OFFSET $4::bigint LIMIT 1)) INSERT INTO scim_log "
     "(integration_id, level, message) SELECT id, $2, $3 FROM scim_integration WHERE id = $1"
+};
+
+static const char *const levels[] = {
+    [RK_SCIM_INFO] = "info",
+    [RK_SCIM_WARN] = "warning",
+    [RK_SCIM_ERROR] = "error",
 };
 
 int rk_scim_find(struct rk_pg *pg, struct rk_str token, struct rk_scim *out, struct rk_err *err)
@@ -49,7 +55,7 @@ int rk_scim_find(struct rk_pg *pg, struct rk_str token, struct rk_scim *out, str
         return rk_fail(err, RK_DENIED, "the integration is disabled");
     out->id = rk_pg_int(res, 0, 0);
     (void)rk_str_copy(rk_pg_str(res, 0, 1), out->account_id, sizeof(out->account_id));
-    return rk_pg_run(pg, &seen_stmt, NULL, err, RK_P_INT(out->id));
+    return 0;
 }
 
 int rk_scim_log(struct rk_pg *pg,
@@ -58,8 +64,6 @@ int rk_scim_log(struct rk_pg *pg,
                 const char *message,
                 struct rk_err *err)
 {
-    static const char *const levels[] = { "info", "warning", "error" };
-
     return rk_pg_run(pg, &log_stmt, NULL, err, RK_P_INT(integration_id), RK_P_C(levels[level]),
                      RK_P_C(message), RK_P_INT(RK_SCIM_LOG_MAX - 1));
 }
@@ -77,7 +81,8 @@ int rk_scim_note(
     /* Cut in the middle of a character. */
     for (n = strlen(text); n > 0 && !rk_utf8_valid(rk_strn(text, n)); n--)
         text[n - 1] = '\0';
-    return rk_scim_log(rk_change_pg(sc->ch), sc->scim.id, level, text, err);
+    return rk_pg_later(rk_change_pg(sc->ch), &log_stmt, NULL, err, RK_P_INT(sc->scim.id),
+                       RK_P_C(levels[level]), RK_P_C(text), RK_P_INT(RK_SCIM_LOG_MAX - 1));
 }
 
 void rk_scim_abort(struct rk_scim_change *sc)
@@ -212,6 +217,7 @@ void scim_dirty(struct rk_scim_change *sc, struct rk_str user_id)
 
 void scim_dirty_rows(struct rk_scim_change *sc, const struct rk_pg_result *res)
 {
+    sc->members_too = true;
     for (int i = 0; i < rk_pg_rows(res); i++)
         scim_dirty(sc, rk_pg_str(res, i, 0));
 }

@@ -15,6 +15,7 @@ struct rk_scim_change {
     struct rk_arena *arena;
     struct rk_str *dirty; /* people who are to be settled, some perhaps twice; in the arena */
     size_t dirty_n, dirty_cap;
+    bool members_too; /* their groups are to be settled as well */
 };
 
 /* Also of an integration that is switched off. RK_NOT_FOUND. `by` = who does it. */
@@ -35,7 +36,7 @@ int scim_within(struct rk_change *ch,
                 struct rk_err *err) RK_CHECKED;
 
 void scim_dirty(struct rk_scim_change *sc, struct rk_str user_id);
-/* Those of the first column. */
+/* Those of the first column, with their groups. */
 void scim_dirty_rows(struct rk_scim_change *sc, const struct rk_pg_result *res);
 /* Makes users, groups and peers of the account what the directory says of everybody dirty; nobody
  * is afterwards. */

@@ -165,8 +165,8 @@ static int make_user(struct rk_scim_change *sc,
     }
     if (r < 0)
         return r;
-    return rk_pg_run(pg, &bound_stmt, NULL, err, RK_P_STR(rk_pg_str(people, row, PERSON)),
-                     RK_P_C(id));
+    return rk_pg_later(pg, &bound_stmt, NULL, err, RK_P_STR(rk_pg_str(people, row, PERSON)),
+                       RK_P_C(id));
 }
 
 int scim_block(struct rk_scim_change *sc,
@@ -330,8 +330,9 @@ int scim_settle(struct rk_scim_change *sc, struct rk_err *err)
     if (sc->dirty_n == 0)
         return 0;
     r = settle_access(sc, err);
-    if (r == 0)
+    if (r == 0 && sc->members_too)
         r = settle_groups(sc, err);
     sc->dirty_n = 0;
+    sc->members_too = false;
     return r;
 }

@@ -117,6 +117,7 @@ int rk_scim_user_update(struct rk_scim_change *sc,
     if (r < 0)
         return r;
     scim_dirty(sc, rk_str(id)); /* also when nothing changed: what was undone is done again */
+    sc->members_too = true;
     if (rk_pg_affected(done) == 0)
         return 0;
     if (user_id) {
@@ -176,6 +177,7 @@ int rk_scim_user_delete(struct rk_scim_change *sc, const char *id, struct rk_err
     r = rk_pg_run(pg, &leave_stmt, NULL, err, RK_P_C(id));
     if (r == 0 && !rk_pg_null(row, 0, USER)) {
         scim_dirty(sc, rk_str(id));
+        sc->members_too = true;
         r = scim_settle(sc, err); /* out of its groups, with events */
     }
     if (r == 0 && !rk_pg_null(row, 0, USER))

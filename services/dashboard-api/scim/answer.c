@@ -104,8 +104,7 @@ int scim_serve(struct call *c, scim_handler_fn *handler, struct rk_err *err)
 
 const char *scim_base(const struct call *c)
 {
-    (void)c;
-    return PATH;
+    return rk_arena_printf(c->arena, "%s%s", c->config->oidc.public_url, PATH);
 }
 
 /* === What is shown === */

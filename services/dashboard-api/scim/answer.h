@@ -21,8 +21,7 @@ int scim_serve(struct call *c, scim_handler_fn *handler, struct rk_err *err);
 /* The same for what is no integration's own: the schemas. */
 bool scim_token_formed(struct rk_str authorization, struct rk_str *out_token);
 
-/* The URL under which our resources are; it begins with "/" while nobody has said what the
- * service's name is. */
+/* The URL under which our resources are; it begins with "/" without the setting public_url. */
 const char *scim_base(const struct call *c);
 
 /* ?attributes= and ?excludedAttributes= */
