@@ -556,7 +556,7 @@ func TestSCIMReading(t *testing.T) {
 			t.Errorf("%s: %s instead of %s", query, got, want)
 		}
 	}
-	for _, path := range []string{"/Users/nope", "/Groups/nope", "/Groups/" + ids[0], "/Schemas/nope", "/ResourceTypes/nope"} {
+	for _, path := range []string{"/Users/" + "nope", "/Groups/nope", "/Groups/" + ids[0], "/Schemas/nope", "/ResourceTypes/nope"} {
 		d.fault(t, 404, "", "GET", path, nil)
 	}
 	var config struct {

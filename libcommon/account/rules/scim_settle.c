@@ -96,6 +96,12 @@ enum {
     GROUP_USER_NAME,
     GROUP_NAME,
 };
+static const struct rk_pg_stmt events_stmt = {
+    "scim_settle_events",
+    "INSERT INTO event (account_id, code, initiator_id, target_id, meta) SELECT $1, x.code, $2, "
+    "x.target, x.meta::jsonb FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS "
+    "x(code, target, meta, n) ORDER BY x.n"
+};
 static const struct rk_pg_stmt propagated_stmt = {
     "scim_propagated",
     "SELECT coalesce((settings->>'groups_propagation_enabled')::boolean, false) FROM account "
@@ -268,41 +274,67 @@ static int move_peers(struct rk_scim_change *sc,
     return r < 0 ? r : rk_settings_follow6(sc->ch, group_id, err);
 }
 
+/* One of few, so that it may say what the user looked like before. */
 static int tell_group(struct rk_scim_change *sc,
                       const struct rk_pg_result *res,
                       int row,
-                      struct rk_buf *meta,
+                      struct rk_str meta,
                       struct rk_err *err)
 {
-    const char *user = rk_pg_str(res, row, GROUP_USER).p;
-    int r =
-        rk_change_event(sc->ch, rk_pg_bool(res, row, CAME) ? "user.group.add" : "user.group.delete",
-                        sc->actor.user_id, user,
-                        rk_event_meta(meta, "group", rk_pg_str(res, row, GROUP_NAME).p, "group_id",
-                                      rk_pg_str(res, row, GROUP).p, "is_service_user", "false",
-                                      "user_name", rk_pg_str(res, row, GROUP_USER_NAME).p, NULL),
-                        err);
+    return rk_change_event(sc->ch,
+                           rk_pg_bool(res, row, CAME) ? "user.group.add" : "user.group.delete",
+                           sc->actor.user_id, rk_pg_str(res, row, GROUP_USER).p, meta, err);
+}
 
-    return r < 0 ? r : rk_change_touch(sc->ch, RK_OBJ_USER, user, err);
+/* Who came into which group, and who left it. */
+static int
+tell_groups(struct rk_scim_change *sc, const struct rk_pg_result *res, struct rk_err *err)
+{
+    int rows = rk_pg_rows(res), r = 0;
+    rk_auto(rk_free) struct rk_str *codes = rk_new_array(struct rk_str, 3 * (size_t)rows);
+    struct rk_str *users = codes + rows, *metas = users + rows;
+    rk_auto(rk_buf_done) struct rk_buf meta;
+
+    rk_buf_init(&meta, RK_META_MAX);
+    for (int i = 0; r == 0 && i < rows; i++) {
+        struct rk_str text = rk_event_meta(
+            &meta, "group", rk_pg_str(res, i, GROUP_NAME).p, "group_id", rk_pg_str(res, i, GROUP).p,
+            "is_service_user", "false", "user_name", rk_pg_str(res, i, GROUP_USER_NAME).p, NULL);
+
+        codes[i] =
+            rk_pg_bool(res, i, CAME) ? RK_STR("user.group.add") : RK_STR("user.group.delete");
+        users[i] = rk_pg_str(res, i, GROUP_USER);
+        if (rows <= MAX_WATCHED)
+            r = tell_group(sc, res, i, text, err);
+        else
+            metas[i] = rk_str(rk_arena_strn(sc->arena, text));
+        if (r == 0)
+            r = rk_change_touch(sc->ch, RK_OBJ_USER, users[i].p, err);
+    }
+    if (r < 0 || rows <= MAX_WATCHED)
+        return r;
+    return rk_pg_later(rk_change_pg(sc->ch), &events_stmt, NULL, err, RK_P_C(sc->scim.account_id),
+                       RK_P_C(sc->actor.user_id), RK_P_ARRAY(codes, (size_t)rows),
+                       RK_P_ARRAY(users, (size_t)rows), RK_P_ARRAY(metas, (size_t)rows));
 }
 
 static int settle_groups(struct rk_scim_change *sc, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *settings = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta;
     rk_auto(rk_free) struct rk_str *users = NULL;
     struct rk_pg *pg = rk_change_pg(sc->ch);
     size_t n = 0;
     int r, rows;
 
-    rk_buf_init(&meta, RK_META_MAX);
     r = rk_pg_run(pg, &groups_stmt, &res, err, RK_P_C(sc->scim.account_id), RK_P_INT(sc->scim.id),
                   RK_P_ARRAY(sc->dirty, sc->dirty_n));
     rows = r < 0 ? 0 : rk_pg_rows(res);
     if (rows == 0)
         return r;
-    r = rk_pg_run(pg, &propagated_stmt, &settings, err, RK_P_C(sc->scim.account_id));
+    r = tell_groups(sc, res, err);
+    if (r == 0)
+        r = rk_pg_run(pg, &propagated_stmt, &settings, err, RK_P_C(sc->scim.account_id));
     if (r < 0)
         return r;
     users = rk_new_array(struct rk_str, (size_t)rows);
@@ -313,8 +345,7 @@ static int settle_groups(struct rk_scim_change *sc, struct rk_err *err)
                     rk_pg_bool(res, i, CAME) != rk_pg_bool(res, i + 1, CAME);
 
         users[n++] = rk_pg_str(res, i, GROUP_USER);
-        r = tell_group(sc, res, i, &meta, err);
-        if (r < 0 || !last)
+        if (!last)
             continue;
         if (rk_pg_bool(settings, 0, 0))
             r = move_peers(sc, rk_pg_str(res, i, GROUP).p, rk_pg_bool(res, i, CAME), users, n, err);
