@@ -163,7 +163,9 @@ int person_identity(const struct rk_connector *c,
         return rk_fail(err, RK_DENIED, "the e-mail address cannot be stored");
     who.user_id = rk_arena_strdup(arena, subject);
     who.email = rk_arena_strdup(arena, email);
-    who.name = clean_name(*name ? name : email, arena);
+    who.name = clean_name(name, arena);
+    if (!*who.name)
+        who.name = who.email;
     who.preferred_username = clean_name(text_of(&s, login), arena);
     who.email_verified = verified(&s);
     take_groups(&s, arena, &who);
