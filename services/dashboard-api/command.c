@@ -5,15 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "libcommon/account/rules/account_create.h"
+#include "libcommon/account/rules/password.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
 #include "libcommon/crypto/seal.h"
+#include "services/dashboard-api/api/setup_body.h"
 #include "services/dashboard-api/login/factor.h"
 #include "services/dashboard-api/login/local.h"
 #include "services/dashboard-api/oauth/provider.h"
 
 struct task {
+    const struct api_config *config;
     struct rk_pg *pg;
     const char *argument;            /* of those that take one */
     const struct provider *provider; /* NULL: the embedded provider is off */
@@ -77,11 +81,40 @@ static int set_password(const struct task *t, struct rk_err *err)
     return r;
 }
 
+/* A tenant, hard separated from all others. */
+static int add_account(const struct task *t, struct rk_err *err)
+{
+    char password[RK_PASSWORD_DRAWN + 1], hash[RK_PASSWORD_LEN];
+    struct rk_account_created made;
+    struct rk_account_setup in = {
+        .domain = "", .email = t->argument, .name = t->argument, .password_hash = hash
+    };
+    int r;
+
+    if (!api_config_local_users(t->config))
+        return rk_fail(err, RK_PRECONDITION,
+                       "oidc_embedded is false: accounts come with the logins of their users");
+    if (t->config->oidc.oidc_single_account)
+        return rk_fail(err, RK_PRECONDITION,
+                       "oidc_single_account is true: everybody shares one account");
+    if (!setup_email_valid(in.email))
+        return rk_fail(err, RK_INVALID, "expected an e-mail address");
+    rk_password_draw(password);
+    rk_password_hash(rk_str(password), hash);
+    r = rk_account_add(t->pg, &in, &made, err);
+    if (r == 0)
+        printf("Account %s. Its owner signs in as %s with the password %s\n", made.account_id,
+               in.email, password);
+    rk_wipe(password, sizeof(password));
+    return r;
+}
+
 static const struct command commands[] = {
     { "rotate-keys", NULL, rotate_keys },   /* as every 30 days, but now */
     { "replace-keys", NULL, replace_keys }, /* somebody has got hold of one */
     { "reset-mfa", "E-MAIL", reset_mfa },   /* somebody has lost the second factor */
     { "set-password", "E-MAIL", set_password },
+    { "add-account", "E-MAIL", add_account }, /* of its owner */
 };
 
 const struct command *command_find(const char *name)
@@ -111,7 +144,7 @@ int command_run(const struct command *cmd, const char *argument, const struct ap
     if (r == 0)
         r = rk_store_migrate(pg, &err);
     if (r == 0)
-        r = cmd->run(&(struct task){ pg, argument, provider }, &err);
+        r = cmd->run(&(struct task){ config, pg, argument, provider }, &err);
     if (r < 0)
         (void)fprintf(stderr, "%s: %s\n", cmd->name, err.msg);
     rk_seal_done(&seal);

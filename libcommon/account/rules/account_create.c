@@ -218,10 +218,11 @@ static int insert_pat(struct rk_pg *pg,
                 rk_buf_str(&meta), err);
 }
 
-int rk_account_setup(struct rk_pg *pg,
-                     const struct rk_account_setup *in,
-                     struct rk_account_created *out,
-                     struct rk_err *err)
+static int create(struct rk_pg *pg,
+                  const struct rk_account_setup *in,
+                  bool first,
+                  struct rk_account_created *out,
+                  struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     struct rk_account_created ids;
@@ -231,7 +232,7 @@ int rk_account_setup(struct rk_pg *pg,
                                       .password_hash = in->password_hash,
                                       .domain = in->domain,
                                       .domain_category = "private",
-                                      .is_primary = true };
+                                      .is_primary = first };
     char user_uuid[RK_UUID_LEN + 1];
     bool any = true;
     int r;
@@ -246,9 +247,11 @@ int rk_account_setup(struct rk_pg *pg,
         r = rk_account_any(pg, &any, err);
     if (r < 0)
         return r;
-    if (any)
+    if (any && first)
         return rk_fail(err, RK_PRECONDITION, "setup already completed");
     r = rk_account_insert(pg, &account, ids.account_id, err);
+    if (r == RK_EXISTS)
+        return rk_fail(err, r, "user with this email already exists");
     if (r == 0 && in->pat_hash)
         r = insert_pat(pg, in, &ids, err);
     if (r == 0)
@@ -257,4 +260,20 @@ int rk_account_setup(struct rk_pg *pg,
         return r;
     *out = ids;
     return 0;
+}
+
+int rk_account_setup(struct rk_pg *pg,
+                     const struct rk_account_setup *in,
+                     struct rk_account_created *out,
+                     struct rk_err *err)
+{
+    return create(pg, in, true, out, err);
+}
+
+int rk_account_add(struct rk_pg *pg,
+                   const struct rk_account_setup *in,
+                   struct rk_account_created *out,
+                   struct rk_err *err)
+{
+    return create(pg, in, false, out, err);
 }

@@ -33,6 +33,13 @@ int rk_account_setup(struct rk_pg *pg,
                      const struct rk_account_setup *in,
                      struct rk_account_created *out,
                      struct rk_err *err) RK_CHECKED;
+/* Another account beside those there are: a tenant. Its domain is not primary: only its owner,
+ * whom the owner invites and whoever comes by its identity providers belong to it. RK_EXISTS for an
+ * e-mail that a local user has. */
+int rk_account_add(struct rk_pg *pg,
+                   const struct rk_account_setup *in,
+                   struct rk_account_created *out,
+                   struct rk_err *err) RK_CHECKED;
 int rk_account_any(struct rk_pg *pg, bool *out_any, struct rk_err *err) RK_CHECKED;
 
 /* An account of somebody who signed in. */

@@ -5,7 +5,10 @@
 #include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <wctype.h>
+
+#include "libcommon/base/id.h"
 
 #define MIN_CHARACTERS 8
 #define MAX_BYTES 72
@@ -117,4 +120,25 @@ int rk_password_rules(const char *password, struct rk_err *err)
             n += (size_t)snprintf(missing + n, sizeof(missing) - n, "%s%s", n ? ", " : "",
                                   wanted[i].what);
     return rk_fail(err, RK_INVALID, "password must contain at least %s", missing);
+}
+
+void rk_password_draw(char out[RK_PASSWORD_DRAWN + 1])
+{
+    /* Without what is easily taken for something else; one of each sort, the rest of the last. */
+    static const char *const sorts[] = { "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "!#$%*+-=?@",
+                                         "abcdefghijkmnopqrstuvwxyz" };
+
+    for (size_t i = 0; i < RK_PASSWORD_DRAWN; i++) {
+        const char *sort = sorts[i < RK_COUNT(sorts) ? i : RK_COUNT(sorts) - 1];
+
+        out[i] = sort[rk_random_below(strlen(sort))];
+    }
+    for (size_t i = RK_PASSWORD_DRAWN - 1; i > 0; i--) { /* in any order */
+        size_t k = (size_t)rk_random_below(i + 1);
+        char c = out[i];
+
+        out[i] = out[k];
+        out[k] = c;
+    }
+    out[RK_PASSWORD_DRAWN] = '\0';
 }

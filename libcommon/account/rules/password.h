@@ -20,3 +20,7 @@ enum rk_password_fault rk_password_judge(struct rk_str password);
 
 /* The same as 0 or RK_INVALID with the text that goes on the wire, which names what is missing. */
 int rk_password_rules(const char *password, struct rk_err *err) RK_CHECKED;
+
+/* A good one at random, for whoever gets it to change. */
+#define RK_PASSWORD_DRAWN 16
+void rk_password_draw(char out[RK_PASSWORD_DRAWN + 1]);

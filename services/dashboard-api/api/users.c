@@ -2,6 +2,7 @@
 
 #include "libcommon/account/rules/pre_invite.h"
 #include "libcommon/account/rules/subject.h"
+#include "libcommon/account/rules/password.h"
 #include "libcommon/account/rules/user.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
@@ -150,32 +151,11 @@ int user_current(struct call *c, struct rk_err *err)
     return 0;
 }
 
-/* 16 characters, one of each sort that a password must have. */
-static void draw_password(char out[17])
-{
-    static const char *const sorts[] = { "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "!#$%*+-=?@",
-                                         "abcdefghijkmnopqrstuvwxyz" };
-
-    for (size_t i = 0; i < 16; i++) {
-        const char *sort = sorts[i < RK_COUNT(sorts) ? i : 3];
-
-        out[i] = sort[rk_random_below(strlen(sort))];
-    }
-    for (size_t i = 15; i > 0; i--) { /* in any order */
-        size_t k = (size_t)rk_random_below(i + 1);
-        char c = out[i];
-
-        out[i] = out[k];
-        out[k] = c;
-    }
-    out[16] = '\0';
-}
-
 int user_create(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
     struct rk_user_input in = { .name = "" };
-    char id[RK_USER_ID_MAX], password[17] = "", hash[RK_PASSWORD_LEN] = "";
+    char id[RK_USER_ID_MAX], password[RK_PASSWORD_DRAWN + 1] = "", hash[RK_PASSWORD_LEN] = "";
     const char *role;
     bool service;
     int r;
@@ -199,7 +179,7 @@ int user_create(struct call *c, struct rk_err *err)
     if (r < 0)
         return r;
     if (in.password_hash) {
-        draw_password(password);
+        rk_password_draw(password);
         rk_password_hash(rk_str(password), hash);
     }
     r = rk_user_create(c->pg, &c->actor, &in, id, &c->bell, err);

@@ -32,27 +32,46 @@ type Sibling struct {
 // It listens on ports of its own and ends with the test.
 func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string) *Sibling {
 	t.Helper()
-	model := c.Proc(t, like)
-	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", model.PID))
+	host, _, err := net.SplitHostPort(c.Proc(t, like).Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, like, host, c.again(t, like), settings)
+}
+
+// again is the command line of the process of that name, with what it was given in its environment.
+func (c *Cluster) again(t testing.TB, like string) *exec.Cmd {
+	t.Helper()
+	pid := c.Proc(t, like).PID
+	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := strings.Split(strings.TrimRight(string(words), "\x00"), "\x00")
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", model.PID))
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	vars, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", model.PID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, _, err := net.SplitHostPort(model.Listen)
+	vars, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, args[1:]...)
 	cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
-	return start(t, like, host, cmd, settings)
+	return cmd
+}
+
+// Command runs a command of the program like the process of that name, with its settings but for those given,
+// and returns what it printed and whether it ended well.
+func (c *Cluster) Command(t testing.TB, like string, settings map[string]string, words ...string) (string, bool) {
+	t.Helper()
+	cmd := c.again(t, like)
+	cmd.Args = slices.Concat(cmd.Args[:1], words, cmd.Args[1:])
+	for key, value := range settings {
+		cmd.Env = append(cmd.Env, "ROOKERY_"+strings.ToUpper(key)+"="+value)
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
 }
 
 // Twin starts another process like this one, which may be dead by now.
