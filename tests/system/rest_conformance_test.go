@@ -57,6 +57,12 @@ func (w *world) undo(t *testing.T, op harness.Operation, a *harness.Answer) {
 	if op.Method != "POST" || a.Status != 200 {
 		return
 	}
+	if strings.HasSuffix(op.Path, "/scim-idp") {
+		var made struct{ ID int64 }
+		a.JSON(t, &made)
+		w.Want(t, 200, "DELETE", fmt.Sprintf("%s/%d", op.Path, made.ID), nil, nil)
+		return
+	}
 	var made struct {
 		ID    string
 		Token struct{ ID string } `json:"personal_access_token"`

@@ -36,7 +36,7 @@ type object = map[string]any
 func newWorld(t *testing.T, c *harness.Cluster) *world {
 	t.Helper()
 	w := &world{Space: c.Space(t), direct: apiReplicas(c, c.Token)[0], upstream: harness.NewUpstream(t, "world"), t: t, ids: map[string]string{"country": "DE", "jobId": "nope", "idpId": "nope", "serviceId": "nope",
-		"domainId": "nope", "clusterAddress": "nope", "token": "nope"}}
+		"domainId": "nope", "clusterAddress": "nope", "token": "nope", "integrationId": "999999999"}}
 	var accounts []struct {
 		ID       string
 		Settings map[string]any
@@ -182,6 +182,10 @@ func (w *world) body(operation string) object {
 		return object{"domain": "d.test", "target_cluster": "c.test"}
 	case "POST /api/reverse-proxies/proxy-tokens":
 		return object{"name": name, "expires_in": 3600}
+	case "POST /api/integrations/scim-idp":
+		return object{"provider": "okta", "prefix": name, "group_prefixes": []any{}, "user_group_prefixes": []any{}}
+	case "PUT /api/integrations/scim-idp/{integrationId}":
+		return object{"enabled": true, "prefix": name}
 	case "POST /api/users/invites":
 		return object{"email": name + "@b.test", "name": "I", "role": "user", "auto_groups": []any{group}}
 	case "POST /api/users/invites/{inviteId}/regenerate":
@@ -227,6 +231,11 @@ var otherwise = map[string]int{
 	"DELETE /api/reverse-proxies/clusters/{clusterAddress}": 404,
 	"DELETE /api/reverse-proxies/proxy-tokens/{tokenId}":    404, // {tokenId} is a user's
 	"GET /api/reverse-proxy/callback":                       400,
+	"GET /api/integrations/scim-idp/{integrationId}":        404,
+	"PUT /api/integrations/scim-idp/{integrationId}":        404,
+	"DELETE /api/integrations/scim-idp/{integrationId}":     404,
+	"POST /api/integrations/scim-idp/{integrationId}/token": 404,
+	"GET /api/integrations/scim-idp/{integrationId}/logs":   404,
 	"GET /api/locations/countries":                          412, // without a database
 	"GET /api/locations/countries/{country}/cities":         412,
 	"GET /api/peers/{peerId}/jobs/{jobId}":                  404,
