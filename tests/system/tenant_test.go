@@ -10,7 +10,7 @@ import (
 
 // Two tenants in one deployment with the built-in provider: the second is made by a command, and neither sees
 // anything of the other.
-func TestTenantsAreSeparate(t *testing.T) {
+func TestTenantsOfTheEmbeddedProviderAreSeparate(t *testing.T) {
 	c := own(t, 29400)
 	several := map[string]string{"oidc_single_account": "false"}
 
