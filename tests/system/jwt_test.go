@@ -363,11 +363,9 @@ func TestIdentityProviderIsSlow(t *testing.T) {
 		wg.Go(func() { answers[n] = w.rest(t, n%2, token) })
 	}
 	w.issuer.Waiting(t, len(w.api))
-	// The request to the provider hangs; everybody else is served.
-	for range 20 {
-		w.accepted(t, "a known key meanwhile", w.good(t, one))
-		w.fine(t)
-	}
+	// The request to the provider hangs, for less than the 10 s it is given; everybody else is served.
+	w.accepted(t, "a known key meanwhile", w.good(t, one))
+	w.fine(t)
 	w.issuer.Waiting(t, len(w.api))
 	w.issuer.Release()
 	wg.Wait()
