@@ -110,12 +110,13 @@ static int target_read(const struct rk_fetch_rules *rules,
                        struct target *t,
                        struct rk_err *err)
 {
-    const char *host = url ? strstr(url, "://") : NULL;
+    const char *host = url ? strchr(url, ':') : NULL;
     char scheme[8];
 
     init_once();
-    /* curl would take a host from behind a third slash. */
-    if (!host || host[3] == '/' || strlen(url) > MAX_URL || !printable(url))
+    /* curl would take a host from behind one slash, or three. */
+    if (!host || strncmp(host, "://", 3) != 0 || host[3] == '/' || strlen(url) > MAX_URL ||
+        !printable(url))
         return rk_fail(err, RK_INVALID, "not a URL: write https://host/path");
     t->url = curl_url();
     if (!t->url ||

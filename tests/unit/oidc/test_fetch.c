@@ -48,6 +48,8 @@ static void urls_are_https_and_nothing_but(void **state)
         { "https://id.example.com/#", RK_INVALID, RK_INVALID },
         { "https://[fe80::1%25lo]/", RK_INVALID, RK_INVALID },
         { "https:///x", RK_INVALID, RK_INVALID },
+        { "https:/x.org/?a=://b", RK_INVALID, RK_INVALID },
+        { "https:x.org", RK_INVALID, RK_INVALID },
         { "https://", RK_INVALID, RK_INVALID },
         { "id.example.com", RK_INVALID, RK_INVALID },
         { "//id.example.com/", RK_INVALID, RK_INVALID },
