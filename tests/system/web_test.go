@@ -33,6 +33,16 @@ func TestWebPages(t *testing.T) {
 	harness.Web(t, "pages.mjs", p.URL)
 }
 
+// Several ways to sign in: the one by e-mail stands first, and leads back.
+func TestWebChooser(t *testing.T) {
+	p := cluster(t).Provider(t, nil)
+	webOwner(t, p)
+	p.SQL(t, `INSERT INTO connector (id, account_id, type, name, issuer, client_id, sealed_secret)
+		SELECT 'oidc-' || n, id, 'oidc', (ARRAY['Example & Co', '<b>Bold</b>', 'A provider with a name that is long enough to need two lines'])[n],
+		'https://id.example', 'c', '' FROM account, generate_series(1, 3) n`)
+	harness.Web(t, "chooser.mjs", p.URL, webEmail, webPassword)
+}
+
 // The second step: an app, recovery codes, a passkey of the browser's own virtual authenticator.
 func TestWebSecondStep(t *testing.T) {
 	p := cluster(t).Provider(t, nil)

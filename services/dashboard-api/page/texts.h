@@ -139,7 +139,6 @@
     X(ERROR_FORM, "This page was open for too long, or came from elsewhere. Go back, reload it and try again.", \
       "Diese Seite war zu lange offen oder kam von anderswo. Gehen Sie zurück, laden Sie sie neu und versuchen Sie es noch einmal.") \
     X(ERROR_NOT_FOUND, "There is no such page.", "Diese Seite gibt es nicht.") \
-    X(ERROR_DENIED, "This is not allowed.", "Das ist nicht erlaubt.") \
     X(ERROR_TOO_MANY, "Too many attempts. Wait a few minutes and try again.", \
       "Zu viele Versuche. Warten Sie einige Minuten und versuchen Sie es noch einmal.") \
     X(ERROR_BUSY, "There is too much to do at the moment. Try again in a few seconds.", \
