@@ -130,10 +130,16 @@ func (d *Daemon) log(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// Run is one netbird command against the daemon.
-func (d *Daemon) Run(ctx context.Context, args ...string) ([]byte, error) {
+// Command is a netbird command against the daemon.
+func (d *Daemon) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.program, append(args, "--daemon-addr", "unix://"+d.dir+"/sock")...)
 	cmd.Env = append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib")
+	return cmd
+}
+
+// Run is one netbird command, to its end.
+func (d *Daemon) Run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := d.Command(ctx, args...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return out, fmt.Errorf("netbird %s: %w: %s", strings.Join(args, " "), err, out)

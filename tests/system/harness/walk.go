@@ -2,6 +2,8 @@ package harness
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -9,6 +11,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,6 +41,19 @@ func NewWalk(t testing.TB) *Walk {
 	}
 	return &Walk{t, &http.Client{Jar: jar, Timeout: 40 * time.Second, Transport: &http.Transport{Proxy: nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// Trust has it believe the certificates of that file.
+func (w *Walk) Trust(file string) *Walk {
+	w.t.Helper()
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	w.http.Transport = &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	return w
 }
 
 // Get goes there and on, as redirects lead; not to an address that begins with one of `ends`.
