@@ -13,10 +13,10 @@
 #define MAX_FETCHES 2
 #define ATTEMPTS 5
 
-static void refuse(struct request *q, int status, const char *prefix, const struct rk_err *why)
+static void refuse(struct request *q, int status, const char *prefix, const char *why)
 {
     q->token_status = status;
-    q->r = rk_fail(&q->err, RK_UNAUTHENTICATED, "%s%s", prefix, why->msg);
+    q->r = rk_fail(&q->err, RK_UNAUTHENTICATED, "%s%s", prefix, why);
 }
 
 /* Whether *claims are there. */
@@ -32,9 +32,9 @@ static bool verify(struct request *q, struct rk_arena *arena, struct rk_claims *
     if (r == RK_VERIFIER_FETCH)
         (void)rk_fail(&why, RK_UNAUTHENTICATED, "the key is not known");
     if (r == RK_UNAVAILABLE)
-        refuse(q, RK_GRPC_UNAVAILABLE, "the identity provider is away, please try again", &why);
+        refuse(q, RK_GRPC_UNAVAILABLE, "the identity provider is away, please try again", "");
     else if (r != 0)
-        refuse(q, RK_GRPC_INVALID_ARGUMENT, "invalid jwt token, err: ", &why);
+        refuse(q, RK_GRPC_INVALID_ARGUMENT, "invalid jwt token, err: ", why.msg);
     return r == 0;
 }
 
@@ -47,14 +47,37 @@ static int sign_in(struct request *q,
     struct rk_signed_in got = { .role = "" };
     int r = RK_CONFLICT;
 
-    for (int i = 0; i < ATTEMPTS && r == RK_CONFLICT; i++)
+    for (int i = 0; i < ATTEMPTS && r == RK_CONFLICT; i++) {
         r = rk_sign_in(w->pg, &q->app->sign_in, claims, false, arena, &got, why);
-    if (got.bell.serial > 0)
-        q->sign_in_bell = got.bell;
+        if (got.bell.serial > 0)
+            q->sign_in_bell = got.bell;
+    }
     if (r == 0 && got.groups_err.code < 0)
         rk_warn(NULL, "account %s: groups of %s not followed: %s", got.account_id, claims->user_id,
                 got.groups_err.msg);
     return r;
+}
+
+/* Why its user cannot be signed in; what is our own fault is for the log. */
+static void refuse_user(struct request *q, const struct rk_err *why)
+{
+    static const char account[] = "unable to fetch account with claims, err: ";
+    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+
+    switch (q->r) {
+    case RK_UNAVAILABLE:
+    case RK_CONFLICT:
+        break; /* request_fail_err knows */
+    case RK_DENIED:
+        refuse(q, RK_GRPC_PERMISSION_DENIED, "", why->msg);
+        break;
+    case RK_UNAUTHENTICATED: /* trying again with the same token helps nobody */
+        refuse(q, RK_GRPC_PERMISSION_DENIED, account, why->msg);
+        break;
+    default:
+        rk_error(&ctx, "sign-in failed: %s", why->msg);
+        refuse(q, RK_GRPC_INTERNAL, account, "internal error");
+    }
 }
 
 static void take_run(struct request *q, struct worker *w)
@@ -67,7 +90,7 @@ static void take_run(struct request *q, struct worker *w)
         return;
     q->r = rk_used_token_claim(w->pg, claims.hash, claims.expires_s, &why);
     if (q->r < 0) {
-        refuse(q, rk_grpc_status_of(q->r), "", &why);
+        refuse(q, rk_grpc_status_of(q->r), "", why.msg);
         return;
     }
     q->token_claimed = true;
@@ -79,12 +102,7 @@ static void take_run(struct request *q, struct worker *w)
     }
     q->err = why;
     token_settle(q, w);
-    if (q->r == RK_DENIED)
-        refuse(q, RK_GRPC_PERMISSION_DENIED, "", &why);
-    else if (q->r == RK_UNAUTHENTICATED) /* trying again with the same token helps nobody */
-        refuse(q, RK_GRPC_PERMISSION_DENIED, "unable to fetch account with claims, err: ", &why);
-    else if (q->r != RK_UNAVAILABLE && q->r != RK_CONFLICT)
-        refuse(q, RK_GRPC_INTERNAL, "unable to fetch account with claims, err: ", &why);
+    refuse_user(q, &why);
 }
 
 static void take_after(struct request *q);
