@@ -3,6 +3,8 @@
 #include "services/dashboard-api/app.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "libcommon/account/rules/job.h"
 #include "libcommon/account/store/store.h"
@@ -22,6 +24,7 @@
 #include "services/dashboard-api/touch.h"
 
 #define MAX_QUEUED 512
+#define PASSWORD_NICE 10
 #define MAX_QUEUED_SLOW 50 /* in the pools where each takes long */
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
@@ -93,6 +96,13 @@ static void *worker_open(void *arg)
 
     w->pg = rk_pg_new(a->config->postgres, a->config->common.instance);
     return w;
+}
+
+/* Hashing takes whole cores for as long as somebody tries passwords: all else goes first. */
+static void *password_worker_open(void *arg)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), PASSWORD_NICE);
+    return worker_open(arg);
 }
 
 static void worker_close(void *worker)
@@ -386,12 +396,14 @@ static void open_pools(struct app *a)
 {
     const struct rk_fetch_rules rules = rk_oidc_fetch_rules(&a->config->oidc);
     static const struct rk_workers_ops ops = { .open = worker_open, .close = worker_close };
+    static const struct rk_workers_ops password_ops = { .open = password_worker_open,
+                                                        .close = worker_close };
 
     a->shared.upstreams = upstreams_new(&rules, (unsigned)a->config->outbound_workers);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &ops, a);
     a->shared.pool[POOL_COMMON] = a->workers;
     a->shared.pool[POOL_PASSWORD] =
-        rk_workers_new((unsigned)a->config->password_workers, MAX_QUEUED_SLOW, &ops, a);
+        rk_workers_new((unsigned)a->config->password_workers, MAX_QUEUED_SLOW, &password_ops, a);
     a->shared.pool[POOL_OUTBOUND] =
         rk_workers_new((unsigned)a->config->outbound_workers, MAX_QUEUED_SLOW, &ops, a);
 }

@@ -3,8 +3,9 @@
  *
  * Each connection is kept and sends the next request when the answer to the last is whole. An
  * answer that is not 200, or is as long as nothing, ends the program; how long it is is printed, so
- * that two servers' answers can be held beside each other. ROOKERY_BENCH_TOKEN is the API token.
- * HTTP/1.1, one thread.
+ * that two servers' answers can be held beside each other. ROOKERY_BENCH_TOKEN is the API token,
+ * or, with ROOKERY_BENCH_SCHEME=Bearer, one of an identity provider; ROOKERY_BENCH_HEADER one more
+ * header. HTTP/1.1, one thread.
  */
 
 #include <errno.h>
@@ -167,7 +168,8 @@ static void run(struct load *l, uint64_t ms)
 int main(int argc, char **argv)
 {
     static struct load l;
-    const char *token = getenv("ROOKERY_BENCH_TOKEN");
+    const char *token = getenv("ROOKERY_BENCH_TOKEN"), *scheme = getenv("ROOKERY_BENCH_SCHEME"),
+               *more = getenv("ROOKERY_BENCH_HEADER");
     struct watch w;
     uint64_t ms, from;
     double cpu, seconds;
@@ -176,8 +178,9 @@ int main(int argc, char **argv)
         bench_die("usage: ROOKERY_BENCH_TOKEN=... rest_load ADDRESS:PORT PATH CONNECTIONS "
                   "MILLISECONDS PID...");
     l.server = bench_address(argv[1]);
-    l.request = rk_asprintf("GET %s HTTP/1.1\r\nHost: api\r\nAuthorization: Token %s\r\n\r\n",
-                            argv[2], token);
+    l.request =
+        rk_asprintf("GET %s HTTP/1.1\r\nHost: api\r\nAuthorization: %s %s\r\n%s%s\r\n", argv[2],
+                    scheme ? scheme : "Token", token, more ? more : "", more ? "\r\n" : "");
     l.connections = (unsigned)bench_number(argv[3], 1, 1000);
     ms = bench_number(argv[4], 1, 60000);
     watch_init(&w, argv + 5, argc - 5);

@@ -41,6 +41,8 @@ struct request {
     bool has_origin;
     bool retry_after;
     uint64_t started_ns;
+    uint64_t begin_by_ms; /* a worker that comes later leaves it */
+    bool late;            /* one did */
     uint64_t deadline_ms;
     char id[RK_XID_LEN + 1];
     struct rk_arena *arena;

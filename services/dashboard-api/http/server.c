@@ -74,9 +74,15 @@ void server_resume(struct request *q)
     rk_timer_start(&q->server->turn, 0, 0);
 }
 
+/* Who has waited for half of its time is not begun: when more comes than can be done, everybody
+ * would have waited too long, and every answer would be too late. */
 static void job_run(struct rk_job *j, void *worker)
 {
-    request_serve(rk_container_of(j, struct request, job), server_worker_pg(worker));
+    struct request *q = rk_container_of(j, struct request, job);
+
+    q->late = rk_mono_ms() >= q->begin_by_ms;
+    if (!q->late)
+        request_serve(q, server_worker_pg(worker));
 }
 
 /* It has come back for good, with an answer or without. */
@@ -139,14 +145,14 @@ static void job_done(struct rk_job *j)
 {
     struct request *q = rk_container_of(j, struct request, job);
     struct server *s = q->server;
-    bool moves = q->moves && !j->refused;
+    bool served = !j->refused && !q->late, moves = q->moves && served;
 
     server_come_home(s, q);
     if (moves && server_wants(q) && move(s, q))
         return;
-    if (!j->refused && !moves)
+    if (served && !moves)
         s->ops.on_done(q, s->arg);
-    server_finish(s, q, !j->refused && !moves);
+    server_finish(s, q, served && !moves);
 }
 
 static void on_overdue(struct rk_timer *t)
@@ -324,6 +330,7 @@ bool server_submit(struct server *s, struct request *q, enum pool pool)
 
     q->moves = false;
     q->call.pool = pool;
+    q->begin_by_ms = rk_mono_ms() + request_ms[pool] / 2;
     if (!workers || !rk_workers_submit(workers, s->loop, &q->job))
         return false;
     server_take_in(s, q, pool);

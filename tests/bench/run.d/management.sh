@@ -33,6 +33,7 @@ setup_token() {
     export ROOKERY_BENCH_TOKEN
 }
 
+MORE_OF_API=() # settings of dashboard-api, for some benchmarks
 # start_ours_management HOST: one replica of management on 22070, one of dashboard-api on 22080.
 start_ours_management() {
     local host=$1 stores secret
@@ -43,7 +44,7 @@ start_ours_management() {
         ROOKERY_RELAY_URLS=rel://127.0.0.1:22030 "ROOKERY_RELAY_SECRET=$RELAY_SECRET" \
         ROOKERY_STUN_URLS=stun:127.0.0.1:22000
     start_ours dashboard-api 22080 "ROOKERY_LISTEN=$host:22080" "${stores[@]}" ROOKERY_SETUP_PAT_ENABLED=true \
-        ROOKERY_PUBLIC_URL=http://127.0.0.1:22080
+        ROOKERY_PUBLIC_URL=http://127.0.0.1:22080 "${MORE_OF_API[@]}"
 }
 
 round_ours() {
