@@ -85,8 +85,8 @@ function unit(what) {
 }
 
 function svg(    i, k, d, v, label) {
-    print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 940 500\" font-family=\"sans-serif\" font-size=\"12\">"
-    print "<rect width=\"940\" height=\"500\" fill=\"#fff\"/>"
+    print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1000 500\" font-family=\"sans-serif\" font-size=\"12\">"
+    print "<rect width=\"1000\" height=\"500\" fill=\"#fff\"/>"
     split("10 us,100 us,1 ms,10 ms,100 ms,1 s,10 s,100 s", label, ",")
     for (i = 1; i <= 8; i++) {
         printf "<path d=\"M70 %d H610\" stroke=\"#ddd\"/><text x=\"62\" y=\"%d\" text-anchor=\"end\">%s</text>\n",
