@@ -190,3 +190,36 @@ func TestDeviceLimits(t *testing.T) {
 	}
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
 }
+
+// One replica is killed between every two steps of a device's login: the next step meets the other one and goes on.
+func TestDeviceSurvivesAReplicaAtEveryStep(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	steps := []string{"the device's request", "the page of codes", "the code", "the password", "the approval", "the tokens"}
+	for after := range len(steps) - 1 {
+		t.Run("after "+steps[after], func(t *testing.T) {
+			c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
+			api := c.DashboardAPI(t, 2, nil)
+			w := harness.NewWalk(t)
+			var d *device
+			var at *harness.Stop
+			for i, do := range []func(){
+				func() { d = newDevice(t, api) },
+				func() { at = w.Get(d.Complete) },
+				func() { at = fill(w, at, nil) },
+				func() { at = fill(w, at, ownersPassword(c)) },
+				func() { at = fill(w, at, url.Values{"answer": {"approve"}}) },
+				func() {
+					if status, out := poll(t, api, d); status != 200 || out["access_token"] == nil {
+						t.Errorf("no tokens: %d %v; the person was left at %d %v", status, out, at.Status, at.URL)
+					}
+				},
+			} {
+				do()
+				if i == after {
+					api.Drop(t, api.Last())
+				}
+			}
+		})
+	}
+}
