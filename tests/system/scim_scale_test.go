@@ -145,7 +145,11 @@ func TestSCIMTenThousandUsers(t *testing.T) {
 				TotalResults, ItemsPerPage int
 				Resources                  []struct{ ID string }
 			}
-			d.do(t, 200, "GET", "/"+kind+"?count=200&startIndex="+strconv.Itoa(start), nil).JSON(t, &page)
+			a, err := send(200, "GET", "/"+kind+"?count=200&startIndex="+strconv.Itoa(start), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.JSON(t, &page)
 			if page.ItemsPerPage == 0 || page.ItemsPerPage > 200 {
 				t.Fatalf("%d of %d on the page at %d", page.ItemsPerPage, page.TotalResults, start)
 			}

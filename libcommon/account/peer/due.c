@@ -419,8 +419,8 @@ int rk_peer_expire_users(struct rk_change *ch,
                          struct rk_err *err)
 {
     static const struct rk_pg_stmt theirs = {
-        "due_user_peers", "SELECT array(SELECT id FROM peer WHERE account_id = $1 AND user_id = "
-                          "ANY($2::text[]) AND NOT login_expired ORDER BY id)"
+        "due_user_peers", "SELECT array(SELECT id FROM peer WHERE account_id = $1 AND user_id "
+                          "IN (SELECT unnest($2::text[])) AND NOT login_expired ORDER BY id)"
     };
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_free) struct rk_str *ids = NULL;

@@ -55,8 +55,8 @@ static const struct rk_pg_stmt add_stmt = {
     "FROM want ON CONFLICT DO NOTHING RETURNING user_id) SELECT user_id FROM new"
 };
 static const struct rk_pg_stmt remove_stmt = {
-    "scim_member_remove",
-    "DELETE FROM scim_member WHERE group_id = $1 AND user_id = ANY($2::text[]) RETURNING user_id"
+    "scim_member_remove", "DELETE FROM scim_member WHERE group_id = $1 AND user_id IN (SELECT "
+                          "unnest($2::text[])) RETURNING user_id"
 };
 static const struct rk_pg_stmt keep_stmt = {
     "scim_member_keep",

@@ -28,7 +28,8 @@ static const struct rk_pg_stmt look_stmt = {
     "SELECT x.* FROM (SELECT s.id, s.user_id, s.user_name, s.external_id, s.name, s.email, "
     "s.blocked AS ours, u.blocked, u.role = 'owner' AS owner, " EFFECTIVE
     " AS effective FROM scim_user s LEFT JOIN users u ON u.id = s.user_id AND u.account_id = $1 "
-    "WHERE s.integration_id = $2 AND s.id = ANY($3::text[])) x WHERE CASE WHEN x.user_id IS NULL "
+    "WHERE s.integration_id = $2 AND s.id IN (SELECT unnest($3::text[]))) x WHERE CASE WHEN "
+    "x.user_id IS NULL "
     "THEN x.effective AND x.external_id <> '' WHEN x.effective THEN x.ours ELSE NOT x.blocked END "
     "ORDER BY x.id"
 };
@@ -64,14 +65,16 @@ static const struct rk_pg_stmt bound_stmt = {
 };
 static const struct rk_pg_stmt block_stmt = {
     "scim_block",
-    "WITH b AS (UPDATE users SET blocked = true WHERE account_id = $1 AND id = ANY($2::text[]) AND "
+    "WITH b AS (UPDATE users SET blocked = true WHERE account_id = $1 AND id IN (SELECT "
+    "unnest($2::text[])) AND "
     "NOT blocked RETURNING id), s AS (UPDATE scim_user SET blocked = true FROM b WHERE user_id = "
     "b.id) SELECT id FROM b ORDER BY id"
 };
 static const struct rk_pg_stmt unblock_stmt = {
-    "scim_unblock",
-    "WITH s AS (UPDATE scim_user SET blocked = false WHERE user_id = ANY($2::text[])) UPDATE users "
-    "SET blocked = false WHERE account_id = $1 AND id = ANY($2::text[]) AND blocked RETURNING id"
+    "scim_unblock", "WITH s AS (UPDATE scim_user SET blocked = false WHERE user_id IN (SELECT "
+                    "unnest($2::text[]))) UPDATE users "
+                    "SET blocked = false WHERE account_id = $1 AND id IN (SELECT "
+                    "unnest($2::text[])) AND blocked RETURNING id"
 };
 /* The groups of everybody dirty become: those that are not the integration's, and those of their
  * memberships. A row for each one that came or went. */
@@ -83,7 +86,8 @@ static const struct rk_pg_stmt groups_stmt = {
     "(SELECT group_id FROM mine) ORDER BY x.n) || ARRAY(SELECT g.group_id FROM scim_member m JOIN "
     "scim_group g ON g.id = m.group_id WHERE m.user_id = s.id AND g.group_id IS NOT NULL ORDER BY "
     "g.seq) AS now FROM scim_user s JOIN users u ON u.id = s.user_id AND u.account_id = $1 WHERE "
-    "s.integration_id = $2 AND s.id = ANY($3::text[])), done AS (UPDATE users u SET auto_groups = "
+    "s.integration_id = $2 AND s.id IN (SELECT unnest($3::text[]))), done AS (UPDATE users u SET "
+    "auto_groups = "
     "w.now FROM want w WHERE u.id = w.id AND w.was <> w.now) SELECT d.g, d.came, w.id, w.name, "
     "a.name FROM want w CROSS JOIN LATERAL (SELECT g, true AS came FROM unnest(w.now) AS g WHERE g "
     "<> ALL(w.was) UNION ALL SELECT g, false FROM unnest(w.was) AS g WHERE g <> ALL(w.now)) d JOIN "
@@ -111,12 +115,14 @@ static const struct rk_pg_stmt join_stmt = {
     "scim_peers_join",
     "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p WHERE p.account_id = "
     "$1 "
-    "AND p.user_id = ANY($2::text[]) AND NOT p.ephemeral ON CONFLICT DO NOTHING RETURNING peer_id"
+    "AND p.user_id IN (SELECT unnest($2::text[])) AND NOT p.ephemeral ON CONFLICT DO NOTHING "
+    "RETURNING peer_id"
 };
 static const struct rk_pg_stmt leave_stmt = {
-    "scim_peers_leave", "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND p.id = "
-                        "m.peer_id AND p.account_id = $1 AND p.user_id = ANY($2::text[]) RETURNING "
-                        "m.peer_id"
+    "scim_peers_leave",
+    "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND p.id = "
+    "m.peer_id AND p.account_id = $1 AND p.user_id IN (SELECT unnest($2::text[])) RETURNING "
+    "m.peer_id"
 };
 
 static int tell(struct rk_scim_change *sc, const char *code, const char *id, struct rk_err *err)

@@ -11,12 +11,13 @@
 
 #define MEMBERS_PAGE_MAX 50000 /* members of all groups of an answer, but for the first */
 
-/* $2 of `get`, $8 of a list: whether members are shown, and so counted. */
-#define COLUMNS(members)                                                                           \
+/* `members`: whether they are shown, and so counted, of those that `which` has found. */
+#define COLUMNS(members, which)                                                                    \
     "SELECT s.id, s.name, s.external_id, s.version, s.created_at, s.updated_at, CASE "             \
     "WHEN " members                                                                                \
     "::boolean THEN (SELECT count(*) FROM scim_member m WHERE m.group_id = s.id) ELSE 0 "          \
-    "END FROM scim_group s WHERE s.integration_id = $1 AND "
+    "END FROM (SELECT * FROM scim_group s WHERE s.integration_id = $1 AND " which                  \
+    ") s ORDER BY s.seq"
 enum {
     ID,
     NAME,
@@ -35,8 +36,8 @@ enum {
         { "scim_group_count_" name,                                                                \
           "SELECT count(*) FROM scim_group s WHERE s.integration_id = $1 AND " condition OTHERS }, \
         {                                                                                          \
-            "scim_group_list_" name, COLUMNS("$8") condition OTHERS                                \
-                " ORDER BY s.seq OFFSET $6::bigint LIMIT $7::bigint"                               \
+            "scim_group_list_" name, COLUMNS("$8", condition OTHERS                                \
+                                             " ORDER BY s.seq OFFSET $6::bigint LIMIT $7::bigint") \
         }                                                                                          \
     }
 
@@ -49,7 +50,7 @@ static const struct {
     BY("external", "s.external_id = $4 AND s.external_id <> '' AND "),
     BY("member", "s.id IN (SELECT group_id FROM scim_member WHERE user_id = $5) AND "),
 };
-static const struct rk_pg_stmt get_stmt = { "scim_group_get", COLUMNS("$3") "s.id = $2" };
+static const struct rk_pg_stmt get_stmt = { "scim_group_get", COLUMNS("$3", "s.id = $2") };
 static const struct rk_pg_stmt members_stmt = {
     "scim_group_members",
     "SELECT x.n, u.id, u.name FROM unnest($1::text[]) WITH ORDINALITY AS x(id, n) JOIN scim_member "

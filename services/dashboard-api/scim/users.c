@@ -9,13 +9,14 @@
 #include "services/dashboard-api/scim/json.h"
 #include "services/dashboard-api/scim/user.h"
 
-/* $3 of `get`, $10 of a list: whether groups are shown. */
-#define COLUMNS(groups)                                                                            \
+/* `groups`: whether they are shown. They are asked for those alone that `which` has found, not for
+ * those before the page. */
+#define COLUMNS(groups, which)                                                                     \
     "SELECT s.id, s.resource, s.version, s.created_at, s.updated_at, CASE WHEN " groups            \
     "::boolean THEN coalesce((SELECT jsonb_agg(jsonb_build_object('value', g.id, 'display', "      \
     "g.name, 'type', 'direct') ORDER BY g.seq) FROM scim_member m JOIN scim_group g ON g.id = "    \
-    "m.group_id WHERE m.user_id = s.id), '[]') END FROM scim_user s WHERE s.integration_id = $1 "  \
-    "AND "
+    "m.group_id WHERE m.user_id = s.id), '[]') END FROM (SELECT * FROM scim_user s WHERE "         \
+    "s.integration_id = $1 AND " which ") s ORDER BY s.seq"
 enum {
     ID,
     RESOURCE,
@@ -35,8 +36,8 @@ enum {
         { "scim_user_count_" name,                                                                 \
           "SELECT count(*) FROM scim_user s WHERE s.integration_id = $1 AND " condition OTHERS },  \
         {                                                                                          \
-            "scim_user_list_" name, COLUMNS("$10") condition OTHERS                                \
-                " ORDER BY s.seq OFFSET $8::bigint LIMIT $9::bigint"                               \
+            "scim_user_list_" name, COLUMNS("$10", condition OTHERS                                \
+                                            " ORDER BY s.seq OFFSET $8::bigint LIMIT $9::bigint")  \
         }                                                                                          \
     }
 
@@ -50,7 +51,7 @@ static const struct {
     BY("email", "s.email_keys @> $6::text[] AND "),
     BY("display", "lower(s.resource->>'displayName') = lower($5) AND "),
 };
-static const struct rk_pg_stmt get_stmt = { "scim_user_get", COLUMNS("$3") "s.id = $2" };
+static const struct rk_pg_stmt get_stmt = { "scim_user_get", COLUMNS("$3", "s.id = $2") };
 static const struct rk_pg_stmt resource_stmt = {
     "scim_user_resource",
     "SELECT resource FROM scim_user WHERE integration_id = $1 AND id = $2 FOR UPDATE"
