@@ -1,6 +1,7 @@
 package system
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,7 @@ func makeProvider(t *testing.T, r *harness.REST, u *harness.Upstream, kind strin
 	var made provider
 	r.Want(t, 200, "POST", "/api/identity-providers", object{"type": kind, "name": "Over at " + u.ClientID, "issuer": u.URL,
 		"client_id": u.ClientID, "client_secret": u.Secret}, &made)
-	t.Cleanup(func() { _, _ = r.Try(t.Context(), "DELETE", "/api/identity-providers/"+made.ID, nil) })
+	t.Cleanup(func() { _, _ = r.Try(context.Background(), "DELETE", "/api/identity-providers/"+made.ID, nil) })
 	return made
 }
 

@@ -23,8 +23,8 @@ type Replicas struct {
 }
 
 // DashboardAPI starts n replicas with the embedded provider, which believes in providers on private addresses.
-// The settings come on top.
-func (c *Cluster) DashboardAPI(t testing.TB, n int, settings map[string]string) *Replicas {
+// The settings come on top; wrapper as in Sibling.
+func (c *Cluster) DashboardAPI(t testing.TB, n int, settings map[string]string, wrapper ...string) *Replicas {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,7 +36,7 @@ func (c *Cluster) DashboardAPI(t testing.TB, n int, settings map[string]string) 
 		all[key] = value
 	}
 	for range n {
-		s.All = append(s.All, c.Sibling(t, "dashboard-api-1", all))
+		s.All = append(s.All, c.Sibling(t, "dashboard-api-1", all, wrapper...))
 	}
 	server := &http.Server{Handler: s.proxy()}
 	go func() { _ = server.Serve(l) }()

@@ -29,18 +29,18 @@ type Sibling struct {
 }
 
 // Sibling starts another replica like the process of that name. Settings are named as in the settings file.
-// It listens on ports of its own and ends with the test.
-func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string) *Sibling {
+// It listens on ports of its own and ends with the test. A wrapper is a command that becomes the one given to it.
+func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string, wrapper ...string) *Sibling {
 	t.Helper()
 	host, _, err := net.SplitHostPort(c.Proc(t, like).Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, like, host, c.again(t, like), settings)
+	return start(t, like, host, c.again(t, like, wrapper...), settings)
 }
 
 // again is the command line of the process of that name, with what it was given in its environment.
-func (c *Cluster) again(t testing.TB, like string) *exec.Cmd {
+func (c *Cluster) again(t testing.TB, like string, wrapper ...string) *exec.Cmd {
 	t.Helper()
 	pid := c.Proc(t, like).PID
 	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
@@ -56,7 +56,8 @@ func (c *Cluster) again(t testing.TB, like string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, args[1:]...)
+	command := append(append(slices.Clone(wrapper), program), args[1:]...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
 	return cmd
 }

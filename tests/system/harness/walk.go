@@ -153,7 +153,7 @@ func (s *Stop) Link(words string) string {
 	return ""
 }
 
-var input = regexp.MustCompile(`<input name="([^"]*)" value="([^"]*)"`)
+var input = regexp.MustCompile(`<input [^>]*name="([^"]*)" value="([^"]*)"`)
 
 // Field is the value of a field of the page's form.
 func (s *Stop) Field(name string) string {
@@ -165,25 +165,28 @@ func (s *Stop) Field(name string) string {
 	return ""
 }
 
-// A Login is the dashboard's part: what it asks the embedded provider at `base` for, and what it does with the answer.
+// A Login is the dashboard's part: what it asks a provider for, the embedded one at `base` unless it is told otherwise, and what it does with the answer.
 type Login struct {
-	Base, Redirect, State, Nonce, Verifier string
+	Base                                     string // of the embedded provider
+	Client, Redirect, State, Nonce, Verifier string
+	Authorize, Token                         string // the endpoints
 }
 
 func NewLogin(base string) *Login {
-	return &Login{base, base + "/nb-auth", randomText(), randomText(), randomText() + randomText()}
+	return &Login{base, "netbird-dashboard", base + "/nb-auth", randomText(), randomText(), randomText() + randomText(),
+		base + "/oauth2/auth", base + "/oauth2/token"}
 }
 
 // URL begins the login; more are further parameters.
 func (l *Login) URL(more url.Values) string {
 	hash := sha256.Sum256([]byte(l.Verifier))
-	q := url.Values{"client_id": {"netbird-dashboard"}, "redirect_uri": {l.Redirect}, "response_type": {"code"},
+	q := url.Values{"client_id": {l.Client}, "redirect_uri": {l.Redirect}, "response_type": {"code"},
 		"scope": {"openid profile email groups offline_access"}, "state": {l.State}, "nonce": {l.Nonce},
 		"code_challenge": {b64(hash[:])}, "code_challenge_method": {"S256"}}
 	for name, values := range more {
 		q[name] = values
 	}
-	return l.Base + "/oauth2/auth?" + q.Encode()
+	return l.Authorize + "?" + q.Encode()
 }
 
 // Tokens are what a login brings.
@@ -202,7 +205,7 @@ func (l *Login) Redeem(t testing.TB, s *Stop) *Tokens {
 		t.Fatalf("no code for the dashboard, but status %d at %v: %.600s\ntrail: %v", s.Status, s.URL, s.Body, s.Trail)
 	}
 	tokens := l.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {q.Get("code")}, "redirect_uri": {l.Redirect},
-		"client_id": {"netbird-dashboard"}, "code_verifier": {l.Verifier}})
+		"client_id": {l.Client}, "code_verifier": {l.Verifier}})
 	if tokens.Error != "" || tokens.Access == "" {
 		t.Fatalf("no tokens: %+v", tokens)
 	}
@@ -212,12 +215,12 @@ func (l *Login) Redeem(t testing.TB, s *Stop) *Tokens {
 // Again asks for new tokens; Error tells when there are none.
 func (l *Login) Again(t testing.TB, refresh string) *Tokens {
 	t.Helper()
-	return l.token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {"netbird-dashboard"}})
+	return l.token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {l.Client}})
 }
 
 func (l *Login) token(t testing.TB, form url.Values) *Tokens {
 	t.Helper()
-	s := NewWalk(t).Post(l.Base+"/oauth2/token", form)
+	s := NewWalk(t).Post(l.Token, form)
 	tokens := &Tokens{}
 	if err := json.Unmarshal([]byte(s.Body), tokens); err != nil {
 		t.Fatalf("the token endpoint answers %d %q", s.Status, s.Body)
