@@ -40,6 +40,18 @@ func TestTenantsOfTheEmbeddedProviderAreSeparate(t *testing.T) {
 	owner := c.SQL(t, "SELECT id FROM users WHERE account_id = '"+told[1]+"' AND role = 'owner'")
 	second := harness.NewREST("http://"+api.Listen, c.As(t, owner).Token)
 
+	// The page of a login shows no tenant's connector to strangers, and follows one that is named.
+	c.SQL(t, "INSERT INTO connector (id, account_id, type, name, client_id, issuer, sealed_secret) SELECT 'oidc' || row_number() OVER (), id, 'oidc', 'Way ' || id, 'c', 'https://idp.test', '' FROM account")
+	ask := "http://" + api.Listen + "/oauth2/auth?client_id=netbird-cli&response_type=code&scope=openid&state=s&code_challenge_method=S256" +
+		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri=http%3A%2F%2Flocalhost%3A53000%2F"
+	if s := harness.NewWalk(t).Get(ask); s.Status != 200 || strings.Contains(s.Body, "Way ") || !strings.Contains(s.Body, "current-password") {
+		t.Errorf("a stranger is shown %d at %s: %s", s.Status, s.URL, s.Body)
+	}
+	named := "http://" + api.Listen + "/oauth2/auth/oidc1?"
+	if s := harness.NewWalk(t).Get(ask+"&connector_id=oidc1", named); s.Status != 0 {
+		t.Errorf("who names a connector ends at %s", s.URL)
+	}
+
 	var mine, theirs []struct{ ID, Name string }
 	for _, list := range []string{"users", "groups", "policies", "accounts", "setup-keys", "peers", "networks", "routes"} {
 		mine, theirs = nil, nil

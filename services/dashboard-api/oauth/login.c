@@ -41,8 +41,11 @@ static const struct rk_pg_stmt take_login = {
     "oauth_login_take", "DELETE FROM oauth_login WHERE id = $1 AND expires_at > now() "
                         "RETURNING client_id, redirect_uri, scope, state, nonce, code_challenge"
 };
+/* Of several accounts none shows a stranger whom it signs in with: its people name their connector.
+ */
 static const struct rk_pg_stmt list_ways = {
-    "oauth_ways", "SELECT id, type, name FROM connector ORDER BY lower(name), id LIMIT 63"
+    "oauth_ways", "SELECT id, type, name FROM connector WHERE id = $1 OR NOT EXISTS (SELECT 1 FROM "
+                  "account OFFSET 1) ORDER BY lower(name), id LIMIT 63"
 };
 
 static struct rk_str id_of(struct call *c, const struct login *l)
@@ -170,7 +173,7 @@ int login_ask(struct call *c, const struct login *l, bool choose, struct rk_err 
     size_t n = 1;
     int r;
 
-    r = rk_pg_run0(c->pg, &list_ways, &res, err);
+    r = rk_pg_run(c->pg, &list_ways, &res, err, RK_P_C(l->connector_id));
     if (r < 0)
         return r;
     ways[0].href = login_path(c, l, RK_CONNECTOR_LOCAL);
