@@ -217,7 +217,14 @@ func TestSCIMTenThousandUsers(t *testing.T) {
 	lap("280 lookups")
 
 	// From now on only members of a group have access; then nobody is one.
-	d.owner.Want(t, 200, "PUT", d.path(""), object{"user_group_prefixes": []string{d.Name + "-all"}}, nil)
+	for range 30 {
+		if a := d.owner.Do(t, "PUT", d.path(""), object{"user_group_prefixes": []string{d.Name + "-all"}}); a.Status == 200 {
+			break
+		} else if a.Status != 503 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		busy.Add(1)
+	}
 	lap("a required group set")
 	change(object{"op": "remove", "path": "members"})
 	lap("9,999 users cut off")

@@ -162,15 +162,15 @@ int rk_scim_create(struct rk_pg *pg,
     return 0;
 }
 
-/* The prefixes have changed: every group is placed, and everybody settled. */
-static int settle_all(struct rk_scim_change *sc, struct rk_err *err)
+/* What is asked for has changed: every group is placed, if its names are, and everybody settled. */
+static int settle_all(struct rk_scim_change *sc, bool names, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *groups = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *people = NULL;
     struct rk_pg *pg = rk_change_pg(sc->ch);
-    int r = rk_pg_run(pg, &groups_stmt, &groups, err, RK_P_INT(sc->scim.id));
+    int r = names ? rk_pg_run(pg, &groups_stmt, &groups, err, RK_P_INT(sc->scim.id)) : 0;
 
-    for (int i = 0; r == 0 && i < rk_pg_rows(groups); i++) {
+    for (int i = 0; r == 0 && groups && i < rk_pg_rows(groups); i++) {
         struct rk_err inner = { 0 };
         bool changed;
 
@@ -223,7 +223,7 @@ int rk_scim_update(struct rk_pg *pg,
     if (r == 0)
         r = scim_load(sc, err);
     if (r == 0 && (in->has_group_prefixes || in->has_user_group_prefixes || in->connector_id))
-        r = settle_all(sc, err);
+        r = settle_all(sc, in->has_group_prefixes, err);
     return r < 0 ? r : rk_scim_commit(&sc, out_bell, err);
 }
 
