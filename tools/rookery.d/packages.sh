@@ -1,11 +1,14 @@
 # Debian packages: installed only when missing, and named when we may not install them.
 
-# packages_for WHAT...: names of tools/packages whose first column is one of WHAT.
+# packages_for WHAT...: names of tools/packages whose first column is one of WHAT, but those whose program is here already.
 packages_for() {
-    local what
+    local what kind name program
 
     for what in "$@"; do
-        awk -v what="$what" '$1 == what { print $2 }' "$ROOT/tools/packages"
+        while read -r kind name program; do
+            [ "$kind" = "$what" ] || continue
+            [ -n "$program" ] && command -v "$program" >/dev/null || printf '%s\n' "$name"
+        done <"$ROOT/tools/packages"
     done
 }
 
