@@ -23,7 +23,7 @@ static const struct rk_pg_stmt lock_keys = { "signing_key_lock",
 static const struct rk_pg_stmt list_keys = {
     "signing_key_list",
     "SELECT kid, public_jwk::text, sealed, extract(epoch FROM signs_from)::bigint, "
-    "extract(epoch FROM signs_until)::bigint, extract(epoch FROM clock_timestamp())::bigint "
+    "extract(epoch FROM signs_until)::bigint, floor(extract(epoch FROM clock_timestamp()))::bigint "
     "FROM signing_key WHERE kept_until > clock_timestamp() ORDER BY signs_from LIMIT 64"
 };
 static const struct rk_pg_stmt add_key = {
@@ -42,8 +42,9 @@ static const struct rk_pg_stmt retire_keys = {
 static const struct rk_pg_stmt drop_later = {
     "signing_key_drop_later", "DELETE FROM signing_key WHERE signs_from > clock_timestamp()"
 };
+/* A cast rounds, and would make now the future. */
 static const struct rk_pg_stmt server_time = {
-    "signing_key_time", "SELECT extract(epoch FROM clock_timestamp())::bigint"
+    "signing_key_time", "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint"
 };
 
 struct keys {
