@@ -10,7 +10,6 @@
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/json/body.h"
-#include "services/dashboard-api/login/local.h"
 
 #define COLUMNS                                                                                    \
     "SELECT id, name, email, role, is_service_user, blocked, pending_approval, issued, "           \
@@ -251,7 +250,6 @@ int user_password(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
     const char *old_password, *new_password;
-    bool allowed = true;
     int r;
 
     if (!api_config_local_users(c->config))
@@ -265,14 +263,6 @@ int user_password(struct call *c, struct rk_err *err)
     r = body_check(&body, err);
     if (r < 0)
         return r;
-    /* Whoever has got hold of a token guesses the password no better for it. */
-    r = local_try(c, c->actor.user_id, &allowed, err);
-    if (r < 0 && r != RK_NOT_FOUND)
-        return r;
-    if (!allowed)
-        return rk_fail(err, RK_EXHAUSTED, "rate limit exceeded, please try again later");
     r = rk_user_set_password(c->pg, &c->actor, c->var[0], old_password, new_password, err);
-    if (r == 0)
-        r = local_right(c, c->actor.user_id, err);
     return r < 0 ? r : write_empty(c);
 }

@@ -150,30 +150,6 @@ int local_find(struct call *c, const char *id, struct local_user *out, struct rk
     return 0;
 }
 
-static int guessed_of(struct call *c, const char *user_id, const char **out, struct rk_err *err)
-{
-    struct local_user user;
-    int r = local_find(c, user_id, &user, err);
-
-    return r < 0 ? r : guessed(c, user.email, out, err);
-}
-
-int local_try(struct call *c, const char *user_id, bool *out_allowed, struct rk_err *err)
-{
-    const char *who;
-    int r = guessed_of(c, user_id, &who, err);
-
-    return r < 0 ? r : guess_try(c, GUESS_PASSWORD, who, out_allowed, err);
-}
-
-int local_right(struct call *c, const char *user_id, struct rk_err *err)
-{
-    const char *who;
-    int r = guessed_of(c, user_id, &who, err);
-
-    return r < 0 ? r : guess_right(c, GUESS_PASSWORD, who, err);
-}
-
 int local_set_password(struct rk_pg *pg,
                        const char *email,
                        const char *password,

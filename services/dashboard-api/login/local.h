@@ -27,12 +27,6 @@ int local_check(struct call *c,
 int local_may_try(struct call *c, const char *email, bool *out_allowed, struct rk_err *err)
     RK_CHECKED;
 
-/* The same count for a password that is compared elsewhere: before, and when it was right.
- * RK_NOT_FOUND: not a local user. */
-int local_try(struct call *c, const char *user_id, bool *out_allowed, struct rk_err *err)
-    RK_CHECKED;
-int local_right(struct call *c, const char *user_id, struct rk_err *err) RK_CHECKED;
-
 /* By id. RK_NOT_FOUND: not a local user, or gone. */
 int local_find(struct call *c, const char *id, struct local_user *out, struct rk_err *err)
     RK_CHECKED;

@@ -150,28 +150,6 @@ static void a_whole_network_of_ipv6_is_one_guesser(void **state)
     rk_arena_free(c.arena);
 }
 
-static void a_password_that_is_compared_elsewhere_is_counted_with_the_others(void **state)
-{
-    struct call c = make_call();
-    struct local_user u;
-    struct rk_err err = { 0 };
-    bool allowed;
-
-    (void)state;
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(local_try(&c, acc.user_id, &allowed, &err), 0);
-        assert_true(allowed);
-    }
-    pg_must(pg, "UPDATE password_guess SET free_at = 'infinity'");
-    assert_int_equal(local_try(&c, acc.user_id, &allowed, &err), 0);
-    assert_false(allowed);
-    assert_int_equal(local_check(&c, "o@d.test", GOOD, &u, &err), RK_UNAUTHENTICATED);
-    assert_int_equal(local_right(&c, acc.user_id, &err), 0);
-    assert_int_equal(local_check(&c, "o@d.test", GOOD, &u, &err), 0);
-    assert_int_equal(local_try(&c, "nobody", &allowed, &err), RK_NOT_FOUND);
-    rk_arena_free(c.arena);
-}
-
 /* 10,000 guesses, each from another address: what is hashed is bounded by the pauses. */
 static void ten_thousand_guesses_are_bounded(void **state)
 {
@@ -283,8 +261,6 @@ int main(void)
         cmocka_unit_test_setup(after_five_in_vain_the_pause_doubles_and_others_do_not_wait, fresh),
         cmocka_unit_test_setup(an_address_guesses_thirty_times_in_ten_minutes, fresh),
         cmocka_unit_test_setup(a_whole_network_of_ipv6_is_one_guesser, fresh),
-        cmocka_unit_test_setup(a_password_that_is_compared_elsewhere_is_counted_with_the_others,
-                               fresh),
         cmocka_unit_test_setup(ten_thousand_guesses_are_bounded, fresh),
         cmocka_unit_test_setup(what_another_server_hashed_is_hashed_anew_at_the_next_login, fresh),
         cmocka_unit_test_setup(a_code_and_a_recovery_code_are_used_up, fresh),
