@@ -121,7 +121,9 @@ func TestDueWithKills(t *testing.T) {
 		}
 		left := c.SQL(t, "SELECT count(*) FROM peer WHERE ephemeral OR (id LIKE 'late%' AND NOT login_expired)")
 		if left != "0" {
-			return fmt.Errorf("%s peers are left", left)
+			return fmt.Errorf("%s peers are left, such as %s", left, c.SQL(t, `SELECT p.id || ' ' || to_jsonb(s) || ' ' ||
+				coalesce((SELECT jsonb_agg(d) FROM due d WHERE d.object_id = p.id)::text, 'without a deadline') || ' now ' || clock_timestamp()
+				FROM peer p LEFT JOIN peer_status s ON s.peer_id = p.id WHERE p.ephemeral OR (p.id LIKE 'late%' AND NOT p.login_expired) LIMIT 1`))
 		}
 		return nil
 	})

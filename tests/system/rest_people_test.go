@@ -13,7 +13,7 @@ import (
 // A replica whose people sign in at a provider that is not ours.
 func external(t *testing.T, c *harness.Cluster) *harness.Sibling {
 	t.Helper()
-	return c.Sibling(t, "dashboard-api-1", map[string]string{"oidc_issuer": "https://idp.test/", "oidc_audience": "rookery",
+	return c.Sibling(t, "dashboard-api-1", map[string]string{"oidc_embedded": "false", "oidc_issuer": "https://idp.test/", "oidc_audience": "rookery",
 		"oidc_keys_url": "http://127.0.0.1:9/keys", "oidc_allow_private_issuers": "true"})
 }
 

@@ -87,8 +87,10 @@ func TestRESTPostureChecks(t *testing.T) {
 	// A policy that asks for it holds it.
 	rule := harness.Rule(s.Group, s.Group, "all", true)
 	var policy api.Policy
-	s.Want(t, 200, "POST", "/api/policies", api.PolicyCreate{Name: s.Name + "-p", Enabled: true, Rules: []api.PolicyRuleUpdate{rule},
-		SourcePostureChecks: &[]string{made.ID, "nope"}}, &policy)
+	want := api.PolicyCreate{Name: s.Name + "-p", Enabled: true, Rules: []api.PolicyRuleUpdate{rule}, SourcePostureChecks: &[]string{made.ID, "nope"}}
+	s.WantError(t, 422, "posture checks: nope not found", "POST", "/api/policies", want)
+	want.SourcePostureChecks = &[]string{made.ID}
+	s.Want(t, 200, "POST", "/api/policies", want, &policy)
 	if fmt.Sprint(policy.SourcePostureChecks) != fmt.Sprint([]string{made.ID}) {
 		t.Errorf("%v", policy.SourcePostureChecks)
 	}
