@@ -143,6 +143,7 @@ static void boot_done(struct rk_job *j)
         exit(1);
     }
     rk_timer_stop(&a->boot);
+    upkeep_start(a->upkeep);
     rk_admin_ready(a->admin, "postgres", true, NULL);
     rk_log_ready(rk_grpc_server_address(a->server), rk_admin_address(a->admin));
     free(b);

@@ -8,20 +8,42 @@
 #include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
 
+/* The longest silence that does not count: who lost its connection meanwhile still beats again
+ * within its lease. */
+static int64_t gap_s(int64_t lease_s)
+{
+    return lease_s / 2;
+}
+
+static const struct rk_pg_stmt beat = {
+    "replica_beat", "WITH was AS MATERIALIZED (SELECT beat FROM replica WHERE name = $1), "
+                    "now AS (INSERT INTO replica (name, beat) VALUES ($1, clock_timestamp()) "
+                    "  ON CONFLICT (name) DO UPDATE SET beat = excluded.beat) "
+                    "SELECT coalesce((SELECT beat > clock_timestamp() - "
+                    "  make_interval(secs => $2::bigint) FROM was), false)"
+};
+
+/* Beats that come nearly together write once. Apart from the replica's own row, so that nobody
+ * waits for this one row with another locked. A clock that was set back is a gap as well. */
+static const struct rk_pg_stmt watch = {
+    "replica_watch",
+    "INSERT INTO replica_watch AS w (since, beat) VALUES (clock_timestamp(), clock_timestamp()) "
+    "ON CONFLICT (one) DO UPDATE SET beat = clock_timestamp(), since = CASE WHEN w.beat BETWEEN "
+    "  clock_timestamp() - make_interval(secs => $1::bigint) AND clock_timestamp() + interval '1 "
+    "s' "
+    "  THEN w.since ELSE clock_timestamp() END "
+    "WHERE w.beat NOT BETWEEN clock_timestamp() - interval '1 s' AND clock_timestamp()"
+};
+
 int rk_replica_beat(
     struct rk_pg *pg, const char *name, int64_t lease_s, bool *out_lived, struct rk_err *err)
 {
-    static const struct rk_pg_stmt beat = {
-        "replica_beat", "WITH was AS MATERIALIZED (SELECT beat FROM replica WHERE name = $1), "
-                        "now AS (INSERT INTO replica (name, beat) VALUES ($1, clock_timestamp()) "
-                        "  ON CONFLICT (name) DO UPDATE SET beat = excluded.beat) "
-                        "SELECT coalesce((SELECT beat > clock_timestamp() - "
-                        "  make_interval(secs => $2::bigint) FROM was), false)"
-    };
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     r = rk_pg_run(pg, &beat, &res, err, RK_P_C(name), RK_P_INT(lease_s));
+    if (r == 0)
+        r = rk_pg_run(pg, &watch, NULL, err, RK_P_INT(gap_s(lease_s)));
     if (r < 0)
         return r;
     *out_lived = rk_pg_bool(res, 0, 0);
@@ -50,8 +72,10 @@ static int note_swept(struct rk_pg *pg, const struct rk_pg_result *swept, struct
 }
 
 /*
- * Rows that a batch of presence holds are passed over: they are being written by somebody alive, or
- * stay for the next call. A replica's own row goes when nothing points to it any more.
+ * Judged as of when the statement came, which is before anything it reads: should it be held up, so
+ * were the beats. Rows that a batch of presence holds are passed over: they are being written by
+ * somebody alive, or stay for the next call. A replica's own row goes when nothing points to it any
+ * more.
  */
 int rk_replica_sweep(
     struct rk_pg *pg, int64_t lease_s, int64_t ephemeral_s, int64_t *out_peers, struct rk_err *err)
@@ -59,8 +83,11 @@ int rk_replica_sweep(
     static const struct rk_pg_stmt sweep = {
         "replica_sweep",
         "WITH dead AS MATERIALIZED (SELECT s.peer_id, s.replica FROM peer_status s "
-        "  WHERE s.connected AND NOT EXISTS (SELECT 1 FROM replica r WHERE r.name = s.replica "
-        "    AND r.beat > clock_timestamp() - make_interval(secs => $1::bigint)) "
+        "  WHERE s.connected AND EXISTS (SELECT 1 FROM replica_watch w WHERE "
+        "    w.since <= statement_timestamp() - make_interval(secs => $1::bigint) AND "
+        "    w.beat >= statement_timestamp() - make_interval(secs => $2::bigint)) "
+        "  AND NOT EXISTS (SELECT 1 FROM replica r WHERE r.name = s.replica "
+        "    AND r.beat > statement_timestamp() - make_interval(secs => $1::bigint)) "
         "  ORDER BY s.peer_id LIMIT 5000 FOR UPDATE OF s SKIP LOCKED), "
         "gone AS (UPDATE peer_status s SET connected = false, "
         "  last_seen = greatest(s.last_seen, (SELECT beat FROM replica WHERE name = d.replica)) "
@@ -81,7 +108,7 @@ int rk_replica_sweep(
 
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
     if (r == 0)
-        r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s));
+        r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s), RK_P_INT(gap_s(lease_s)));
     if (r == 0)
         r = follow_swept(pg, res, ephemeral_s, err);
     if (r == 0)

@@ -3,6 +3,12 @@
 /*
  * The replicas that hold agents' streams. Each beats in Postgres; what one that has stopped beating
  * left behind (peers shown as connected) is put right by those that live. Worker threads only.
+ *
+ * Who has not beaten may not have been able to: Postgres was away, or everybody slept. So the beats
+ * of all are watched together (replica_watch), and a silence is held against a replica only when
+ * others were heard all the time that it lasted. That is a fact of the database: a replica that
+ * has just started may judge by it, and those that die every second together judge as one that
+ * lives.
  */
 
 #include <stdbool.h>
@@ -20,9 +26,10 @@ int rk_replica_beat(struct rk_pg *pg,
                     struct rk_err *err) RK_CHECKED;
 
 /*
- * Peers whose stream is on a replica without a beat for `lease_s` are no longer connected; they
- * were last seen at its last beat, and have the deadlines of that (due.h). Any number of replicas
- * may do it at once. A call does a bounded part of the work and says how much in *out_peers.
+ * Peers whose stream is on a replica without a beat for `lease_s`, in which somebody else was heard
+ * again and again (never `lease_s`/2 apart), are no longer connected; they were last seen at its
+ * last beat, and have the deadlines of that (due.h). Any number of replicas may do it at once. A
+ * call does a bounded part of the work and says how much in *out_peers.
  */
 int rk_replica_sweep(struct rk_pg *pg,
                      int64_t lease_s,

@@ -656,6 +656,13 @@ static const char presence_noted[] =
     "  times bigint NOT NULL DEFAULT 1"
     ") WITH (fillfactor = 50);";
 
+/* One row. From `since` on somebody beat again and again; `beat` is the last of them all. */
+static const char replicas_watched[] = "CREATE TABLE replica_watch ("
+                                       "  one boolean PRIMARY KEY DEFAULT true CHECK (one),"
+                                       "  since timestamptz NOT NULL,"
+                                       "  beat timestamptz NOT NULL"
+                                       ");";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
@@ -669,5 +676,6 @@ const struct rk_migration rk_migrations[] = {
     { 10, "proxy tokens", proxy_tokens },
     { 11, "provisioning", provisioning },
     { 12, "presence noted", presence_noted },
+    { 13, "replicas watched", replicas_watched },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

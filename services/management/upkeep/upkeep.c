@@ -17,8 +17,6 @@ struct upkeep {
     struct app *app;
     struct rk_timer timer;
     bool working;
-    bool lived; /* what the last beat said */
-    uint64_t sweep_after_ms;
     uint64_t prune_at_ms;
 };
 
@@ -27,7 +25,6 @@ struct round_of_upkeep {
     struct upkeep *owner;
     char name[RK_REPLICA_LEN];
     uint64_t now_ms;
-    uint64_t sweep_after_ms;
     bool prune;
     bool lived;
     int64_t swept, pruned;
@@ -35,20 +32,13 @@ struct round_of_upkeep {
     struct rk_err err;
 };
 
-bool upkeep_may_sweep(bool lived, uint64_t now_ms, uint64_t *sweep_after_ms)
-{
-    if (!lived)
-        *sweep_after_ms = now_ms + UPKEEP_LEASE_S * 1000;
-    return now_ms >= *sweep_after_ms;
-}
-
 static void work(struct rk_job *j, void *worker)
 {
     struct round_of_upkeep *k = rk_container_of(j, struct round_of_upkeep, job);
     struct rk_pg *pg = ((struct worker *)worker)->pg;
 
     k->r = rk_replica_beat(pg, k->name, UPKEEP_LEASE_S, &k->lived, &k->err);
-    if (k->r == 0 && upkeep_may_sweep(k->lived, k->now_ms, &k->sweep_after_ms))
+    if (k->r == 0)
         k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, k->owner->app->cfg->ephemeral_life_s, &k->swept,
                                 &k->err);
     if (k->r == 0 && k->prune)
@@ -67,7 +57,6 @@ static void worked(struct rk_job *j)
     if (!k->job.refused && k->r < 0) {
         metric_add(METRIC_UPKEEP_FAILED, 1);
     } else if (!k->job.refused) {
-        u->sweep_after_ms = k->sweep_after_ms;
         if (k->prune)
             u->prune_at_ms = k->now_ms + UPKEEP_PRUNE_MS;
         if (k->swept > 0) {
@@ -91,16 +80,11 @@ static void on_timer(struct rk_timer *t)
 
     if (u->working)
         return;
-    if (!u->app->have_key) { /* no schema, and no beat of ours, before that */
-        (void)upkeep_may_sweep(false, rk_mono_ms(), &u->sweep_after_ms);
-        return;
-    }
     k = rk_new(struct round_of_upkeep);
     k->job.run = work;
     k->job.done = worked;
     k->owner = u;
     k->now_ms = rk_mono_ms();
-    k->sweep_after_ms = u->sweep_after_ms;
     k->prune = k->now_ms >= u->prune_at_ms;
     memcpy(k->name, u->app->replica, sizeof(k->name));
     u->working = rk_workers_submit(u->app->workers, u->app->loop, &k->job);
@@ -114,8 +98,12 @@ struct upkeep *upkeep_new(struct app *app)
 
     u->app = app;
     rk_timer_init(app->loop, &u->timer, on_timer);
-    rk_timer_start(&u->timer, 0, UPKEEP_BEAT_MS);
     return u;
+}
+
+void upkeep_start(struct upkeep *u)
+{
+    rk_timer_start(&u->timer, 0, UPKEEP_BEAT_MS);
 }
 
 static void closed(struct rk_timer *t)

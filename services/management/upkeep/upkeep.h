@@ -7,9 +7,6 @@
  * another does it too. Loop thread.
  */
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct app;
 struct upkeep;
 
@@ -19,9 +16,7 @@ struct upkeep;
 #define UPKEEP_KEEP_CHANGES_S 3600  /* a snapshot older than this is loaded anew */
 #define UPKEEP_KEEP_HEAP (8u << 20) /* what a rush of maps has freed beyond this goes back */
 
-struct upkeep *upkeep_new(struct app *app); /* the start-up job has beaten for the first time */
-void upkeep_close(struct upkeep *u);        /* frees on a later turn */
-
-/* Whether this beat may sweep: after a silence of our own (Postgres was away, or we slept) the
- * others may not have beaten again yet, so they get a lease's time first. Pure. */
-bool upkeep_may_sweep(bool lived, uint64_t now_ms, uint64_t *sweep_after_ms);
+struct upkeep *upkeep_new(struct app *app);
+/* The start-up job has beaten for the first time; what others left behind waits no longer. */
+void upkeep_start(struct upkeep *u);
+void upkeep_close(struct upkeep *u); /* frees on a later turn */

@@ -41,7 +41,8 @@ static int fresh(void **state)
 {
     (void)state;
     pg_must(pg,
-            "DELETE FROM account; DELETE FROM replica;"
+            "DELETE FROM account; DELETE FROM replica; DELETE FROM replica_watch;"
+            "INSERT INTO replica_watch (since, beat) VALUES (now() - interval '1 hour', now());"
             "INSERT INTO account (id, created_by, network_id, net4, settings, onboarding) VALUES "
             "('acc', 'ann', 'n', '100.64.0.0/10', '{\"peer_login_expiration_enabled\": true, "
             "\"peer_login_expiration\": 3600, \"peer_inactivity_expiration_enabled\": true, "

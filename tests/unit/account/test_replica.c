@@ -37,7 +37,8 @@ static int fresh(void **state)
 {
     (void)state;
     pg_must(pg,
-            "DELETE FROM account; DELETE FROM replica;"
+            "DELETE FROM account; DELETE FROM replica; DELETE FROM replica_watch;"
+            "INSERT INTO replica_watch (since, beat) VALUES (now() - interval '1 hour', now());"
             "INSERT INTO account (id, created_by, network_id, net4, settings, onboarding) VALUES "
             "('acc', 'o', 'n', '100.64.0.0/10', '{}', '{}');"
             "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'p' || n, 'acc', "
@@ -142,6 +143,106 @@ static void a_replica_that_was_only_away_says_it_again(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected"), 1);
 }
 
+/* Nobody has beaten for `silent` seconds, before that without a gap for an hour. */
+#define SILENCE(silent)                                                                            \
+    pg_must(pg, "UPDATE replica SET beat = now() - interval '" #silent " s';"                      \
+                "UPDATE replica_watch SET since = now() - interval '1 hour', "                     \
+                "beat = now() - interval '" #silent " s'")
+/* As if it had been so for that long. */
+#define TIME_GOES_BY(seconds)                                                                      \
+    pg_must(pg, "UPDATE replica SET beat = beat - interval '" #seconds " s';"                      \
+                "UPDATE replica_watch SET since = since - interval '" #seconds " s', "             \
+                "beat = beat - interval '" #seconds " s'")
+
+static void one_that_has_just_started_judges_by_what_others_have_seen(void **state)
+{
+    (void)state;
+    beat("a");
+    beat("dead");
+    connect_as("dead", "p1", 1, true);
+    TIME_GOES_BY(7);
+    beat("b"); /* a is dead by now, too */
+    TIME_GOES_BY(7);
+    beat("c");
+    assert_int_equal(sweep(), 0);
+    TIME_GOES_BY(7);
+    assert_false(beat("d"));
+    assert_int_equal(sweep(), 1);
+}
+
+static void who_could_not_beat_gets_the_time_to(void **state)
+{
+    (void)state;
+    beat("a");
+    beat("slow");
+    beat("dead");
+    connect_as("slow", "p1", 1, true);
+    connect_as("dead", "p2", 1, true);
+    SILENCE(60); /* Postgres was away */
+    assert_int_equal(sweep(), 0);
+    beat("a");
+    assert_int_equal(sweep(), 0);
+    TIME_GOES_BY(9);
+    beat("a");
+    assert_int_equal(sweep(), 0);
+    beat("slow");
+    TIME_GOES_BY(9);
+    beat("a");
+    assert_int_equal(sweep(), 0);
+    TIME_GOES_BY(3);
+    assert_int_equal(sweep(), 1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer_status WHERE connected AND replica = 'slow'"), 1);
+}
+
+static void a_silence_of_all_is_noticed_before_anybody_has_beaten_again(void **state)
+{
+    (void)state;
+    beat("a");
+    connect_as("a", "p1", 1, true);
+    SILENCE(21); /* everybody slept between beat and sweep */
+    assert_int_equal(sweep(), 0);
+    SILENCE(9);
+    AGE("a", 21);
+    assert_int_equal(sweep(), 1);
+}
+
+static void a_clock_that_was_set_back_puts_it_off(void **state)
+{
+    (void)state;
+    beat("dead");
+    connect_as("dead", "p1", 1, true);
+    AGE("dead", 21);
+    pg_must(pg, "UPDATE replica_watch SET since = now() + interval '50 minutes', "
+                "beat = now() + interval '1 hour'");
+    beat("a");
+    assert_int_equal(sweep(), 0);
+    TIME_GOES_BY(9);
+    beat("a");
+    TIME_GOES_BY(9);
+    beat("a");
+    TIME_GOES_BY(3);
+    assert_int_equal(sweep(), 1);
+}
+
+static void beats_that_come_nearly_together_are_noted_once(void **state)
+{
+    int64_t was;
+
+    (void)state;
+    pg_must(pg, "DELETE FROM replica_watch");
+    beat("a");
+    was = pg_ask(&fx, "SELECT xmin::text FROM replica_watch");
+    beat("b");
+    assert_int_equal(pg_ask(&fx, "SELECT xmin::text FROM replica_watch"), was);
+    TIME_GOES_BY(2);
+    beat("b");
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM replica_watch WHERE beat > now() - interval '1 s' AND "
+                    "since < now() - interval '1 s'"),
+        1);
+}
+
 static void many_peers_are_swept_in_batches_and_past_locked_rows(void **state)
 {
     rk_auto(rk_pg_free) struct rk_pg *other = rk_pg_new(fx.conninfo, "other");
@@ -167,6 +268,11 @@ int main(void)
         cmocka_unit_test_setup(a_beat_says_whether_the_last_one_was_in_time, fresh),
         cmocka_unit_test_setup(peers_of_a_dead_replica_are_no_longer_connected, fresh),
         cmocka_unit_test_setup(a_replica_that_was_only_away_says_it_again, fresh),
+        cmocka_unit_test_setup(one_that_has_just_started_judges_by_what_others_have_seen, fresh),
+        cmocka_unit_test_setup(who_could_not_beat_gets_the_time_to, fresh),
+        cmocka_unit_test_setup(a_silence_of_all_is_noticed_before_anybody_has_beaten_again, fresh),
+        cmocka_unit_test_setup(a_clock_that_was_set_back_puts_it_off, fresh),
+        cmocka_unit_test_setup(beats_that_come_nearly_together_are_noted_once, fresh),
         cmocka_unit_test_setup(many_peers_are_swept_in_batches_and_past_locked_rows, fresh),
     };
 

@@ -36,7 +36,8 @@ static int fresh(void **state)
 {
     (void)state;
     pg_must(pg,
-            "DELETE FROM account; DELETE FROM replica;"
+            "DELETE FROM account; DELETE FROM replica; DELETE FROM replica_watch;"
+            "INSERT INTO replica_watch (since, beat) VALUES (now() - interval '1 hour', now());"
             "INSERT INTO account (id, domain, created_by, network_id, net4, settings, onboarding) "
             "SELECT 'acc' || n, n::text, 'o', 'n', '100.64.0.0/10', '{}', '{}' FROM "
             "generate_series(1, 2) n;"
