@@ -9,34 +9,11 @@
 
 #include "libcommon/account/rules/account_create.h"
 #include "libcommon/account/rules/group.h"
-#include "libcommon/crypto/box.h"
-#include "tests/support/pg_ask.h"
+#include "tests/support/account_pg.h"
 
-static struct fixture fx;
-static struct rk_pg *pg;
 static struct rk_account_created acc;
 static struct rk_actor actor;
 static struct rk_bell bell;
-
-static RK_UNUSED int account_start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static RK_UNUSED int account_stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
 
 static RK_UNUSED int account_fresh(void **state)
 {
@@ -112,6 +89,8 @@ static RK_UNUSED void make_group(const char *name, char out[RK_XID_LEN + 1])
 
     done(rk_group_create(pg, &actor, &(struct rk_group_input){ .name = name }, out, &bell, &err),
          &err);
+    assert_int_equal((int64_t)bell.serial, serial());
+    assert_string_equal(bell.account_id, acc.account_id);
 }
 
 /* Two peers: a at the first address of the account's network, b at the second. */
@@ -124,6 +103,14 @@ static RK_UNUSED void two_peers(void)
                 "'peer000000000000000' || n, id, 'key' || n, host(network(net4)::inet + "
                 "CASE n WHEN 'a' THEN 1 ELSE 2 END)::inet, n, n FROM account, "
                 "(VALUES ('a'), ('b')) v(n)");
+}
+
+static RK_UNUSED int account_fresh_with_two_peers(void **state)
+{
+    if (account_fresh(state) < 0)
+        return -1;
+    two_peers();
+    return 0;
 }
 
 static RK_UNUSED void make_group_of(const char *name, const char *member, char out[RK_XID_LEN + 1])

@@ -5,33 +5,11 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/peers.h"
 #include "libcommon/account/rules/settings.h"
-#include "tests/support/pg_ask.h"
+#include "tests/support/account_pg.h"
 
-static struct fixture fx;
-static struct rk_pg *pg;
 static const struct rk_actor ann = {
     .account_id = "acc", .user_id = "ann", .is_admin = true, .default_domain = "d.test"
 };
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
 
 static int fresh(void **state)
 {
@@ -224,5 +202,5 @@ int main(void)
         cmocka_unit_test_setup(where_a_peer_connects_from_is_stored_when_it_moves, fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

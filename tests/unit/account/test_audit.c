@@ -2,63 +2,13 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/rules/account_create.h"
 #include "libcommon/account/rules/actor.h"
-#include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/pat.h"
 #include "libcommon/account/peer/rules.h"
 #include "libcommon/account/rules/settings.h"
 #include "libcommon/account/rules/setup_key.h"
 #include "libcommon/base/alloc.h"
-#include "libcommon/crypto/box.h"
-#include "tests/support/pg_ask.h"
-
-static struct fixture fx;
-static struct rk_pg *pg;
-static struct rk_account_created acc;
-static struct rk_actor actor;
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
-
-#define A "peer000000000000000a"
-
-static int fresh(void **state)
-{
-    struct rk_err err = { 0 };
-    const struct rk_account_setup in = {
-        .domain = "d.test", .email = "o@d.test", .name = "O", .password_hash = "x"
-    };
-
-    (void)state;
-    pg_must(pg, "DELETE FROM account");
-    if (rk_account_setup(pg, &in, &acc, &err) < 0)
-        return -1;
-    actor = (struct rk_actor){ .account_id = acc.account_id,
-                               .user_id = acc.user_id,
-                               .is_admin = true,
-                               .default_domain = "d.test" };
-    pg_must(pg, "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT '" A "', id, "
-                "'k', host(network(net4)::inet + 1)::inet, 'a', 'a' FROM account");
-    return 0;
-}
+#include "tests/support/account_rules.h"
 
 /* `changes` of the newest event with that code, NULL without. Free it. */
 static char *changes(const char *code)
@@ -193,7 +143,6 @@ static void every_kind_can_be_looked_at(void **state)
 static void an_event_tells_what_its_object_was_and_is(void **state)
 {
     const struct rk_str members[] = { RK_STR(A) };
-    struct rk_bell bell = { .serial = 0 };
     struct rk_err err = { 0 };
     char id[RK_XID_LEN + 1];
 
@@ -227,7 +176,6 @@ static void an_event_tells_what_its_object_was_and_is(void **state)
 static void an_event_that_names_a_peer_by_its_address_tells_too(void **state)
 {
     const struct rk_peer_input in = { .name = "a", .ssh_enabled = true };
-    struct rk_bell bell = { .serial = 0 };
     struct rk_err err = { 0 };
 
     (void)state;
@@ -282,12 +230,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_differs_is_told),
         cmocka_unit_test(of_a_long_list_what_came_and_went_is_told),
-        cmocka_unit_test_setup(every_kind_can_be_looked_at, fresh),
-        cmocka_unit_test_setup(an_event_tells_what_its_object_was_and_is, fresh),
-        cmocka_unit_test_setup(an_event_that_names_a_peer_by_its_address_tells_too, fresh),
-        cmocka_unit_test_setup(no_secret_is_told, fresh),
-        cmocka_unit_test_setup(past_its_room_an_event_is_written_at_once, fresh),
+        cmocka_unit_test_setup(every_kind_can_be_looked_at, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(an_event_tells_what_its_object_was_and_is,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(an_event_that_names_a_peer_by_its_address_tells_too,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(no_secret_is_told, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(past_its_room_an_event_is_written_at_once,
+                               account_fresh_with_two_peers),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

@@ -8,32 +8,9 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/peers.h"
 #include "libcommon/account/peer/replica.h"
-#include "tests/support/pg_ask.h"
+#include "tests/support/account_pg.h"
 
 #define LIFE_S 60
-
-static struct fixture fx;
-static struct rk_pg *pg;
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
 
 /* e1..e5 are ephemeral, u1..u5 are ann's, k1..k5 came by a key; nobody is connected. Both
  * expirations are on: a login lasts an hour, absence may last ten minutes. */
@@ -479,5 +456,5 @@ int main(void)
         cmocka_unit_test_setup(a_blocked_users_peers_are_flagged, fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

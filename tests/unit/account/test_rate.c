@@ -3,32 +3,9 @@
 #include "tests/support/test.h"
 
 #include "libcommon/account/rules/rate.h"
-#include "libcommon/account/store/store.h"
-#include "tests/support/pg_ask.h"
-
-static struct fixture fx;
-static struct rk_pg *pg;
+#include "tests/support/account_pg.h"
 
 static const struct rk_rate slow = { "slow", .per_minute = 10, .burst = 5 };
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
 
 /* How many of `tries` are let in. */
 static int let_in(const char *who, int tries)
@@ -90,5 +67,5 @@ int main(void)
         cmocka_unit_test(an_address_of_the_sixth_version_stands_for_its_network),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

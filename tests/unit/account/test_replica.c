@@ -5,30 +5,7 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/peers.h"
 #include "libcommon/account/peer/replica.h"
-#include "tests/support/pg_ask.h"
-
-static struct fixture fx;
-static struct rk_pg *pg;
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
+#include "tests/support/account_pg.h"
 
 #define PEERS 6000
 
@@ -276,5 +253,5 @@ int main(void)
         cmocka_unit_test_setup(many_peers_are_swept_in_batches_and_past_locked_rows, fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

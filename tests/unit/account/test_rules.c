@@ -6,98 +6,18 @@
 
 #include <jansson.h>
 
-#include "libcommon/account/rules/account_create.h"
-#include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/pat.h"
 #include "libcommon/account/peer/rules.h"
 #include "libcommon/account/rules/policy.h"
 #include "libcommon/account/rules/settings_int.h"
 #include "libcommon/account/rules/setup_key.h"
-#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
-#include "tests/support/pg_ask.h"
-
-static struct fixture fx;
-static struct rk_pg *pg;
-static struct rk_account_created acc;
-static struct rk_actor actor;
-
-static int64_t serial(void)
-{
-    return pg_ask(&fx, "SELECT serial FROM account");
-}
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
-
-/* A fresh account with two peers: a at 100.x.0.1, b at 100.x.0.2. */
-static int fresh(void **state)
-{
-    struct rk_err err = { 0 };
-    const struct rk_account_setup in = {
-        .domain = "d.test", .email = "o@d.test", .name = "O", .password_hash = "x"
-    };
-
-    (void)state;
-    pg_must(pg, "DELETE FROM account");
-    if (rk_account_setup(pg, &in, &acc, &err) < 0)
-        return -1;
-    actor = (struct rk_actor){ .account_id = acc.account_id,
-                               .user_id = acc.user_id,
-                               .is_admin = true,
-                               .default_domain = "d.test" };
-    pg_must(
-        pg,
-        "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'peer000000000000000' "
-        "|| n, id, 'key' || n,"
-        " host(network(net4)::inet + CASE n WHEN 'a' THEN 1 ELSE 2 END)::inet, n, n FROM account, "
-        "(VALUES ('a'), ('b')) v(n)");
-    return 0;
-}
-
-#define A "peer000000000000000a"
-#define B "peer000000000000000b"
-
-static void make_group(const char *name, char out[RK_XID_LEN + 1])
-{
-    struct rk_err err = { 0 };
-    struct rk_bell bell = { .serial = 0 };
-    const struct rk_group_input in = { .name = name };
-
-    if (rk_group_create(pg, &actor, &in, out, &bell, &err) < 0)
-        fail_msg("%s", err.msg);
-    assert_int_equal((int64_t)bell.serial, serial());
-    assert_string_equal(bell.account_id, acc.account_id);
-}
-
-static void refused(int r, int code, const struct rk_err *err, const char *message)
-{
-    assert_int_equal(r, code);
-    assert_string_equal(err->msg, message);
-}
+#include "tests/support/account_rules.h"
 
 static void a_refused_group_leaves_nothing_behind(void **state)
 {
     char id[RK_XID_LEN + 1];
     struct rk_err err = { 0 };
-    struct rk_bell bell = { .serial = 0 };
     const struct rk_str unknown = RK_STR("nobody");
     int64_t was = serial(), events = pg_ask(&fx, "SELECT count(*) FROM event");
 
@@ -121,7 +41,6 @@ static void membership_is_told_one_by_one_and_touched_by_name(void **state)
     const struct rk_str both[] = { RK_STR("peer000000000000000a"), RK_STR("peer000000000000000b") };
     char id[RK_XID_LEN + 1];
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     make_group("g", id);
@@ -160,7 +79,6 @@ static void a_group_in_use_stays(void **state)
 {
     char id[RK_XID_LEN + 1], policy[RK_XID_LEN + 1], key[RK_XID_LEN + 1], secret[RK_UUID_LEN + 1];
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     make_group("g", id);
@@ -198,7 +116,6 @@ static void a_policy_that_does_not_change_says_nothing(void **state)
 {
     char id[RK_XID_LEN + 1];
     struct rk_err err = { 0 };
-    struct rk_bell bell = { .serial = 0 };
     const struct rk_str ports[] = { RK_STR("80") };
     struct rk_policy_rule_input rules[2] = { { .id = "",
                                                .name = "r",
@@ -272,7 +189,6 @@ static void a_revoked_key_stays_revoked_and_no_serial_moves(void **state)
 static void a_taken_name_gets_the_end_of_the_address(void **state)
 {
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     assert_int_equal(
@@ -286,7 +202,6 @@ static void a_taken_name_gets_the_end_of_the_address(void **state)
 static void an_address_belongs_to_one_peer_inside_the_range(void **state)
 {
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     pg_must(pg,
@@ -330,7 +245,6 @@ static void a_new_range_renumbers_everybody(void **state)
     rk_auto(json_decref) json_t *to =
         settings_of("{\"peer_login_expiration\":3600,\"network_range\":\"10.1.2.3/24\"}");
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     if (rk_settings_update(pg, &actor, to, NULL, &bell, &err) < 0)
@@ -355,7 +269,6 @@ static void ipv6_follows_the_groups_that_have_it(void **state)
     const struct rk_str a = RK_STR("peer000000000000000a");
     char id[RK_XID_LEN + 1], text[256];
     struct rk_err err = { 0 };
-    struct rk_bell bell;
 
     (void)state;
     make_group("six", id);
@@ -438,7 +351,6 @@ static void a_token_belongs_to_its_user(void **state)
 static void an_account_goes_with_everything_in_it(void **state)
 {
     struct rk_err err = { 0 };
-    struct rk_bell bell;
     int64_t was = serial();
 
     (void)state;
@@ -454,19 +366,24 @@ static void an_account_goes_with_everything_in_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_refused_group_leaves_nothing_behind, fresh),
-        cmocka_unit_test_setup(membership_is_told_one_by_one_and_touched_by_name, fresh),
-        cmocka_unit_test_setup(a_group_in_use_stays, fresh),
-        cmocka_unit_test_setup(a_policy_that_does_not_change_says_nothing, fresh),
-        cmocka_unit_test_setup(a_revoked_key_stays_revoked_and_no_serial_moves, fresh),
-        cmocka_unit_test_setup(a_taken_name_gets_the_end_of_the_address, fresh),
-        cmocka_unit_test_setup(an_address_belongs_to_one_peer_inside_the_range, fresh),
-        cmocka_unit_test_setup(a_new_range_renumbers_everybody, fresh),
-        cmocka_unit_test_setup(ipv6_follows_the_groups_that_have_it, fresh),
+        cmocka_unit_test_setup(a_refused_group_leaves_nothing_behind, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(membership_is_told_one_by_one_and_touched_by_name,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(a_group_in_use_stays, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(a_policy_that_does_not_change_says_nothing,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(a_revoked_key_stays_revoked_and_no_serial_moves,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(a_taken_name_gets_the_end_of_the_address,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(an_address_belongs_to_one_peer_inside_the_range,
+                               account_fresh_with_two_peers),
+        cmocka_unit_test_setup(a_new_range_renumbers_everybody, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(ipv6_follows_the_groups_that_have_it, account_fresh_with_two_peers),
         cmocka_unit_test(ranges_are_checked_in_their_order),
-        cmocka_unit_test_setup(a_token_belongs_to_its_user, fresh),
-        cmocka_unit_test_setup(an_account_goes_with_everything_in_it, fresh),
+        cmocka_unit_test_setup(a_token_belongs_to_its_user, account_fresh_with_two_peers),
+        cmocka_unit_test_setup(an_account_goes_with_everything_in_it, account_fresh_with_two_peers),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }

@@ -2,56 +2,10 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/pat.h"
 #include "libcommon/account/rules/user.h"
-#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/password.h"
-#include "tests/support/pg_ask.h"
-
-static struct fixture fx;
-static struct rk_pg *pg;
-static struct rk_account_created acc;
-static struct rk_actor owner;
-static struct rk_bell bell;
-
-static int start(void **state)
-{
-    struct rk_err err = { 0 };
-
-    (void)state;
-    rk_crypto_init();
-    if (!fixture_postgres(&fx))
-        return -1;
-    pg = rk_pg_new(fx.conninfo, "test");
-    return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    rk_pg_free(pg);
-    fixture_done(&fx);
-    return 0;
-}
-
-static int fresh(void **state)
-{
-    struct rk_err err = { 0 };
-    const struct rk_account_setup in = {
-        .domain = "d.test", .email = "o@d.test", .name = "O", .password_hash = "x"
-    };
-
-    (void)state;
-    pg_must(pg, "DELETE FROM account");
-    if (rk_account_setup(pg, &in, &acc, &err) < 0)
-        return -1;
-    owner = (struct rk_actor){ .account_id = acc.account_id,
-                               .user_id = acc.user_id,
-                               .is_admin = true,
-                               .default_domain = "d.test" };
-    return 0;
-}
+#include "tests/support/account_rules.h"
 
 static void make(enum rk_role role, const char *email, char out[RK_USER_ID_MAX])
 {
@@ -60,20 +14,20 @@ static void make(enum rk_role role, const char *email, char out[RK_USER_ID_MAX])
         .role = role, .name = "N", .email = email, .password_hash = email[0] ? "x" : NULL
     };
 
-    if (rk_user_create(pg, &owner, &in, out, &bell, &err) < 0)
+    if (rk_user_create(pg, &actor, &in, out, &bell, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal((int64_t)bell.serial, pg_ask(&fx, "SELECT serial FROM account"));
 }
 
 static struct rk_actor as(const char *user_id)
 {
-    struct rk_actor a = owner;
+    struct rk_actor a = actor;
 
     a.user_id = user_id;
     return a;
 }
 
-static void refused(int r, int code, const struct rk_err *err, const char *end)
+static void refused_with(int r, int code, const struct rk_err *err, const char *end)
 {
     size_t n = strlen(err->msg), m = strlen(end);
 
@@ -91,26 +45,26 @@ static void a_new_user_is_checked(void **state)
 
     (void)state;
     in.password_hash = "x";
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
-            "name can't be empty");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+                 "name can't be empty");
     in.name = "A";
     in.email = "";
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
-            "email can't be empty");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+                 "email can't be empty");
     in.email = "O@D.test";
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_EXISTS, &err,
-            "can't invite a user with an existing netbird account");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_EXISTS, &err,
+                 "can't invite a user with an existing netbird account");
     in.role = RK_ROLE_OWNER;
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
-            "can't invite a user with owner role");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+                 "can't invite a user with owner role");
     in.password_hash = NULL;
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
-            "can't create a service user with owner role");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+                 "can't create a service user with owner role");
     in.role = RK_ROLE_ADMIN;
     in.auto_groups = &unknown;
     in.auto_groups_n = 1;
-    refused(rk_user_create(pg, &owner, &in, id, &bell, &err), RK_INVALID, &err,
-            "update doesn't exist");
+    refused_with(rk_user_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+                 "update doesn't exist");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users"), users);
 }
 
@@ -126,31 +80,32 @@ static void who_may_change_whom_is_decided_inside_the_transaction(void **state)
     make(RK_ROLE_USER, "u@d.test", user);
     make(RK_ROLE_ADMIN, "", robot);
     me = as(user);
-    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
-            "only admins and owners can update users");
+    refused_with(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+                 "only admins and owners can update users");
     me = as(admin);
     in = (struct rk_user_input){ .role = RK_ROLE_ADMIN, .blocked = true };
-    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
-            "admins can't block or unblock themselves");
+    refused_with(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+                 "admins can't block or unblock themselves");
     in = (struct rk_user_input){ .role = RK_ROLE_USER };
-    refused(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
-            "admins can't change their role");
-    refused(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
-            "only owners can remove owner role from their user");
+    refused_with(rk_user_update(pg, &me, admin, &in, &bell, &err), RK_DENIED, &err,
+                 "admins can't change their role");
+    refused_with(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+                 "only owners can remove owner role from their user");
     in = (struct rk_user_input){ .role = RK_ROLE_OWNER, .blocked = true };
-    refused(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
-            "unable to block owner user");
+    refused_with(rk_user_update(pg, &me, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+                 "unable to block owner user");
     in = (struct rk_user_input){ .role = RK_ROLE_OWNER };
-    refused(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err,
-            "only owners can add owner role to other users");
-    refused(rk_user_update(pg, &owner, robot, &in, &bell, &err), RK_DENIED, &err,
-            "can't update a service user with owner role");
-    refused(rk_user_update(pg, &owner, "nobody", &in, &bell, &err), RK_NOT_FOUND, &err,
-            "user: nobody not found");
+    refused_with(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err,
+                 "only owners can add owner role to other users");
+    refused_with(rk_user_update(pg, &actor, robot, &in, &bell, &err), RK_DENIED, &err,
+                 "can't update a service user with owner role");
+    refused_with(rk_user_update(pg, &actor, "nobody", &in, &bell, &err), RK_NOT_FOUND, &err,
+                 "user: nobody not found");
     /* Blocked meanwhile: nothing is done in its name any more. */
     pg_must(pg, "UPDATE users SET blocked = true WHERE email = 'a@d.test'");
     in = (struct rk_user_input){ .role = RK_ROLE_ADMIN };
-    refused(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err, "permission denied");
+    refused_with(rk_user_update(pg, &me, user, &in, &bell, &err), RK_DENIED, &err,
+                 "permission denied");
 }
 
 static void an_owner_hands_over_and_becomes_an_admin(void **state)
@@ -161,7 +116,7 @@ static void an_owner_hands_over_and_becomes_an_admin(void **state)
 
     (void)state;
     make(RK_ROLE_USER, "h@d.test", heir);
-    if (rk_user_update(pg, &owner, heir, &in, &bell, &err) < 0)
+    if (rk_user_update(pg, &actor, heir, &in, &bell, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE (email = 'h@d.test' AND role = "
                                  "'owner') OR (email = 'o@d.test' AND role = 'admin')"),
@@ -170,8 +125,8 @@ static void an_owner_hands_over_and_becomes_an_admin(void **state)
         pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'transferred.owner.role'"), 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.role.update'"), 0);
     /* The old owner is an admin now, and can not take it back. */
-    refused(rk_user_update(pg, &owner, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
-            "admins can't change their role");
+    refused_with(rk_user_update(pg, &actor, acc.user_id, &in, &bell, &err), RK_DENIED, &err,
+                 "admins can't change their role");
 }
 
 #define PEER "peer000000000000000a"
@@ -200,26 +155,26 @@ static void peers_follow_the_groups_of_their_user(void **state)
     make(RK_ROLE_USER, "u@d.test", user);
     add_peer(user);
     assert_int_equal(
-        rk_group_create(pg, &owner, &(struct rk_group_input){ .name = "g" }, group, &bell, &err),
+        rk_group_create(pg, &actor, &(struct rk_group_input){ .name = "g" }, group, &bell, &err),
         0);
     groups[0] = groups[1] = rk_str(group);
     in.auto_groups = groups;
     in.auto_groups_n = 2;
-    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.group.add'"), 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM account_change c JOIN account a USING "
                                  "(serial) WHERE c.kind IN ('user', 'group_peer')"),
                      2);
     in.auto_groups_n = 0;
-    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.group.delete'"), 1);
 
     pg_must(pg,
             "UPDATE account SET settings = settings || '{\"groups_propagation_enabled\":false}'");
     in.auto_groups_n = 1;
-    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE cardinality(auto_groups) = 1"),
                      1);
@@ -234,7 +189,7 @@ static void blocking_a_user_logs_its_peers_out(void **state)
     (void)state;
     make(RK_ROLE_USER, "u@d.test", user);
     add_peer(user);
-    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE login_expired"), 1);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM event e JOIN users u ON u.id = e.initiator_id WHERE code "
@@ -243,7 +198,7 @@ static void blocking_a_user_logs_its_peers_out(void **state)
         1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.block'"), 1);
     in.blocked = false;
-    assert_int_equal(rk_user_update(pg, &owner, user, &in, &bell, &err), 0);
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.unblock'"), 1);
 }
 
@@ -258,16 +213,16 @@ static void a_user_goes_with_its_peers_and_tokens_and_leaves_its_name(void **sta
     make(RK_ROLE_USER, "u@d.test", user);
     make(RK_ROLE_ADMIN, "", robot);
     add_peer(user);
-    assert_int_equal(rk_pat_create(pg, &owner, robot, "t", 1, id, plain, &err), 0);
-    refused(rk_user_delete(pg, &owner, acc.user_id, &bell, &err), RK_INVALID, &err,
-            "self deletion is not allowed");
-    refused(rk_user_delete(pg, &owner, "nobody", &bell, &err), RK_NOT_FOUND, &err,
-            "user: nobody not found");
+    assert_int_equal(rk_pat_create(pg, &actor, robot, "t", 1, id, plain, &err), 0);
+    refused_with(rk_user_delete(pg, &actor, acc.user_id, &bell, &err), RK_INVALID, &err,
+                 "self deletion is not allowed");
+    refused_with(rk_user_delete(pg, &actor, "nobody", &bell, &err), RK_NOT_FOUND, &err,
+                 "user: nobody not found");
     me = as(robot);
-    refused(rk_user_delete(pg, &me, acc.user_id, &bell, &err), RK_DENIED, &err,
-            "can't delete a user with the owner role");
-    assert_int_equal(rk_user_delete(pg, &owner, user, &bell, &err), 0);
-    assert_int_equal(rk_user_delete(pg, &owner, robot, &bell, &err), 0);
+    refused_with(rk_user_delete(pg, &me, acc.user_id, &bell, &err), RK_DENIED, &err,
+                 "can't delete a user with the owner role");
+    assert_int_equal(rk_user_delete(pg, &actor, user, &bell, &err), 0);
+    assert_int_equal(rk_user_delete(pg, &actor, robot, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT (SELECT count(*) FROM peer) + (SELECT count(*) FROM pat) "
                                  "+ (SELECT count(*) FROM users)"),
                      1);
@@ -284,18 +239,18 @@ static void who_waits_is_let_in_or_sent_away(void **state)
 
     (void)state;
     make(RK_ROLE_USER, "u@d.test", user);
-    refused(rk_user_approve(pg, &owner, user, &bell, &err), RK_INVALID, &err,
-            "is not pending approval");
-    refused(rk_user_reject(pg, &owner, user, &bell, &err), RK_INVALID, &err,
-            "is not pending approval");
+    refused_with(rk_user_approve(pg, &actor, user, &bell, &err), RK_INVALID, &err,
+                 "is not pending approval");
+    refused_with(rk_user_reject(pg, &actor, user, &bell, &err), RK_INVALID, &err,
+                 "is not pending approval");
     pg_must(pg,
             "UPDATE users SET blocked = true, pending_approval = true WHERE email = 'u@d.test'");
-    assert_int_equal(rk_user_approve(pg, &owner, user, &bell, &err), 0);
+    assert_int_equal(rk_user_approve(pg, &actor, user, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE blocked OR pending_approval"),
                      0);
     pg_must(pg,
             "UPDATE users SET blocked = true, pending_approval = true WHERE email = 'u@d.test'");
-    assert_int_equal(rk_user_reject(pg, &owner, user, &bell, &err), 0);
+    assert_int_equal(rk_user_reject(pg, &actor, user, &bell, &err), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users"), 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code IN ('user.approve', "
                                  "'user.delete', 'user.reject')"),
@@ -324,42 +279,44 @@ static void a_password_is_changed_by_who_knows_it(void **state)
     pg_must(pg, sql);
     for (size_t i = 0; i < RK_COUNT(rows); i++) {
         pg_must(pg, "DELETE FROM rate_bucket");
-        refused(rk_user_set_password(pg, &owner, acc.user_id, rows[i].was, rows[i].now, &err),
-                RK_INVALID, &err, rows[i].message);
+        refused_with(rk_user_set_password(pg, &actor, acc.user_id, rows[i].was, rows[i].now, &err),
+                     RK_INVALID, &err, rows[i].message);
     }
-    refused(rk_user_set_password(pg, &owner, "nobody", "the first", "the second", &err), RK_INVALID,
-            &err, "users can only change their own password");
+    refused_with(rk_user_set_password(pg, &actor, "nobody", "the first", "the second", &err),
+                 RK_INVALID, &err, "users can only change their own password");
     assert_int_equal(
-        rk_user_set_password(pg, &owner, acc.user_id, "the first", "The 2nd one", &err), 0);
-    refused(rk_user_set_password(pg, &owner, acc.user_id, "the first", "the third", &err),
-            RK_INVALID, &err, "current password is incorrect");
+        rk_user_set_password(pg, &actor, acc.user_id, "the first", "The 2nd one", &err), 0);
+    refused_with(rk_user_set_password(pg, &actor, acc.user_id, "the first", "the third", &err),
+                 RK_INVALID, &err, "current password is incorrect");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.password.change' "
                                  "AND meta = '{}' AND changes IS NULL"),
                      1);
     /* Guessing is slow for whoever has somebody's token. */
     pg_must(pg, "DELETE FROM rate_bucket");
     for (int i = 0; i < 6; i++)
-        refused(rk_user_set_password(pg, &owner, acc.user_id, "a guess", "The 3rd one", &err),
-                i < 5 ? RK_INVALID : RK_EXHAUSTED, &err,
-                i < 5 ? "current password is incorrect"
-                      : "rate limit exceeded, please try again later");
+        refused_with(rk_user_set_password(pg, &actor, acc.user_id, "a guess", "The 3rd one", &err),
+                     i < 5 ? RK_INVALID : RK_EXHAUSTED, &err,
+                     i < 5 ? "current password is incorrect"
+                           : "rate limit exceeded, please try again later");
     pg_must(pg, "UPDATE users SET password_hash = NULL");
-    refused(rk_user_set_password(pg, &owner, acc.user_id, "The 2nd one", "the third", &err),
-            RK_PRECONDITION, &err, "only available with embedded identity provider");
+    refused_with(rk_user_set_password(pg, &actor, acc.user_id, "The 2nd one", "the third", &err),
+                 RK_PRECONDITION, &err, "only available with embedded identity provider");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(a_new_user_is_checked, fresh),
-        cmocka_unit_test_setup(who_may_change_whom_is_decided_inside_the_transaction, fresh),
-        cmocka_unit_test_setup(an_owner_hands_over_and_becomes_an_admin, fresh),
-        cmocka_unit_test_setup(peers_follow_the_groups_of_their_user, fresh),
-        cmocka_unit_test_setup(blocking_a_user_logs_its_peers_out, fresh),
-        cmocka_unit_test_setup(a_user_goes_with_its_peers_and_tokens_and_leaves_its_name, fresh),
-        cmocka_unit_test_setup(who_waits_is_let_in_or_sent_away, fresh),
-        cmocka_unit_test_setup(a_password_is_changed_by_who_knows_it, fresh),
+        cmocka_unit_test_setup(a_new_user_is_checked, account_fresh),
+        cmocka_unit_test_setup(who_may_change_whom_is_decided_inside_the_transaction,
+                               account_fresh),
+        cmocka_unit_test_setup(an_owner_hands_over_and_becomes_an_admin, account_fresh),
+        cmocka_unit_test_setup(peers_follow_the_groups_of_their_user, account_fresh),
+        cmocka_unit_test_setup(blocking_a_user_logs_its_peers_out, account_fresh),
+        cmocka_unit_test_setup(a_user_goes_with_its_peers_and_tokens_and_leaves_its_name,
+                               account_fresh),
+        cmocka_unit_test_setup(who_waits_is_let_in_or_sent_away, account_fresh),
+        cmocka_unit_test_setup(a_password_is_changed_by_who_knows_it, account_fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, account_start, account_stop);
 }
