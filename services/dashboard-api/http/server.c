@@ -252,6 +252,7 @@ static void begin(struct request *q, const char *method)
         MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Content-Length");
     struct rk_str token;
     char *authorization;
+    enum credential found;
     uint64_t n;
 
     q->state = REQUEST_RECEIVING;
@@ -286,15 +287,15 @@ static void begin(struct request *q, const char *method)
         return;
     }
     authorization = header(q, "Authorization");
-    switch (caller_credential(rk_str(authorization ? authorization : ""), &token)) {
+    found = caller_credential(rk_str(authorization ? authorization : ""), &token);
+    switch (found) {
     case CREDENTIAL_JWT:
-        if (!q->server->shared->verifier) {
+    case CREDENTIAL_TOKEN:
+        if (found == CREDENTIAL_JWT && !q->server->shared->verifier) {
             request_fail(q, RK_UNAUTHENTICATED, "token invalid");
             break;
         }
-        q->call.jwt = true;
-        /* fall through */
-    case CREDENTIAL_TOKEN:
+        q->call.jwt = found == CREDENTIAL_JWT;
         q->token = rk_arena_strn(q->arena, token);
         q->unknown = !q->route; /* OPTIONS that is no preflight */
         break;
