@@ -21,7 +21,7 @@ import (
 // Acceptance cases 3 and 4: the stock netbird program signs its host in at the embedded provider, behind haproxy and two
 // replicas, as people do on a desktop (PKCE) and on a server (device code).
 
-// joining is `netbird up` while it waits for somebody to sign in at `at`.
+// joining is a netbird command while it waits for somebody to sign in at `at`.
 type joining struct {
 	cmd  *exec.Cmd
 	at   string
@@ -29,12 +29,22 @@ type joining struct {
 	done chan error
 }
 
-func join(t *testing.T, c *harness.Cluster, d *harness.Daemon, env ...string) *joining {
+// Where the agent sees what kind of machine it is on.
+var desktop, server = []string{"XDG_CURRENT_DESKTOP=GNOME", "DESKTOP_SESSION=gnome"}, []string{"XDG_CURRENT_DESKTOP=", "DESKTOP_SESSION="}
+
+// join is `netbird up`.
+func join(t *testing.T, management string, d *harness.Daemon, env ...string) *joining {
+	t.Helper()
+	return begin(t, func(ctx context.Context) *exec.Cmd {
+		return d.Command(ctx, "up", "--management-url", management, "--hostname", d.Name, "--no-browser")
+	}, env...)
+}
+
+func begin(t *testing.T, command func(ctx context.Context) *exec.Cmd, env ...string) *joining {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	j := &joining{cmd: d.Command(ctx, "up", "--management-url", c.ManagementURL, "--hostname", d.Name, "--no-browser"),
-		said: &strings.Builder{}, done: make(chan error, 1)}
+	j := &joining{cmd: command(ctx), said: &strings.Builder{}, done: make(chan error, 1)}
 	j.cmd.Env = append(j.cmd.Env, env...)
 	out, err := j.cmd.StdoutPipe()
 	if err != nil {
@@ -48,7 +58,7 @@ func join(t *testing.T, c *harness.Cluster, d *harness.Daemon, env ...string) *j
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		address := regexp.MustCompile(`https?://\S+/oauth2/\S+`)
+		address := regexp.MustCompile(`https?://\S+/(oauth2/|auth\?|device\?)\S+`)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			fmt.Fprintln(j.said, lines.Text())
 			if at := address.FindString(lines.Text()); at != "" {
@@ -66,9 +76,9 @@ func join(t *testing.T, c *harness.Cluster, d *harness.Daemon, env ...string) *j
 	select {
 	case j.at = <-found:
 	case err := <-j.done:
-		t.Fatalf("netbird up ended without a word of signing in: %v\n%s", err, j.said)
+		t.Fatalf("netbird ended without a word of signing in: %v\n%s", err, j.said)
 	case <-time.After(time.Minute):
-		t.Fatal("netbird up says nothing of signing in")
+		t.Fatal("netbird says nothing of signing in")
 	}
 	return j
 }
@@ -79,7 +89,7 @@ func (j *joining) wait(t *testing.T) error {
 	case err := <-j.done:
 		return err
 	case <-time.After(90 * time.Second):
-		return errors.New("netbird up does not end")
+		return errors.New("netbird does not end")
 	}
 }
 
@@ -88,6 +98,12 @@ func ownedPeer(t *testing.T, c *harness.Cluster, name string) {
 	t.Helper()
 	var me struct{ ID string }
 	c.REST().Want(t, 200, "GET", "/api/users/current", nil, &me)
+	peerOwnedBy(t, c, name, me.ID)
+}
+
+// peerOwnedBy is the peer of that name, which must be that user's. It goes with the test.
+func peerOwnedBy(t *testing.T, c *harness.Cluster, name, user string) {
+	t.Helper()
 	var peers []api.Peer
 	c.REST().Want(t, 200, "GET", "/api/peers", nil, &peers)
 	for _, p := range peers {
@@ -95,8 +111,8 @@ func ownedPeer(t *testing.T, c *harness.Cluster, name string) {
 			continue
 		}
 		t.Cleanup(func() { _, _ = c.REST().Try(context.Background(), "DELETE", "/api/peers/"+p.Id, nil) })
-		if p.UserId != me.ID || !p.LoginExpirationEnabled {
-			t.Errorf("%s is %s's, not %s's; its login expires: %v", name, p.UserId, me.ID, p.LoginExpirationEnabled)
+		if p.UserId != user || !p.LoginExpirationEnabled {
+			t.Errorf("%s is %s's, not %s's; its login expires: %v", name, p.UserId, user, p.LoginExpirationEnabled)
 		}
 		return
 	}
@@ -112,22 +128,27 @@ func ssoHost(t *testing.T, name string) (*harness.Cluster, *harness.Daemon) {
 	return c, harness.NewHost(t, name, "")
 }
 
+// bring is what the browser on the agent's host does with what it has got from the provider.
+func bring(t *testing.T, d *harness.Daemon, back *harness.Stop) {
+	t.Helper()
+	if back.Status != 0 || back.URL.Query().Get("code") == "" {
+		t.Fatalf("nothing for the agent: %d %v %.400s", back.Status, back.URL, back.Body)
+	}
+	back.URL.Host = strings.Replace(back.URL.Host, "localhost", d.Host, 1)
+	if s := harness.NewWalk(t).Get(back.URL.String()); s.Status != http.StatusOK {
+		t.Fatalf("the agent answers its callback with %d %.300s", s.Status, s.Body)
+	}
+}
+
 func TestCase03AgentByPKCE(t *testing.T) {
 	c, d := ssoHost(t, "sso-desktop")
-	j := join(t, c, d, "XDG_CURRENT_DESKTOP=GNOME", "DESKTOP_SESSION=gnome")
+	j := join(t, c.ManagementURL, d, desktop...)
 	at, err := url.Parse(j.at)
 	if err != nil || !strings.HasSuffix(at.Path, "/oauth2/auth") || at.Query().Get("prompt") != "login" {
 		t.Fatalf("the agent sends the browser to %s", j.at)
 	}
 	back := signIn(c, harness.NewWalk(t).Trust(c.CAFile), j.at, "http://localhost:5")
-	if back.Status != 0 || back.URL.Query().Get("code") == "" {
-		t.Fatalf("signed in: %d %v %.400s", back.Status, back.URL, back.Body)
-	}
-	// The browser is on the agent's host.
-	back.URL.Host = strings.Replace(back.URL.Host, "localhost", d.Host, 1)
-	if s := harness.NewWalk(t).Get(back.URL.String()); s.Status != http.StatusOK {
-		t.Fatalf("the agent answers its callback with %d %.300s", s.Status, s.Body)
-	}
+	bring(t, d, back)
 	if err := j.wait(t); err != nil {
 		t.Fatalf("%v\n%s", err, j.said)
 	}
@@ -139,7 +160,6 @@ func TestCase03AgentByPKCE(t *testing.T) {
 
 func TestCase04AgentByDeviceCode(t *testing.T) {
 	c, d := ssoHost(t, "sso-server")
-	none := []string{"XDG_CURRENT_DESKTOP=", "DESKTOP_SESSION="}
 	answer := func(j *joining, how string) {
 		t.Helper()
 		at, err := url.Parse(j.at)
@@ -162,13 +182,13 @@ func TestCase04AgentByDeviceCode(t *testing.T) {
 			t.Fatalf("%s: %d %v %.300s", how, s.Status, s.URL, s.Body)
 		}
 	}
-	j := join(t, c, d, none...)
+	j := join(t, c.ManagementURL, d, server...)
 	answer(j, "deny")
 	if err := j.wait(t); err == nil || !strings.Contains(j.said.String(), "denied") {
 		t.Errorf("denied: %v\n%s", err, j.said)
 	}
 	c.SQL(t, "DELETE FROM oauth_device")
-	j = join(t, c, d, none...)
+	j = join(t, c.ManagementURL, d, server...)
 	answer(j, "approve")
 	if err := j.wait(t); err != nil {
 		t.Fatalf("%v\n%s", err, j.said)

@@ -1,13 +1,16 @@
-// `node upstream.mjs PORT REDIRECT_URI LOGOUT_URI`: npm oidc-provider on loopback, as somebody else's identity provider. Anybody may sign
-// in under any name, with any password. Its clients: "connector" with a secret, which is the embedded provider, and "agent", which
-// is public, has no provider of ours between and gets access tokens that are JWTs. Says "ready", and ends with its standard input.
+// `node upstream.mjs ISSUER PORT REDIRECT_URI LOGOUT_URI`: npm oidc-provider on loopback, as somebody else's identity provider, with
+// whatever makes it the issuer in front. Anybody may sign in under any name, with any password. Its clients: "connector" with a
+// secret, which is the embedded provider, and "agent", which is public, has no provider of ours between and gets access tokens that
+// are JWTs. Its keys are new each time. Says "ready", and ends with its standard input.
 
+import { generateKeyPairSync, randomUUID } from "node:crypto";
 import Provider from "oidc-provider";
 
-const [port, redirect, logout] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
+const [issuer, port, redirect, logout] = process.argv.slice(2);
+const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
 
 const provider = new Provider(issuer, {
+  jwks: { keys: [{ ...key, kid: randomUUID(), use: "sig", alg: "RS256" }] },
   clients: [
     {
       client_id: "connector",
@@ -50,6 +53,12 @@ const provider = new Provider(issuer, {
   cookies: { keys: ["of a test"] },
 });
 
+provider.proxy = true;
+// Agents do not live through an answer without an interval, which RFC 8628 permits.
+provider.use(async (ctx, next) => {
+  await next();
+  if (ctx.oidc?.route === "device_authorization" && ctx.body?.device_code) ctx.body = { ...ctx.body, interval: 1 };
+});
 provider.on("server_error", (ctx, error) => console.error(error));
 provider.listen(Number(port), "127.0.0.1", () => console.log("ready"));
 process.stdin.on("end", () => process.exit(0)).resume();

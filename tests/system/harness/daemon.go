@@ -137,6 +137,30 @@ func (d *Daemon) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// SSH is `netbird ssh` on the host.
+func (d *Daemon) SSH(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(d.cmd.Process.Pid), "--net", "--mount", "--",
+		d.program, "ssh"}, args...)...)
+	cmd.Env = append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib", "NB_DAEMON_ADDR=unix://"+d.dir+"/sock")
+	return cmd
+}
+
+// AddUser makes a user of the host, who is not one of any other host.
+func (d *Daemon) AddUser(t testing.TB, name string, id int) {
+	t.Helper()
+	for file, line := range map[string]string{"passwd": fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", name, id, id),
+		"group": fmt.Sprintf("%s:x:%d:\n", name, id), "shadow": name + ":*:19000:0:99999:7:::\n"} {
+		f, err := os.OpenFile(filepath.Join(d.dir, "etc", file), os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString(line)
+			_ = f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Run is one netbird command, to its end.
 func (d *Daemon) Run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := d.Command(ctx, args...)
@@ -150,18 +174,27 @@ func (d *Daemon) Run(ctx context.Context, args ...string) ([]byte, error) {
 // Up joins the network that the setup key opens.
 func (d *Daemon) Up(t testing.TB, c *Cluster, key string, more ...string) {
 	t.Helper()
+	d.UpAt(t, c.ManagementURL, key, more...)
+}
+
+// UpAt is Up with a server of the test's own.
+func (d *Daemon) UpAt(t testing.TB, management, key string, more ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := d.Run(ctx, append([]string{"up", "--management-url", c.ManagementURL, "--setup-key", key, "--hostname", d.Name}, more...)...); err != nil {
+	if _, err := d.Run(ctx, append([]string{"up", "--management-url", management, "--setup-key", key, "--hostname", d.Name}, more...)...); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // DaemonStatus is what `netbird status --json` says, as far as tests look at it.
 type DaemonStatus struct {
-	IP    string `json:"netbirdIp"`
-	IPv6  string `json:"netbirdIpv6"`
-	FQDN  string `json:"fqdn"`
+	IP         string `json:"netbirdIp"`
+	IPv6       string `json:"netbirdIpv6"`
+	FQDN       string `json:"fqdn"`
+	Management struct {
+		Connected bool `json:"connected"`
+	} `json:"management"`
 	Peers struct {
 		Details []struct {
 			FQDN     string   `json:"fqdn"`

@@ -170,11 +170,12 @@ type Login struct {
 	Base                                     string // of the embedded provider
 	Client, Redirect, State, Nonce, Verifier string
 	Authorize, Token                         string // the endpoints
+	CAFile                                   string // believed of the token endpoint; "" = it has no TLS
 }
 
 func NewLogin(base string) *Login {
 	return &Login{base, "netbird-dashboard", base + "/nb-auth", randomText(), randomText(), randomText() + randomText(),
-		base + "/oauth2/auth", base + "/oauth2/token"}
+		base + "/oauth2/auth", base + "/oauth2/token", ""}
 }
 
 // URL begins the login; more are further parameters.
@@ -220,7 +221,11 @@ func (l *Login) Again(t testing.TB, refresh string) *Tokens {
 
 func (l *Login) token(t testing.TB, form url.Values) *Tokens {
 	t.Helper()
-	s := NewWalk(t).Post(l.Token, form)
+	w := NewWalk(t)
+	if l.CAFile != "" {
+		w.Trust(l.CAFile)
+	}
+	s := w.Post(l.Token, form)
 	tokens := &Tokens{}
 	if err := json.Unmarshal([]byte(s.Body), tokens); err != nil {
 		t.Fatalf("the token endpoint answers %d %q", s.Status, s.Body)
