@@ -2,8 +2,10 @@ package system
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +79,56 @@ func TestIdentity05TokenLogsInOnce(t *testing.T) {
 		for range 3 { // REST counts no uses
 			s.REST(token).Want(t, 200, "GET", "/api/users/current", nil, nil)
 		}
+	}
+}
+
+// A replica dies when it has taken the token and not yet done what it is for, or when that is done and not yet said. The agent
+// asks another one with the same token, which is good for it and for nobody else.
+func TestTokenSurvivesAReplicaAtEveryStep(t *testing.T) {
+	s := signedIn(t)
+	who := somebody("survivor")
+	s.Admit(t, who)
+	alive := s.Management[0].Listen
+	login := func(b *harness.Bare, token string) error { _, err := b.TokenLogin(t.Context(), token); return err }
+	extend := func(b *harness.Bare, token string) error { _, err := b.Extend(t.Context(), token); return err }
+	b := harness.NewBare(t, alive, who)
+	for _, step := range []struct {
+		what string
+		do   func(b *harness.Bare, token string) error
+	}{{"the peer registers", login}, {"it logs in again", login}, {"its session is extended", extend}} {
+		t.Run(step.what, func(t *testing.T) {
+			token := s.Issuer.Token(t, who, nil)
+			hash := sha256.Sum256([]byte(token[:strings.LastIndexByte(token, '.')]))
+			doomed := s.Management[0].Twin(t, s.Issuer.Settings())
+			release := s.Hold(t, "SELECT 1 FROM account FOR UPDATE")
+			over := make(chan error, 1)
+			go func() { over <- step.do(b.At(t, doomed.Listen), token) }()
+			harness.Eventually(t, 10*time.Second, "the token is taken", func() error {
+				if n := s.SQL(t, fmt.Sprintf("SELECT count(*) FROM used_token WHERE hash = '\\x%x'", hash)); n != "1" {
+					return fmt.Errorf("%s rows", n)
+				}
+				return nil
+			})
+			doomed.Kill(t)
+			release()
+			if err := <-over; err == nil {
+				t.Fatal("it went well though the replica had died")
+			}
+			_, err := s.Bare(t, somebody("thief")).TokenLogin(t.Context(), token)
+			harness.WantStatus(t, err, codes.Unauthenticated, "JWT already used")
+			for _, when := range []string{"died before it was done", "died before it could say so"} {
+				if err := step.do(b, token); err != nil {
+					t.Errorf("when the first replica %s: %v", when, err)
+				}
+			}
+			_, err = s.Bare(t, somebody("thief")).TokenLogin(t.Context(), token)
+			harness.WantStatus(t, err, codes.Unauthenticated, "JWT already used")
+			s.SQL(t, "UPDATE used_token SET claimed_at = claimed_at - interval '6 minutes'")
+			harness.WantStatus(t, step.do(b, token), codes.Unauthenticated, "JWT already used")
+		})
+	}
+	if n := s.SQL(t, fmt.Sprintf("SELECT count(*) FROM event WHERE code = 'peer.user.add' AND initiator_id = '%s'", who)); n != "1" {
+		t.Errorf("the peer was made %s times", n)
 	}
 }
 

@@ -663,6 +663,12 @@ static const char replicas_watched[] = "CREATE TABLE replica_watch ("
                                        "  beat timestamptz NOT NULL"
                                        ");";
 
+/* An agent that got no answer asks again with the same token: it alone may, and not for long. Those
+ * taken before have no key, and nobody may. */
+static const char tokens_of_peers[] =
+    "ALTER TABLE used_token ADD COLUMN peer_key bytea NOT NULL DEFAULT '',"
+    "  ADD COLUMN claimed_at timestamptz NOT NULL DEFAULT now();";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
@@ -677,5 +683,6 @@ const struct rk_migration rk_migrations[] = {
     { 11, "provisioning", provisioning },
     { 12, "presence noted", presence_noted },
     { 13, "replicas watched", replicas_watched },
+    { 14, "tokens of peers", tokens_of_peers },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

@@ -35,7 +35,6 @@ static void extend_run(struct request *q, struct worker *w)
     q->r = RK_CONFLICT;
     for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
         q->r = rk_peer_renew(w->pg, &in, &q->bell, &q->err);
-    token_settle(q, w);
 }
 
 static void extend_after(struct request *q)

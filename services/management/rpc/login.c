@@ -106,7 +106,6 @@ static void register_run(struct request *q, struct worker *w)
     q->r = RK_CONFLICT;
     for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
         q->r = rk_peer_register(w->pg, &reg, &q->bell, &q->err);
-    token_settle(q, w);
 }
 
 static void register_after(struct request *q)
@@ -148,7 +147,6 @@ static void renew_run(struct request *q, struct worker *w)
     q->r = RK_CONFLICT;
     for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
         q->r = rk_peer_renew(w->pg, &in, &q->bell, &q->err);
-    token_settle(q, w);
     if (q->r == 0 && q->ssh_key_differs)
         ssh_key_run(q, w);
 }

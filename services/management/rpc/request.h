@@ -67,8 +67,6 @@ struct request {
     bool wants_keys;
     unsigned key_fetches;
     int token_status; /* how it was refused */
-    bool token_claimed;
-    uint8_t token_hash[32];
     char user_id[RK_USER_ID_MAX];
     struct rk_bell sign_in_bell;
 };

@@ -88,20 +88,17 @@ static void take_run(struct request *q, struct worker *w)
 
     if (!verify(q, arena, &claims))
         return;
-    q->r = rk_used_token_claim(w->pg, claims.hash, claims.expires_s, &why);
+    q->r = rk_used_token_claim(w->pg, claims.hash, q->env.key, claims.expires_s, &why);
     if (q->r < 0) {
         refuse(q, rk_grpc_status_of(q->r), "", why.msg);
         return;
     }
-    q->token_claimed = true;
-    memcpy(q->token_hash, claims.hash, sizeof(q->token_hash));
     q->r = sign_in(q, w, &claims, arena, &why);
     if (q->r == 0) {
         (void)rk_str_copy(rk_str(claims.user_id), q->user_id, sizeof(q->user_id));
         return;
     }
     q->err = why;
-    token_settle(q, w);
     refuse_user(q, &why);
 }
 
@@ -147,15 +144,4 @@ void token_take(struct request *q, const char *jwt, request_step_fn *then)
     else
         request_fail(q, RK_GRPC_INVALID_ARGUMENT,
                      "invalid jwt token, err: no identity provider is configured");
-}
-
-void token_settle(struct request *q, struct worker *w)
-{
-    struct rk_err err = { 0 };
-
-    if (!q->token_claimed || (q->r != RK_UNAVAILABLE && q->r != RK_CONFLICT && q->r != RK_INTERNAL))
-        return;
-    if (rk_used_token_release(w->pg, q->token_hash, &err) < 0)
-        rk_debug(NULL, "a token stays used: %s", err.msg);
-    q->token_claimed = false;
 }

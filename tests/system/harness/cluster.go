@@ -2,6 +2,7 @@
 package harness
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -238,6 +240,38 @@ func (c *Cluster) SQL(t testing.TB, statement string) string {
 		t.Fatalf("%s: %v\n%s", statement, err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// Hold runs one statement in a transaction, which keeps its locks until the returned function is called or the test is over.
+func (c *Cluster) Hold(t testing.TB, statement string) func() {
+	t.Helper()
+	cmd := exec.Command("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", c.Postgres)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	release := sync.OnceFunc(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(release)
+	if _, err := fmt.Fprintf(in, "BEGIN;\n%s;\n\\echo held\n", statement); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if lines.Text() == "held" {
+			return release
+		}
+	}
+	t.Fatalf("%s: not carried out", statement)
+	return nil
 }
 
 // SQLAfter runs one statement when a test is over, whose context does not count any more.

@@ -1,4 +1,4 @@
-/* Logins that begin anew, and the tokens behind them, which count once. */
+/* Logins that begin anew, and the tokens behind them, each of one peer. */
 
 #include <pthread.h>
 
@@ -115,27 +115,58 @@ static void who_is_blocked_or_gone_does_not_log_in(void **state)
 
 /* --- tokens --- */
 
-static void a_token_counts_once(void **state)
+static const uint8_t mine[RK_KEY_LEN] = { 1 }, theirs[RK_KEY_LEN] = { 2 };
+
+static void a_token_is_one_peers(void **state)
 {
     const uint8_t one[32] = { 1 }, other[32] = { 2 };
     int64_t until = rk_wall_s() + 60;
 
     (void)state;
-    done(rk_used_token_claim(pg, one, until, &err), &err);
-    refused(rk_used_token_claim(pg, one, until, &err), RK_UNAUTHENTICATED, &err,
+    done(rk_used_token_claim(pg, one, mine, until, &err), &err);
+    refused(rk_used_token_claim(pg, one, theirs, until, &err), RK_UNAUTHENTICATED, &err,
             "JWT already used");
     err = (struct rk_err){ 0 };
-    done(rk_used_token_claim(pg, other, until, &err), &err);
-    done(rk_used_token_release(pg, one, &err), &err);
-    done(rk_used_token_claim(pg, one, until, &err), &err);
-    refused(rk_used_token_claim(pg, one, rk_wall_s(), &err), RK_UNAUTHENTICATED, &err,
+    done(rk_used_token_claim(pg, other, theirs, until, &err), &err);
+    refused(rk_used_token_claim(pg, one, mine, rk_wall_s(), &err), RK_UNAUTHENTICATED, &err,
             "JWT expired");
+}
+
+static void its_peer_may_repeat_it_but_not_for_long(void **state)
+{
+    const uint8_t one[32] = { 1 };
+    int64_t until = rk_wall_s() + 3600;
+
+    (void)state;
+    done(rk_used_token_claim(pg, one, mine, until, &err), &err);
+    pg_must(pg, "UPDATE used_token SET claimed_at = claimed_at - interval '290 s'");
+    done(rk_used_token_claim(pg, one, mine, until, &err), &err);
+    assert_int_equal(ask("SELECT count(*) FROM used_token WHERE claimed_at > now() - interval "
+                         "'280 s'"),
+                     0); /* it does not begin anew */
+    refused(rk_used_token_claim(pg, one, theirs, until, &err), RK_UNAUTHENTICATED, &err,
+            "JWT already used");
+    pg_must(pg, "UPDATE used_token SET claimed_at = claimed_at - interval '20 s'");
+    refused(rk_used_token_claim(pg, one, mine, until, &err), RK_UNAUTHENTICATED, &err,
+            "JWT already used");
+}
+
+static void one_that_names_no_peer_is_nobodys(void **state)
+{
+    const uint8_t one[32] = { 1 }, nobody[RK_KEY_LEN] = { 0 };
+
+    (void)state;
+    pg_must(pg, "INSERT INTO used_token (hash, expires_at) VALUES (decode('01' || "
+                "repeat('00', 31), 'hex'), now() + interval '1 hour')"); /* by an older replica */
+    refused(rk_used_token_claim(pg, one, nobody, rk_wall_s() + 60, &err), RK_UNAUTHENTICATED, &err,
+            "JWT already used");
 }
 
 static void what_has_expired_is_forgotten(void **state)
 {
     (void)state;
-    pg_must(pg, "INSERT INTO used_token VALUES ('a', now() - interval '11 minutes'), ('b', now() - "
+    pg_must(pg, "INSERT INTO used_token (hash, expires_at) VALUES ('a', now() - interval '11 "
+                "minutes'), ('b', now() - "
                 "interval '9 minutes'), ('c', now() + interval '1 hour')");
     done(rk_used_token_prune(pg, &err), &err);
     assert_int_equal(ask("SELECT count(*) FROM used_token"), 2);
@@ -146,7 +177,7 @@ struct claimant {
     pthread_t thread;
     pthread_barrier_t *gate;
     struct rk_pg *pg;
-    uint8_t hash[32];
+    uint8_t hash[32], key[RK_KEY_LEN];
     int r;
 };
 
@@ -155,7 +186,7 @@ static void *claim(void *arg)
     struct claimant *x = arg;
 
     pthread_barrier_wait(x->gate);
-    x->r = rk_used_token_claim(x->pg, x->hash, rk_wall_s() + 60, NULL);
+    x->r = rk_used_token_claim(x->pg, x->hash, x->key, rk_wall_s() + 60, NULL);
     return NULL;
 }
 
@@ -169,6 +200,7 @@ static void of_two_at_once_one_has_it(void **state)
     pthread_barrier_init(&gate, NULL, 2);
     for (size_t k = 0; k < 2; k++) {
         x[k].gate = &gate;
+        x[k].key[0] = (uint8_t)k;
         x[k].pg = rk_pg_new(fx.conninfo, "claimant");
     }
     for (uint8_t round = 1; round <= 100; round++) {
@@ -194,7 +226,9 @@ int main(void)
         T(only_its_user_has_the_peer),
         T(where_logins_do_not_expire_nothing_is_extended),
         T(who_is_blocked_or_gone_does_not_log_in),
-        T(a_token_counts_once),
+        T(a_token_is_one_peers),
+        T(its_peer_may_repeat_it_but_not_for_long),
+        T(one_that_names_no_peer_is_nobodys),
         T(what_has_expired_is_forgotten),
         T(of_two_at_once_one_has_it),
     };
