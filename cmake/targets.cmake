@@ -128,3 +128,17 @@ function(rk_bench_programs)
     target_link_libraries(bench-${name} PRIVATE rk_bench)
   endforeach()
 endfunction()
+
+# tests/bench/fleet: the load generator that operators get too. Its library has the name of a service's, so that unit tests
+# and fuzz targets find it the same way.
+function(rk_fleet)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/bench/fleet/*.c)
+  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/tests/bench/fleet/main.c)
+  add_library(rk_svc_fleet STATIC ${sources})
+  rk_options(rk_svc_fleet)
+  target_link_libraries(rk_svc_fleet PUBLIC rk_bench PkgConfig::CURL PkgConfig::JANSSON)
+  target_link_libraries(rk_svc_fleet PRIVATE m)
+  add_executable(rookery-fleet ${CMAKE_SOURCE_DIR}/tests/bench/fleet/main.c)
+  rk_options(rookery-fleet)
+  target_link_libraries(rookery-fleet PRIVATE rk_svc_fleet)
+endfunction()

@@ -154,6 +154,7 @@ static void h2_data(void *stream, const uint8_t *p, size_t n)
         switch (rk_grpc_frame_feed(&c->in, &p, &n, false, &msg)) {
         case RK_GRPC_FRAME_MESSAGE:
             c->ops->on_message(c, msg, c->arg);
+            rk_grpc_frame_clear(&c->in); /* an idle stream does not keep its last message */
             break;
         case RK_GRPC_FRAME_MORE:
             return;
@@ -405,6 +406,22 @@ void rk_grpc_client_close(struct rk_grpc_client *cl)
 {
     if (cl->conn)
         rk_conn_close(cl->conn, "closed by us");
+}
+
+bool rk_grpc_client_is_open(const struct rk_grpc_client *cl)
+{
+    return cl->open && cl->conn;
+}
+
+uint64_t rk_grpc_client_frames_in(const struct rk_grpc_client *cl)
+{
+    return rk_h2_frames_in(cl->h2);
+}
+
+void rk_grpc_client_ping(struct rk_grpc_client *cl)
+{
+    rk_h2_ping(cl->h2);
+    h2_want_flush(cl);
 }
 
 /* --- calls --- */

@@ -39,6 +39,12 @@ int rk_grpc_client_new(struct rk_loop *l,
                        struct rk_grpc_client **out,
                        struct rk_err *err);
 void rk_grpc_client_close(struct rk_grpc_client *c);
+/* Connected, and not lost yet; false already when calls are told that it is lost. */
+bool rk_grpc_client_is_open(const struct rk_grpc_client *c);
+/* For keepalive as the caller likes it: frames read so far, and a PING, which is answered by one.
+ */
+uint64_t rk_grpc_client_frames_in(const struct rk_grpc_client *c);
+void rk_grpc_client_ping(struct rk_grpc_client *c);
 
 /* deadline_ms 0 = none. `name`/`value`: one extra metadata pair, or NULL. */
 struct rk_grpc_client_call *rk_grpc_call(struct rk_grpc_client *c,

@@ -165,6 +165,8 @@ static void key_done(struct rk_grpc_client_call *call, int status, const char *m
 {
     struct agent *a = arg;
     const char *setup_key = a->fleet->setup_key;
+    char name[32];
+    struct mapwire_agent self = { .hostname = name, .sync_version = 1 };
     rk_auto(rk_buf_done) struct rk_buf plain;
     rk_auto(rk_buf_done) struct rk_buf sealed;
 
@@ -172,11 +174,12 @@ static void key_done(struct rk_grpc_client_call *call, int status, const char *m
         bench_die("GetServerKey: %d %s", status, message);
     rk_buf_init(&plain, 64 * 1024);
     rk_buf_init(&sealed, 64 * 1024);
+    (void)snprintf(name, sizeof(name), "agent-%05u", a->number);
     if (setup_key)
-        mapwire_login(a->number, setup_key, &plain);
+        mapwire_login(&self, setup_key, &plain);
     else
-        mapwire_sync(a->number, &plain);
-    mapwire_seal(&a->own, &a->box, rk_buf_str(&plain), &sealed);
+        mapwire_sync(&self, &plain);
+    mapwire_seal(a->own.public_key, &a->box, rk_buf_str(&plain), &sealed);
     call = rk_grpc_call(a->grpc, setup_key ? SERVICE "Login" : SERVICE "Sync", NULL, NULL,
                         setup_key ? CALL_MS : 0, setup_key ? &login_ops : &sync_ops, a);
     rk_grpc_call_send(call, rk_buf_str(&sealed), true);

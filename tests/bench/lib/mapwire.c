@@ -1,6 +1,5 @@
 #include "tests/bench/lib/mapwire.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +15,7 @@
 #define NONCE crypto_box_NONCEBYTES
 #define MAC crypto_box_MACBYTES
 
-void mapwire_seal(const struct rk_keypair *own,
+void mapwire_seal(const uint8_t public_key[RK_KEY_LEN],
                   const struct rk_box *box,
                   struct rk_str plain,
                   struct rk_buf *out)
@@ -24,7 +23,7 @@ void mapwire_seal(const struct rk_keypair *own,
     rk_auto(rk_free) void *body = rk_alloc(plain.n + RK_BOX_OVERHEAD);
     char key[RK_KEY_B64_LEN + 1];
 
-    rk_key_format(own->public_key, key);
+    rk_key_format(public_key, key);
     rk_box_seal(box, plain.p, plain.n, body);
     rk_wire_str(out, 1, rk_str(key));
     rk_wire_str(out, 2, rk_strn(body, plain.n + RK_BOX_OVERHEAD));
@@ -36,22 +35,20 @@ struct meta {
     Management__Flags flags;
     Management__NetworkAddress address, *addresses[1];
     Management__PeerCapability capabilities[2];
-    char hostname[32];
 };
 
-static void meta_init(struct meta *t, uint32_t number)
+static void meta_init(struct meta *t, const struct mapwire_agent *agent)
 {
     management__peer_system_meta__init(&t->m);
     management__environment__init(&t->environment);
     management__flags__init(&t->flags);
     management__network_address__init(&t->address);
-    (void)snprintf(t->hostname, sizeof(t->hostname), "agent-%05u", number);
     t->address.netip = (char *)(uintptr_t) "192.168.17.23/24";
     t->address.mac = (char *)(uintptr_t) "02:42:ac:11:00:02";
     t->addresses[0] = &t->address;
     t->capabilities[0] = MANAGEMENT__PEER_CAPABILITY__PeerCapabilitySourcePrefixes;
     t->capabilities[1] = MANAGEMENT__PEER_CAPABILITY__PeerCapabilityIPv6Overlay;
-    t->m.hostname = t->hostname;
+    t->m.hostname = (char *)(uintptr_t)agent->hostname;
     t->m.goos = (char *)(uintptr_t) "linux";
     t->m.kernel = (char *)(uintptr_t) "Linux";
     t->m.core = t->m.osversion = (char *)(uintptr_t) "12";
@@ -65,7 +62,7 @@ static void meta_init(struct meta *t, uint32_t number)
     t->m.n_networkaddresses = 1;
     t->m.capabilities = t->capabilities;
     t->m.n_capabilities = 2;
-    t->m.syncmessageversion = 1;
+    t->m.syncmessageversion = agent->sync_version;
 }
 
 static void pack(const ProtobufCMessage *m, struct rk_buf *out)
@@ -77,7 +74,7 @@ static void pack(const ProtobufCMessage *m, struct rk_buf *out)
     rk_buf_put(out, p, n);
 }
 
-void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out)
+void mapwire_login(const struct mapwire_agent *agent, const char *setup_key, struct rk_buf *out)
 {
     static char ssh[] =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2x1y3m4n5o6p7q8r9s0t1u2v3w4x5y6z7a8b9c0d1e";
@@ -87,7 +84,7 @@ void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out)
 
     management__login_request__init(&q);
     management__peer_keys__init(&keys);
-    meta_init(&t, number);
+    meta_init(&t, agent);
     keys.sshpubkey = (ProtobufCBinaryData){ sizeof(ssh) - 1, (uint8_t *)ssh };
     q.meta = &t.m;
     q.peerkeys = &keys;
@@ -96,13 +93,13 @@ void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out)
     pack(&q.base, out);
 }
 
-void mapwire_sync(uint32_t number, struct rk_buf *out)
+void mapwire_sync(const struct mapwire_agent *agent, struct rk_buf *out)
 {
     Management__SyncRequest q;
     struct meta t;
 
     management__sync_request__init(&q);
-    meta_init(&t, number);
+    meta_init(&t, agent);
     q.meta = &t.m;
     pack(&q.base, out);
 }

@@ -12,14 +12,19 @@
 #include "libcommon/crypto/box.h"
 
 /* An EncryptedMessage of `plain` for the server. */
-void mapwire_seal(const struct rk_keypair *own,
+void mapwire_seal(const uint8_t public_key[RK_KEY_LEN],
                   const struct rk_box *box,
                   struct rk_str plain,
                   struct rk_buf *out);
 
-/* LoginRequest and SyncRequest of agent `number`; the key may be NULL. */
-void mapwire_login(uint32_t number, const char *setup_key, struct rk_buf *out);
-void mapwire_sync(uint32_t number, struct rk_buf *out);
+/* What a request says of its agent; the rest is that of any Linux machine. */
+struct mapwire_agent {
+    const char *hostname;
+    int32_t sync_version; /* of maps: 1, those of components too */
+};
+/* LoginRequest and SyncRequest; the key may be NULL. */
+void mapwire_login(const struct mapwire_agent *agent, const char *setup_key, struct rk_buf *out);
+void mapwire_sync(const struct mapwire_agent *agent, struct rk_buf *out);
 
 /* The body of an EncryptedMessage, in place. False when there is none. */
 bool mapwire_body(struct rk_str message, struct rk_str *out_body);
