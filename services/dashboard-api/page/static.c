@@ -64,7 +64,7 @@ const char *static_path(const char *name)
     for (size_t i = 0; i < RK_COUNT(assets); i++)
         if (rk_str_eq(stem, rk_str(assets[i].stem)))
             return assets[i].path;
-    assert(!"a file of page/static");
+    assert(false && "a file of page/static");
     return "";
 }
 
