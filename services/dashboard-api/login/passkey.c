@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "libcommon/crypto/hash.h"
+#include "services/dashboard-api/login/authenticator_data.h"
 
 #define RP_HASH 32
 #define FLAGS_AT RP_HASH
@@ -57,7 +58,8 @@ static int check_client(const struct passkey_ask *ask,
     return wrong ? rk_fail(err, RK_DENIED, "passkey: %s", wrong) : 0;
 }
 
-static int check_data(const struct passkey_ask *ask, struct rk_str data, struct rk_err *err)
+static int
+check_data(const struct passkey_ask *ask, struct rk_str data, bool made, struct rk_err *err)
 {
     uint8_t hash[RP_HASH];
 
@@ -66,6 +68,8 @@ static int check_data(const struct passkey_ask *ask, struct rk_str data, struct 
         return rk_fail(err, RK_DENIED, "passkey: for another host");
     if (!((uint8_t)data.p[FLAGS_AT] & FLAG_PRESENT))
         return rk_fail(err, RK_DENIED, "passkey: nobody was there");
+    if (!authenticator_data_holds(data, made))
+        return rk_fail(err, RK_DENIED, "passkey: not what an authenticator says");
     return 0;
 }
 
@@ -100,7 +104,7 @@ int passkey_made(const struct passkey_ask *ask,
         return rk_fail(err, RK_DENIED, "passkey: too large");
     r = check_client(ask, "webauthn.create", client_data, err);
     if (r == 0)
-        r = check_data(ask, authenticator_data, err);
+        r = check_data(ask, authenticator_data, true, err);
     if (r < 0)
         return r;
     /* libfido2 takes a key only when it is of the algorithm it was told to expect. */
@@ -158,7 +162,7 @@ int passkey_signed(const struct passkey_ask *ask,
         return rk_fail(err, RK_DENIED, "passkey: too large, or without a signature");
     r = check_client(ask, "webauthn.get", client_data, err);
     if (r == 0)
-        r = check_data(ask, authenticator_data, err);
+        r = check_data(ask, authenticator_data, false, err);
     if (r < 0)
         return r;
     assertion = fido_assert_new();
