@@ -81,6 +81,17 @@ static void write_scim(struct rk_json *j, const char *text, unsigned status)
     rk_json_cstr(j, "detail", text);
 }
 
+void answer_scim(unsigned status, const char *text, struct rk_buf *out)
+{
+    struct rk_json j;
+
+    rk_json_init(&j, out);
+    rk_json_object(&j, NULL);
+    write_scim(&j, text, status);
+    rk_json_object_end(&j);
+    rk_buf_put_c(out, "\n");
+}
+
 const char *answer_type(enum route_kind kind)
 {
     static const char *const types[] = {

@@ -14,5 +14,7 @@ unsigned answer_error(enum route_kind kind,
                       const struct rk_err *err,
                       const char *accept_language,
                       struct rk_buf *out);
+/* An error of ROUTE_SCIM which no handler has made, in *out. */
+void answer_scim(unsigned status, const char *text, struct rk_buf *out);
 /* Content-Type of a kind's answers, errors too. */
 const char *answer_type(enum route_kind kind);

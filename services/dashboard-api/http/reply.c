@@ -15,12 +15,76 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     (void)MHD_add_response_header(response, name, value);
 }
 
-static struct MHD_Response *make_unknown(void)
+/* The methods of a path; none for one that is not ours. */
+static void list_methods(struct rk_str path, struct rk_buf *out)
+{
+    static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+
+    for (size_t i = 0; i < RK_COUNT(methods); i++) {
+        struct rk_str vars[ROUTE_MAX_VARS];
+        const struct route *route;
+
+        if (route_find(rk_str(methods[i]), path, &route, vars) == ROUTE_FOUND) {
+            rk_buf_put_c(out, out->n > 0 ? ", " : "");
+            rk_buf_put_c(out, methods[i]);
+        }
+    }
+    rk_buf_put(out, "", 1);
+}
+
+/* RFC 7644, 3.11 and 3.12: what a service does not do has a status of its own. */
+static bool scim_lacks(const struct request *q, struct rk_str path)
+{
+    static const char *const all[] = { "Me", "Bulk" };
+    static const char *const posted[] = { ".search", "Users/.search", "Groups/.search" };
+
+    for (size_t i = 0; i < RK_COUNT(all); i++)
+        if (rk_str_eq(path, rk_str(all[i])))
+            return true;
+    for (size_t i = 0; i < RK_COUNT(posted); i++)
+        if (q->posted && rk_str_eq(path, rk_str(posted[i])))
+            return true;
+    return false;
+}
+
+static struct MHD_Response *make_scim_unknown(struct request *q, struct rk_str path)
+{
+    rk_auto(rk_buf_done) struct rk_buf body, methods;
+    struct MHD_Response *response;
+    const char *text = "there is no such resource";
+
+    rk_buf_init(&body, 4096);
+    rk_buf_init(&methods, 256);
+    list_methods(q->path, &methods);
+    q->status = 404;
+    if (scim_lacks(q, path)) {
+        q->status = 501;
+        text = "this service does not do that";
+    } else if (methods.n > 1) {
+        q->status = 405;
+        text = "this resource does not know that method";
+    }
+    answer_scim(q->status, text, &body);
+    response = MHD_create_response_from_buffer(body.n, body.p, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return NULL;
+    add(response, "Content-Type", answer_type(ROUTE_SCIM));
+    if (q->status == 405)
+        add(response, "Allow", (const char *)methods.p);
+    return response;
+}
+
+static struct MHD_Response *make_unknown(struct request *q)
 {
     static const char text[] = "404 page not found\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        sizeof(text) - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response;
+    struct rk_str path = q->path, scim = RK_STR("/api/scim/v2/");
 
+    if (rk_str_starts(path, scim))
+        return make_scim_unknown(q, rk_strn(path.p + scim.n, path.n - scim.n));
+    q->status = 404;
+    response = MHD_create_response_from_buffer(sizeof(text) - 1, (void *)(uintptr_t)text,
+                                               MHD_RESPMEM_PERSISTENT);
     add(response, "Content-Type", "text/plain; charset=utf-8");
     add(response, "X-Content-Type-Options", "nosniff");
     return response;
@@ -126,8 +190,7 @@ enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Conn
     enum MHD_Result r;
 
     if (q->unknown) {
-        response = make_unknown();
-        q->status = 404;
+        response = make_unknown(q);
     } else if (q->preflight) {
         response = make_preflight(q);
         q->status = 204;

@@ -37,7 +37,8 @@ struct request {
     bool moves;          /* it goes on in another pool */
     struct rk_task keys; /* it waits for the provider's keys */
     bool preflight;
-    bool unknown; /* plain 404 */
+    bool unknown; /* plain 404, or what SCIM has for it */
+    bool posted;  /* of an unknown one: its method is POST */
     bool has_origin;
     bool retry_after;
     uint64_t started_ns;

@@ -260,6 +260,7 @@ static void begin(struct request *q, const char *method)
     q->has_origin = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Origin") != NULL;
     if (match == ROUTE_NONE || (match == ROUTE_NO_METHOD && !options)) {
         q->unknown = true;
+        q->posted = strcmp(method, "POST") == 0;
         return;
     }
     if (options) {

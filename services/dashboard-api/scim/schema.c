@@ -16,20 +16,29 @@ static const struct scim_attribute name_parts[] = {
 static const struct scim_attribute email_parts[] = {
     { .name = "value", .description = "E-mail address" },
     { .name = "display", .description = "Name to show" },
-    { .name = "type", .description = "work, home or other" },
+    { .name = "type", .description = "Which of the addresses", .values = "work home other" },
     { .name = "primary", .description = "The one to be used", .type = SCIM_FLAG },
     { .name = NULL },
 };
 static const struct scim_attribute membership_parts[] = {
     { .name = "value", .description = "Id of the group", .read_only = true, .case_exact = true },
     { .name = "display", .description = "Name of the group", .read_only = true },
-    { .name = "type", .description = "direct", .read_only = true },
+    { .name = "type",
+      .description = "How the user belongs to it",
+      .read_only = true,
+      .values = "direct" },
     { .name = NULL },
 };
 static const struct scim_attribute member_parts[] = {
     { .name = "value", .description = "Id of the user", .immutable = true, .case_exact = true },
     { .name = "display", .description = "Name of the user", .read_only = true },
-    { .name = "type", .description = "User", .immutable = true },
+    { .name = "$ref",
+      .description = "URL of the user",
+      .type = SCIM_LINK,
+      .immutable = true,
+      .case_exact = true,
+      .values = "User" },
+    { .name = "type", .description = "What the member is", .immutable = true, .values = "User" },
     { .name = NULL },
 };
 
@@ -43,7 +52,10 @@ const struct scim_attribute scim_user_attributes[] = {
       .case_exact = true },
     { .name = "displayName", .description = "Name to show" },
     { .name = "name", .description = "Name", .type = SCIM_COMPLEX, .sub = name_parts },
-    { .name = "active", .description = "Whether the user has access", .type = SCIM_FLAG },
+    { .name = "active",
+      .description = "Whether the user has access",
+      .type = SCIM_FLAG,
+      .always = true },
     { .name = "emails",
       .description = "E-mail addresses",
       .type = SCIM_COMPLEX,
@@ -80,12 +92,23 @@ const struct scim_attribute *scim_attribute_find(const struct scim_attribute *of
     return NULL;
 }
 
+static void write_values(struct rk_json *j, const struct scim_attribute *of)
+{
+    struct rk_str rest = rk_str(of->values), value;
+
+    rk_json_array(j, of->type == SCIM_LINK ? "referenceTypes" : "canonicalValues");
+    while (rk_str_next(&rest, ' ', &value))
+        rk_json_str(j, NULL, value);
+    rk_json_array_end(j);
+}
+
 static void write_attributes(struct rk_json *j, const char *key, const struct scim_attribute *of)
 {
     static const char *const types[] = {
         [SCIM_TEXT] = "string",
         [SCIM_FLAG] = "boolean",
         [SCIM_COMPLEX] = "complex",
+        [SCIM_LINK] = "reference",
     };
 
     rk_json_array(j, key);
@@ -95,9 +118,11 @@ static void write_attributes(struct rk_json *j, const char *key, const struct sc
         rk_json_cstr(j, "type", types[of->type]);
         rk_json_bool(j, "multiValued", of->multi);
         rk_json_cstr(j, "description", of->description);
-        rk_json_bool(j, "required", of->required);
-        if (of->type == SCIM_TEXT)
+        rk_json_bool(j, "required", of->required || of->always);
+        if (of->type == SCIM_TEXT || of->type == SCIM_LINK)
             rk_json_bool(j, "caseExact", of->case_exact);
+        if (of->values)
+            write_values(j, of);
         rk_json_cstr(j, "mutability",
                      of->read_only   ? "readOnly"
                      : of->immutable ? "immutable"

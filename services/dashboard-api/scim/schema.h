@@ -19,6 +19,7 @@ enum scim_type {
     SCIM_TEXT,
     SCIM_FLAG,
     SCIM_COMPLEX,
+    SCIM_LINK, /* URL of a resource of the type `values` */
 };
 
 struct scim_attribute {
@@ -26,6 +27,8 @@ struct scim_attribute {
     const char *description;
     enum scim_type type;
     bool multi, required, case_exact, read_only, immutable, unique;
+    bool always;                      /* has a value though none was given, and can't be removed */
+    const char *values;               /* the usual ones, with spaces between; NULL = any */
     const struct scim_attribute *sub; /* ended by a row without name */
 };
 

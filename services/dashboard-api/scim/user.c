@@ -361,7 +361,7 @@ static int patch_simple(json_t *user,
 {
     if (op->kind != SCIM_REMOVE)
         return set_simple(user, at, unwrap(op->value), err);
-    if (at->required || at->type == SCIM_FLAG)
+    if (at->required || at->always)
         return scim_fail(err, SCIM_MUTABILITY, "%s can't be removed", at->name);
     (void)json_object_del(user, at->name);
     return 0;
