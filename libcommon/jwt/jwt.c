@@ -33,19 +33,6 @@ static const struct algorithm {
     { "EdDSA", RK_JWK_ED25519, 64 },
 };
 
-static const char *const refusal_names[RK_JWT_REFUSALS] = {
-    [RK_JWT_ACCEPTED] = "accepted",   [RK_JWT_MALFORMED] = "malformed",
-    [RK_JWT_ALGORITHM] = "algorithm", [RK_JWT_KEY] = "key",
-    [RK_JWT_SIGNATURE] = "signature", [RK_JWT_ISSUER] = "issuer",
-    [RK_JWT_AUDIENCE] = "audience",   [RK_JWT_TIME] = "time",
-    [RK_JWT_USER] = "user",
-};
-
-const char *rk_jwt_refusal_name(enum rk_jwt_refusal r)
-{
-    return refusal_names[r];
-}
-
 /* One token on its way through the checks. */
 struct check {
     const struct rk_jwks *keys;

@@ -38,7 +38,6 @@ enum rk_jwt_refusal {
     RK_JWT_USER, /* no user id */
     RK_JWT_REFUSALS,
 };
-const char *rk_jwt_refusal_name(enum rk_jwt_refusal r); /* "signature" */
 
 struct rk_jwt_expect {
     const char *issuer;             /* equal byte by byte */

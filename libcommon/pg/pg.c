@@ -379,11 +379,6 @@ void rk_pg_fail_at(struct rk_pg *c, unsigned k, int code)
     c->fail_code = code;
 }
 
-unsigned rk_pg_steps(const struct rk_pg *c)
-{
-    return c->steps;
-}
-
 int rk_pg_set_timeout(struct rk_pg *c, unsigned ms, struct rk_err *err)
 {
     c->timeout_ms = ms;

@@ -14,5 +14,3 @@ int rk_pg_set_timeout(struct rk_pg *c, unsigned ms, struct rk_err *err) RK_CHECK
  * disarms.
  */
 void rk_pg_fail_at(struct rk_pg *c, unsigned k, int code);
-/* Steps taken since the connection object was made. */
-unsigned rk_pg_steps(const struct rk_pg *c);

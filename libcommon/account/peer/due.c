@@ -16,11 +16,6 @@
 
 static const char *const names[RK_DUE_KINDS] = { "ephemeral", "login", "inactivity", "job" };
 
-const char *rk_due_name(enum rk_due_kind kind)
-{
-    return names[kind];
-}
-
 /* Deadlines of peer p of account a with status s; NULL = none. */
 #define EPHEMERAL_AT(life)                                                                         \
     "CASE WHEN p.ephemeral AND NOT s.connected AND " life                                          \

@@ -27,7 +27,6 @@ enum rk_due_kind {
     RK_DUE_JOB,        /* a job that nobody answered has failed */
     RK_DUE_KINDS,
 };
-const char *rk_due_name(enum rk_due_kind kind); /* due.kind */
 
 #define RK_EPHEMERAL_LIFE_S 600
 #define RK_JOB_LIFE_S 900 /* the longest bundle waits 5 minutes before it is made and sent */

@@ -107,11 +107,3 @@ bool rk_subject_decode(const char *subject,
     memcpy(out_connector_id, connector, sizeof(connector));
     return true;
 }
-
-bool rk_subject_is_local(const char *subject)
-{
-    char user[RK_SUBJECT_PART_MAX], connector[RK_SUBJECT_PART_MAX];
-
-    return rk_subject_decode(subject, user, connector) &&
-           strcmp(connector, RK_CONNECTOR_LOCAL) == 0;
-}

@@ -25,4 +25,3 @@ bool rk_subject_encode(const char *user_id, const char *connector_id, char out[R
 bool rk_subject_decode(const char *subject,
                        char out_user_id[RK_SUBJECT_PART_MAX],
                        char out_connector_id[RK_SUBJECT_PART_MAX]);
-bool rk_subject_is_local(const char *subject);

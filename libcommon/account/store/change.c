@@ -6,7 +6,6 @@
 #include "libcommon/account/store/store.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "libcommon/account/rules/audit_int.h"
 #include "libcommon/account/store/int.h"
@@ -242,19 +241,4 @@ const char *rk_change_account_id(const struct rk_change *ch)
 struct rk_pg *rk_change_pg(const struct rk_change *ch)
 {
     return ch->pg;
-}
-
-int rk_store_retry(int (*body)(void *arg, struct rk_err *err), void *arg, struct rk_err *err)
-{
-    int attempt, r = 0;
-
-    for (attempt = 0; attempt < 5; attempt++) {
-        long ms = (long)rk_random_below(10u << attempt) + 1;
-
-        r = body(arg, err);
-        if (r != RK_CONFLICT)
-            return r;
-        nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-    }
-    return rk_fail(err, RK_UNAVAILABLE, "too many writers at once, try again");
 }

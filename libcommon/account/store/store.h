@@ -114,6 +114,3 @@ struct rk_bell {
     char account_id[RK_XID_LEN + 1];
     uint64_t serial; /* 0: do not ring */
 };
-
-/* Redo `body` on RK_CONFLICT, at most 5 times, with a short jittered pause. */
-int rk_store_retry(int (*body)(void *arg, struct rk_err *err), void *arg, struct rk_err *err);

@@ -46,11 +46,6 @@ static size_t row_of(int code)
     return internal;
 }
 
-unsigned answer_status(int code)
-{
-    return table[row_of(code)].status;
-}
-
 static void write_rest(struct rk_json *j, const char *text, unsigned status)
 {
     rk_json_cstr(j, "message", text);

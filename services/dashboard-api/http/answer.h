@@ -6,8 +6,6 @@
 #include "libcommon/base/err.h"
 #include "services/dashboard-api/route/route.h"
 
-/* HTTP status of a negative rk_code. */
-unsigned answer_status(int code);
 /* Replaces *out by the error and returns the status. `accept_language`, which may be NULL, is for
  * what people read. */
 unsigned answer_error(enum route_kind kind,

@@ -8,8 +8,6 @@
 
 #include "services/dashboard-api/call.h"
 
-#define LIMIT_NAME_MAX 128
-
 /*
  * One more try of `what` by `who`. False in *out_within when there were more than `max` in the
  * `window_s` seconds that began with the first. A transaction of its own, or part of the open one.

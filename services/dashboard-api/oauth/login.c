@@ -304,22 +304,3 @@ int login_done(struct call *c,
         return r;
     return reply_redirect(c, to);
 }
-
-int login_refused(struct call *c, const struct login *l, struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
-    const struct refusal why = { "access_denied", "the sign-in was not completed" };
-    const struct provider *p;
-    int r;
-
-    r = provider_of(c, &p, err);
-    if (r < 0)
-        return r;
-    r = take(c, l, &row, err);
-    if (r < 0)
-        return r;
-    if (l->device.n > 0)
-        return reply_redirect(c, "/oauth2/device");
-    return reply_redirect(
-        c, login_answer(c, p->issuer, rk_pg_str(row, 0, 1).p, rk_pg_str(row, 0, 3).p, NULL, &why));
-}

@@ -69,6 +69,3 @@ int login_done(struct call *c,
                const struct login *l,
                const struct login_proof *proof,
                struct rk_err *err) RK_CHECKED;
-/* They do not want to, or the upstream provider says no: back to the client with access_denied, or
- * to the device's page. */
-int login_refused(struct call *c, const struct login *l, struct rk_err *err) RK_CHECKED;

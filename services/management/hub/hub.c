@@ -109,11 +109,6 @@ void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w)
     load_start(h);
 }
 
-void hub_cancel(struct hub_wait *w)
-{
-    rk_list_remove(&w->node);
-}
-
 void hub_hear(struct hub *h, uint64_t serial)
 {
     if (serial > h->heard)

@@ -55,7 +55,6 @@ struct hub *hub_get(struct app *app, const char *account_id); /* makes it when i
 struct hub *hub_find(struct app *app, struct rk_str account_id);
 /* Calls on_ready at once when the snapshot is there already. */
 void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w);
-void hub_cancel(struct hub_wait *w);
 void hub_hear(struct hub *h, uint64_t serial); /* reads when serial is news */
 
 void hub_attach(struct hub *h,
