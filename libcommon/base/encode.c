@@ -153,3 +153,19 @@ bool rk_hex_decode(struct rk_str s, void *out, size_t max, size_t *out_n)
     *out_n = s.n / 2;
     return true;
 }
+
+static bool unreserved(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+void rk_url_put(struct rk_buf *out, struct rk_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (unreserved(s.p[i]))
+            rk_buf_put_u8(out, (uint8_t)s.p[i]);
+        else
+            rk_buf_printf(out, "%%%02X", (unsigned)(uint8_t)s.p[i]);
+    }
+}

@@ -1,12 +1,13 @@
 #pragma once
 
 /* Text forms of bytes: standard base64 with padding (RFC 4648 section 4), base64url without
- * (section 5), and lower-case hex. Any thread. */
+ * (section 5), lower-case hex, and what may stand in a URL. Any thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libcommon/base/buf.h"
 #include "libcommon/base/str.h"
 
 #define RK_B64_LEN(n) (((n) + 2) / 3 * 4)
@@ -27,3 +28,6 @@ bool rk_b64url_decode(struct rk_str s, void *out, size_t max, size_t *out_n);
 
 void rk_hex_encode(const void *p, size_t n, char *out); /* 2n characters and a NUL */
 bool rk_hex_decode(struct rk_str s, void *out, size_t max, size_t *out_n);
+
+/* As a part of a URL or form: all but RFC 3986's unreserved characters as %XX, spaces too. */
+void rk_url_put(struct rk_buf *out, struct rk_str s);

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "libcommon/base/clock.h"
+#include "libcommon/base/encode.h"
 
 static const char base32hex[] = "0123456789abcdefghijklmnopqrstuv";
 
@@ -34,6 +35,15 @@ void rk_random(void *out, size_t n)
         p += got;
         n -= (size_t)got;
     }
+}
+
+void rk_random_text(char out[RK_RANDOM_TEXT_LEN + 1])
+{
+    uint8_t bytes[32];
+
+    _Static_assert(RK_B64URL_LEN(sizeof(bytes)) == RK_RANDOM_TEXT_LEN, "length of the text");
+    rk_random(bytes, sizeof(bytes));
+    rk_b64url_encode(bytes, sizeof(bytes), out);
 }
 
 uint64_t rk_random_below(uint64_t bound)

@@ -20,4 +20,7 @@ void rk_uuid_new(char out[RK_UUID_LEN + 1]); /* version 4, lower case */
 bool rk_uuid_valid(struct rk_str s);         /* 8-4-4-4-12 hex digits of either case */
 
 void rk_random(void *out, size_t n);
+/* 256 random bits as base64url: what nobody guesses, fit for cookies and URLs. */
+#define RK_RANDOM_TEXT_LEN 43
+void rk_random_text(char out[RK_RANDOM_TEXT_LEN + 1]);
 uint64_t rk_random_below(uint64_t bound); /* uniform in [0, bound), bound > 0 */

@@ -142,6 +142,20 @@ void rk_addr_format_ip(const struct sockaddr *sa, char out[RK_ADDR_LEN])
     (void)snprintf(out, RK_ADDR_LEN, "%s", ip);
 }
 
+void rk_addr_source(const char *ip, char out[RK_ADDR_LEN])
+{
+    struct in6_addr a;
+    char net[INET6_ADDRSTRLEN];
+
+    if (inet_pton(AF_INET6, ip, &a) != 1) {
+        (void)snprintf(out, RK_ADDR_LEN, "%s", ip);
+        return;
+    }
+    memset(&a.s6_addr[8], 0, 8);
+    (void)inet_ntop(AF_INET6, &a, net, sizeof(net));
+    (void)snprintf(out, RK_ADDR_LEN, "%s/64", net);
+}
+
 struct cidr {
     struct in6_addr net;
     unsigned bits; /* 0..128, of the IPv6 form */

@@ -22,6 +22,10 @@ void rk_addr_format(const struct sockaddr *sa,
                     char out[RK_ADDR_LEN]); /* with port; IPv4-mapped as IPv4 */
 void rk_addr_format_ip(const struct sockaddr *sa, char out[RK_ADDR_LEN]);
 
+/* Whom an address, as rk_addr_format_ip writes it, stands for where tries are counted: itself, or
+ * the /64 of an IPv6 address, which one customer has whole. */
+void rk_addr_source(const char *ip, char out[RK_ADDR_LEN]);
+
 /* CIDR list "127.0.0.0/8,::1": bad text is an error; contains() compares IPv4-mapped as IPv4. */
 struct rk_cidrs;
 struct rk_cidrs *rk_cidrs_parse(struct rk_str s, struct rk_err *err); /* NULL on error */

@@ -133,3 +133,8 @@ bool rk_const_eq(const void *a, const void *b, size_t n)
 {
     return sodium_memcmp(a, b, n) == 0;
 }
+
+bool rk_const_eq_str(struct rk_str a, struct rk_str b)
+{
+    return a.n == b.n && rk_const_eq(a.p, b.p, a.n);
+}

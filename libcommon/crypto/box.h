@@ -46,3 +46,4 @@ int rk_box_open(const struct rk_box *b, const void *in, size_t n, uint8_t *out);
 
 void rk_wipe(void *p, size_t n);
 bool rk_const_eq(const void *a, const void *b, size_t n); /* constant time */
+bool rk_const_eq_str(struct rk_str a, struct rk_str b);   /* but for their lengths */

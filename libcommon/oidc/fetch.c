@@ -199,29 +199,13 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 
 /* --- what is sent --- */
 
-static bool unreserved(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-static void put_encoded(struct rk_buf *out, struct rk_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (unreserved(s.p[i]))
-            rk_buf_put_u8(out, (uint8_t)s.p[i]);
-        else
-            rk_buf_printf(out, "%%%02X", (unsigned)(uint8_t)s.p[i]);
-    }
-}
-
 void rk_form_put(struct rk_buf *out, const char *name, struct rk_str value)
 {
     if (out->n > 0)
         rk_buf_put_u8(out, '&');
-    put_encoded(out, rk_str(name));
+    rk_url_put(out, rk_str(name));
     rk_buf_put_u8(out, '=');
-    put_encoded(out, value);
+    rk_url_put(out, value);
 }
 
 /* The Authorization header; empty without credentials. */
@@ -237,9 +221,9 @@ static void put_authorization(struct rk_buf *out, const struct rk_fetch_request 
     if (!q->basic_user)
         return;
     rk_buf_init(&pair, out->max);
-    put_encoded(&pair, rk_str(q->basic_user));
+    rk_url_put(&pair, rk_str(q->basic_user));
     rk_buf_put_u8(&pair, ':');
-    put_encoded(&pair, rk_str(q->basic_password));
+    rk_url_put(&pair, rk_str(q->basic_password));
     rk_buf_put_c(out, "Authorization: Basic ");
     to = rk_buf_reserve(out, RK_B64_LEN(pair.n) + 1);
     if (to) {

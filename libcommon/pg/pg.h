@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/base/arena.h"
 #include "libcommon/base/attr.h"
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
@@ -108,6 +109,8 @@ bool rk_pg_bool(const struct rk_pg_result *r, int row, int col);
 int64_t rk_pg_time(const struct rk_pg_result *r,
                    int row,
                    int col); /* timestamptz → µs; RK_TIME_UNSET for NULL */
+/* bytea → bytes, in the arena; empty for NULL. */
+struct rk_str rk_pg_bytes(const struct rk_pg_result *r, int row, int col, struct rk_arena *arena);
 /* bytea → bytes; the caller frees *out with free(). */
 void rk_pg_bytea(const struct rk_pg_result *r, int row, int col, uint8_t **out, size_t *out_n);
 /* text[] → strings inside one block that the caller frees with free(*out); *out NULL when empty. */

@@ -98,6 +98,19 @@ void rk_pg_bytea(const struct rk_pg_result *r, int row, int col, uint8_t **out, 
     *out = p;
 }
 
+struct rk_str rk_pg_bytes(const struct rk_pg_result *r, int row, int col, struct rk_arena *arena)
+{
+    struct rk_str s = rk_pg_str(r, row, col);
+    uint8_t *p;
+    size_t n;
+
+    if (!rk_str_starts(s, RK_STR("\\x")) || s.n == 2)
+        return (struct rk_str){ NULL, 0 };
+    s = rk_strn(s.p + 2, s.n - 2);
+    p = rk_arena_alloc(arena, s.n / 2);
+    return rk_hex_decode(s, p, s.n / 2, &n) ? rk_strn(p, n) : (struct rk_str){ NULL, 0 };
+}
+
 /* One element at *p, unescaped into *to, with a NUL after it; stops at ',' or '}'. */
 static struct rk_str take_element(const char **p, const char *end, char **to)
 {

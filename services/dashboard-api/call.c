@@ -28,3 +28,11 @@ const char *call_query(struct call *c, const char *name)
     }
     return NULL;
 }
+
+const char *call_source(struct call *c)
+{
+    char who[RK_ADDR_LEN];
+
+    rk_addr_source(c->remote_ip, who);
+    return rk_arena_strdup(c->arena, who);
+}

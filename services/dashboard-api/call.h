@@ -128,3 +128,5 @@ void call_header(struct call *c, const char *name, const char *value);
 int call_page(struct call *c, struct rk_err *err) RK_CHECKED;
 /* Value of a query parameter, decoded, in the arena; NULL when absent. */
 const char *call_query(struct call *c, const char *name);
+/* Whom remote_ip stands for where tries are counted (rk_addr_source); in the arena. */
+const char *call_source(struct call *c);

@@ -3,7 +3,6 @@
 #include "libcommon/account/rules/connector.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "libcommon/crypto/box.h"
@@ -121,16 +120,12 @@ static int open_secret(const struct rk_seal *seal,
                        struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf plain = { 0 };
-    uint8_t *sealed = NULL;
     char name[64];
-    size_t n = 0;
     int r;
 
     rk_buf_init(&plain, MAX_SECRET);
     secret_name(rk_pg_str(row, 0, ID).p, name);
-    rk_pg_bytea(row, 0, SECRET, &sealed, &n);
-    r = rk_seal_get(seal, name, rk_strn(sealed, n), &plain, err);
-    free(sealed);
+    r = rk_seal_get(seal, name, rk_pg_bytes(row, 0, SECRET, arena), &plain, err);
     if (r < 0)
         return r;
     *out = rk_arena_strn(arena, rk_buf_str(&plain));

@@ -48,7 +48,7 @@ int rk_invite_delete(struct rk_pg *pg,
                      const char *id,
                      struct rk_err *err) RK_CHECKED;
 
-/* How often strangers may look for one, or accept it, from one address (rk_rate_who). */
+/* How often strangers may look for one, or accept it, from one address (rk_addr_source). */
 extern const struct rk_rate rk_invite_strangers;
 
 /* What its holder may see. Strings point into *row, which the caller frees. */

@@ -2,10 +2,6 @@
 
 #include "libcommon/account/rules/rate.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <string.h>
-
 /* Takes one from the bucket, when there is one; of buckets that are full again, two go on the way,
  * so that there are never more than an hour has seen. */
 static const struct rk_pg_stmt take_stmt = {
@@ -31,18 +27,4 @@ int rk_rate_take(struct rk_pg *pg, const struct rk_rate *rate, const char *who, 
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_EXHAUSTED, "rate limit exceeded, please try again later");
     return 0;
-}
-
-void rk_rate_who(const char *ip, char out[RK_RATE_WHO_LEN])
-{
-    struct in6_addr a;
-    char net[INET6_ADDRSTRLEN];
-
-    if (inet_pton(AF_INET6, ip, &a) != 1) {
-        (void)snprintf(out, RK_RATE_WHO_LEN, "%s", ip);
-        return;
-    }
-    memset(&a.s6_addr[8], 0, 8);
-    (void)inet_ntop(AF_INET6, &a, net, sizeof(net));
-    (void)snprintf(out, RK_RATE_WHO_LEN, "%s", net);
 }

@@ -22,8 +22,3 @@ struct rk_rate {
  */
 int rk_rate_take(struct rk_pg *pg, const struct rk_rate *rate, const char *who, struct rk_err *err)
     RK_CHECKED;
-
-/* Whom an address stands for: itself, or the /64 of an IPv6 address, which one customer has whole.
- */
-#define RK_RATE_WHO_LEN 48
-void rk_rate_who(const char *ip, char out[RK_RATE_WHO_LEN]);

@@ -135,7 +135,6 @@ int invite_delete(struct call *c, struct rk_err *err)
 /* Strangers are let in as often as they may. A path that holds no token at all is not theirs. */
 static int let_in(struct call *c, struct rk_err *err)
 {
-    char who[RK_RATE_WHO_LEN];
     struct rk_str token;
     int r = available(c, err);
 
@@ -145,8 +144,7 @@ static int let_in(struct call *c, struct rk_err *err)
         if (caller_credential(rk_str(c->head.authorization), &token) == CREDENTIAL_NONE)
             return rk_fail(err, RK_UNAUTHENTICATED, "no valid authentication provided");
     }
-    rk_rate_who(c->remote_ip, who);
-    return rk_rate_take(c->pg, &rk_invite_strangers, who, err);
+    return rk_rate_take(c->pg, &rk_invite_strangers, call_source(c), err);
 }
 
 int invite_show(struct call *c, struct rk_err *err)

@@ -148,8 +148,7 @@ static int bound_to_us(const struct rk_claims *claims,
 {
     const char *azp = rk_claims_str(claims, "azp", arena);
 
-    if (strlen(claims->nonce) != TRIP_SECRET_LEN ||
-        !rk_const_eq(claims->nonce, trip->nonce, TRIP_SECRET_LEN))
+    if (!rk_const_eq_str(rk_str(claims->nonce), rk_str(trip->nonce)))
         return rk_fail(err, RK_DENIED, "the ID token is of another sign-in (nonce)");
     if (*azp && strcmp(azp, c->client_id) != 0)
         return rk_fail(err, RK_DENIED, "the ID token was made for another client (azp)");

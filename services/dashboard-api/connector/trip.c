@@ -11,22 +11,13 @@
 
 #define MAX_STATE 256
 
-static void random_text(char out[TRIP_SECRET_LEN + 1])
-{
-    uint8_t bytes[32];
-
-    rk_random(bytes, sizeof(bytes));
-    rk_b64url_encode(bytes, sizeof(bytes), out);
-    rk_wipe(bytes, sizeof(bytes));
-}
-
 void trip_new(struct trip *t, const char *connector_id)
 {
     memset(t, 0, sizeof(*t));
     (void)rk_str_copy(rk_str(connector_id), t->connector_id, sizeof(t->connector_id));
-    random_text(t->mark);
-    random_text(t->nonce);
-    random_text(t->verifier);
+    rk_random_text(t->mark);
+    rk_random_text(t->nonce);
+    rk_random_text(t->verifier);
 }
 
 void trip_write(const struct trip *t, struct rk_buf *out)

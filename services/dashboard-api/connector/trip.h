@@ -10,9 +10,10 @@
 #include "libcommon/base/arena.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/err.h"
+#include "libcommon/base/id.h"
 #include "libcommon/base/str.h"
 
-#define TRIP_SECRET_LEN 43 /* base64url of 32 bytes; also the length of a code verifier */
+#define TRIP_SECRET_LEN RK_RANDOM_TEXT_LEN /* fit for a code verifier, too */
 
 struct trip {
     char connector_id[RK_CONNECTOR_ID_MAX];

@@ -2,8 +2,6 @@
 
 #include "services/dashboard-api/login/factor.h"
 
-#include <stdlib.h>
-
 #include "libcommon/account/rules/access_end.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/base/id.h"
@@ -101,8 +99,6 @@ int factor_try_totp(
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *moved = NULL;
     rk_auto(rk_buf_done) struct rk_buf secret = { .max = 256 };
-    uint8_t *sealed = NULL;
-    size_t sealed_n;
     int64_t step;
     int r;
 
@@ -110,9 +106,7 @@ int factor_try_totp(
     r = rk_pg_run(c->pg, &secret_stmt, &res, err, RK_P_C(user_id));
     if (r < 0 || rk_pg_rows(res) == 0)
         return r;
-    rk_pg_bytea(res, 0, 0, &sealed, &sealed_n);
-    r = rk_seal_get(c->seal, seal_name(c, user_id), rk_strn(sealed, sealed_n), &secret, err);
-    free(sealed);
+    r = rk_seal_get(c->seal, seal_name(c, user_id), rk_pg_bytes(res, 0, 0, c->arena), &secret, err);
     if (r < 0)
         return r;
     if (totp_check(secret.p, secret.n, rk_wall_s(), rk_pg_int(res, 0, 1), rk_str(code), &step)) {

@@ -2,8 +2,6 @@
 
 #include "services/dashboard-api/login/guess.h"
 
-#include <arpa/inet.h>
-
 #include "libcommon/base/encode.h"
 #include "libcommon/crypto/hash.h"
 
@@ -99,15 +97,4 @@ int guess_right(struct call *c, enum guess_at at, const char *who, struct rk_err
 {
     return rk_pg_run(c->pg, rules[at].window_s == 0 ? &right_pause : &right_window, NULL, err,
                      RK_P_C(name_of(c, at, who)));
-}
-
-const char *guess_source(struct call *c)
-{
-    struct in6_addr six;
-    char text[INET6_ADDRSTRLEN];
-
-    if (inet_pton(AF_INET6, c->remote_ip, &six) != 1 || IN6_IS_ADDR_V4MAPPED(&six))
-        return c->remote_ip;
-    memset(six.s6_addr + 8, 0, 8);
-    return rk_arena_strdup(c->arena, inet_ntop(AF_INET6, &six, text, sizeof(text)));
 }

@@ -15,7 +15,7 @@ enum guess_at {
     /* A password of this e-mail address: after 5 in vain a pause, of 1 s at first, each time twice
      * as long, up to 15 minutes. A day without any and they are forgotten. */
     GUESS_PASSWORD,
-    /* From this address (IPv4, or the /64 of IPv6): 30 in vain in 10 minutes. */
+    /* From this address (rk_addr_source): 30 in vain in 10 minutes. */
     GUESS_SOURCE,
     /* A second factor of this user: 10 in vain in 15 minutes. */
     GUESS_FACTOR,
@@ -35,6 +35,3 @@ int guess_may(struct call *c,
               struct rk_err *err) RK_CHECKED;
 /* It was right. */
 int guess_right(struct call *c, enum guess_at at, const char *who, struct rk_err *err) RK_CHECKED;
-
-/* Whom an address stands for; in the arena. */
-const char *guess_source(struct call *c);

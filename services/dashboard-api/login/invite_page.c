@@ -16,14 +16,12 @@ static int show_over(struct call *c)
 static int find(struct call *c, const char *token, struct rk_invite *out, struct rk_err *err)
 {
     const struct provider *p;
-    char who[RK_RATE_WHO_LEN];
     int r;
 
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
-    rk_rate_who(c->remote_ip, who);
-    r = rk_rate_take(c->pg, &rk_invite_strangers, who, err);
+    r = rk_rate_take(c->pg, &rk_invite_strangers, call_source(c), err);
     if (r == 0)
         r = rk_invite_find(c->pg, token ? token : "", out, err);
     if (r == RK_INVALID || r == RK_NOT_FOUND || (r == 0 && out->expired)) {

@@ -66,7 +66,7 @@ int local_may_try(struct call *c, const char *email, bool *out_allowed, struct r
 
     r = guessed(c, email, &who, err);
     if (r == 0)
-        r = guess_may(c, GUESS_SOURCE, guess_source(c), &source, err);
+        r = guess_may(c, GUESS_SOURCE, call_source(c), &source, err);
     if (r == 0)
         r = guess_may(c, GUESS_PASSWORD, who, &account, err);
     if (r == 0)
@@ -79,7 +79,7 @@ static int count_try(struct call *c, const char *who, struct rk_err *err)
     bool allowed;
     int r;
 
-    r = guess_try(c, GUESS_SOURCE, guess_source(c), &allowed, err);
+    r = guess_try(c, GUESS_SOURCE, call_source(c), &allowed, err);
     if (r == 0 && allowed)
         r = guess_try(c, GUESS_PASSWORD, who, &allowed, err);
     if (r < 0)
@@ -129,7 +129,7 @@ int local_check(struct call *c,
         return rk_fail(err, RK_UNAUTHENTICATED, "wrong password");
     r = guess_right(c, GUESS_PASSWORD, who, err);
     if (r == 0)
-        r = guess_right(c, GUESS_SOURCE, guess_source(c), err);
+        r = guess_right(c, GUESS_SOURCE, call_source(c), err);
     if (r == 0)
         r = renew(c, rk_pg_str(res, 0, ID).p, rk_pg_str(res, 0, HASH).p, password, err);
     if (r == 0)

@@ -9,8 +9,8 @@
 #include <fido/es256.h>
 #include <fido/rs256.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 
+#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/login/authenticator_data.h"
 
@@ -31,7 +31,7 @@ static bool is(const json_t *o, const char *name, const char *want)
 {
     const char *have = json_string_value(json_object_get(o, name));
 
-    return have && strlen(have) == strlen(want) && CRYPTO_memcmp(have, want, strlen(want)) == 0;
+    return have && rk_const_eq_str(rk_str(have), rk_str(want));
 }
 
 /* Section 7.1, steps 5 to 11, and 7.2, steps 9 to 14. */

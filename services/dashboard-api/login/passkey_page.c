@@ -1,8 +1,6 @@
 /* See pages.h. A passkey in place of a code, and the offer to add one. The script only moves bytes
  * between the form and the browser. */
 
-#include <stdlib.h>
-
 #include "libcommon/base/encode.h"
 #include "libcommon/base/id.h"
 #include "libcommon/base/json.h"
@@ -15,7 +13,6 @@
 #include "services/dashboard-api/login/second.h"
 #include "services/dashboard-api/page/cookie.h"
 
-#define CHALLENGE_BYTES 32
 #define MAX_PASSKEYS 10
 
 static const struct rk_pg_stmt list_stmt = {
@@ -51,10 +48,7 @@ static struct passkey_ask ask_of(struct call *c, const char *challenge)
 
 static int new_challenge(struct call *c, struct step *st, struct rk_err *err)
 {
-    uint8_t random[CHALLENGE_BYTES];
-
-    rk_random(random, sizeof(random));
-    rk_b64url_encode(random, sizeof(random), st->challenge);
+    rk_random_text(st->challenge);
     return step_keep(c, st, err);
 }
 
@@ -90,12 +84,9 @@ static int options(struct call *c, const struct step *st, const char **out, stru
     rk_json_array_end(&j);
     rk_json_array(&j, "credentials");
     for (int i = 0; i < rk_pg_rows(known); i++) {
-        uint8_t *id = NULL;
-        size_t n;
+        struct rk_str id = rk_pg_bytes(known, i, 0, c->arena);
 
-        rk_pg_bytea(known, i, 0, &id, &n);
-        put_b64url(&j, NULL, id, n < PASSKEY_ID_MAX ? n : PASSKEY_ID_MAX);
-        free(id);
+        put_b64url(&j, NULL, id.p, id.n < PASSKEY_ID_MAX ? id.n : PASSKEY_ID_MAX);
     }
     rk_json_array_end(&j);
     rk_json_object_end(&j);
@@ -204,7 +195,7 @@ static int take_signature(struct call *c, struct step *st, const struct form *f,
     struct passkey_ask ask = ask_of(c, rk_arena_strdup(c->arena, st->challenge));
     struct rk_str id = bytes_of(c, f, "credential");
     struct passkey *k = rk_arena_alloc(c->arena, sizeof(*k));
-    uint8_t *key = NULL;
+    struct rk_str key;
     uint32_t count;
     int r;
 
@@ -218,10 +209,9 @@ static int take_signature(struct call *c, struct step *st, const struct form *f,
         return rk_fail(err, RK_DENIED, "passkey: not one of this user's");
     k->algorithm = (int)rk_pg_int(row, 0, 0);
     k->count = (uint32_t)rk_pg_int(row, 0, 2);
-    rk_pg_bytea(row, 0, 1, &key, &k->key_n);
-    k->key_n = k->key_n < sizeof(k->key) ? k->key_n : sizeof(k->key);
-    memcpy(k->key, key, k->key_n);
-    free(key);
+    key = rk_pg_bytes(row, 0, 1, c->arena);
+    k->key_n = key.n < sizeof(k->key) ? key.n : sizeof(k->key);
+    memcpy(k->key, key.p, k->key_n);
     r = passkey_signed(&ask, k, bytes_of(c, f, "client_data"), bytes_of(c, f, "authenticator_data"),
                        bytes_of(c, f, "signature"), &count, err);
     if (r == 0)

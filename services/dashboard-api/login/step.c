@@ -3,18 +3,17 @@
 #include "services/dashboard-api/login/step.h"
 
 #include <jansson.h>
-#include <openssl/crypto.h>
 
 #include "libcommon/account/rules/subject.h"
 #include "libcommon/base/encode.h"
 #include "libcommon/base/id.h"
 #include "libcommon/base/json.h"
+#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/page/cookie.h"
 #include "services/dashboard-api/page/page.h"
 
 #define COOKIE "netbird-step"
-#define COOKIE_BYTES 32
 
 const char *step_path(struct call *c, const struct login *l, const char *page)
 {
@@ -61,19 +60,18 @@ int step_begin(struct call *c,
                struct rk_err *err)
 {
     struct step s = { .login = *login, .user = *user, .remember = remember };
-    uint8_t random[COOKIE_BYTES];
-    char cookie[RK_B64URL_LEN(COOKIE_BYTES) + 1];
+    char *cookie;
     int r;
 
     if (!user->needs_factor)
         return finish(c, login, user, false, remember, err);
-    rk_random(random, sizeof(random));
-    rk_b64url_encode(random, sizeof(random), cookie);
+    cookie = rk_arena_alloc(c->arena, RK_RANDOM_TEXT_LEN + 1);
+    rk_random_text(cookie);
     s.holder = digest(c, cookie);
     r = step_keep(c, &s, err);
     if (r < 0)
         return r;
-    cookie_set(c, COOKIE, rk_arena_strdup(c->arena, cookie), COOKIE_OF_SESSION);
+    cookie_set(c, COOKIE, cookie, COOKIE_OF_SESSION);
     return page_redirect(c, step_path(c, login, "totp"));
 }
 
@@ -138,7 +136,7 @@ int step_find(struct call *c, struct step *out, struct rk_err *err)
     user = read_note(c, note, &s);
     json_decref(note);
     have = digest(c, cookie);
-    if (strlen(s.holder) != strlen(have) || CRYPTO_memcmp(s.holder, have, strlen(have)) != 0)
+    if (!rk_const_eq_str(rk_str(s.holder), rk_str(have)))
         return rk_fail(err, RK_NOT_FOUND, "the password was given elsewhere");
     r = local_find(c, user, &s.user, err);
     if (r == 0)

@@ -6,13 +6,13 @@
  * the page cookie from before has nothing. Worker thread.
  */
 
+#include "libcommon/base/id.h"
 #include "services/dashboard-api/call.h"
 #include "services/dashboard-api/login/local.h"
 #include "services/dashboard-api/login/totp.h"
 #include "services/dashboard-api/oauth/login.h"
 
 #define STEP_MAX_FAILURES 5 /* then the password is asked for again */
-#define STEP_CHALLENGE_LEN 43
 
 struct step {
     struct login login;
@@ -22,7 +22,7 @@ struct step {
     bool proved; /* the second factor was given; what is still shown is only an offer */
     uint8_t secret[TOTP_SECRET_BYTES]; /* of a factor that is being set up */
     bool has_secret;
-    char challenge[STEP_CHALLENGE_LEN + 1]; /* that a passkey must sign; "" = none */
+    char challenge[RK_RANDOM_TEXT_LEN + 1]; /* that a passkey must sign; "" = none */
     const char *holder;                     /* digest of the cookie */
 };
 

@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+
+#include "libcommon/crypto/box.h"
 
 void totp_code(const void *secret, size_t n, int64_t step, char out[TOTP_DIGITS + 1])
 {
@@ -21,7 +22,7 @@ void totp_code(const void *secret, size_t n, int64_t step, char out[TOTP_DIGITS 
     value = (uint32_t)(mac[at] & 0x7f) << 24 | (uint32_t)mac[at + 1] << 16 |
             (uint32_t)mac[at + 2] << 8 | mac[at + 3];
     snprintf(out, TOTP_DIGITS + 1, "%06u", (unsigned)(value % 1000000));
-    OPENSSL_cleanse(mac, sizeof(mac));
+    rk_wipe(mac, sizeof(mac));
 }
 
 bool totp_check(const void *secret,
@@ -47,7 +48,7 @@ bool totp_check(const void *secret,
         return false;
     for (int64_t step = now - 1; step <= now + 1; step++) {
         totp_code(secret, n, step, right);
-        if (CRYPTO_memcmp(typed, right, TOTP_DIGITS) == 0 && step > last_step && !any) {
+        if (rk_const_eq(typed, right, TOTP_DIGITS) && step > last_step && !any) {
             any = true;
             found = step;
         }

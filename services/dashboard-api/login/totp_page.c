@@ -11,6 +11,7 @@
 #include "services/dashboard-api/login/second.h"
 
 #define ISSUER "Rookery"
+#define MAX_URI 2048
 
 static void code_field(struct sheet *s, bool wrong)
 {
@@ -56,27 +57,9 @@ static const char *grouped(struct call *c, const char *base32)
     return out;
 }
 
-/* Percent-encoded but for what a URI takes as it is. */
-static const char *uri_part(struct call *c, const char *text)
-{
-    char *out = rk_arena_alloc(c->arena, strlen(text) * 3 + 1), *p = out;
-
-    for (; *text; text++) {
-        if ((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
-            (*text >= '0' && *text <= '9') || strchr("-._~@", *text)) {
-            *p++ = *text;
-        } else {
-            *p++ = '%';
-            rk_hex_encode(text, 1, p);
-            p += 2;
-        }
-    }
-    *p = '\0';
-    return out;
-}
-
 static int show_enrolment(struct call *c, struct step *st, bool wrong, struct rk_err *err)
 {
+    rk_auto(rk_buf_done) struct rk_buf uri = { .max = MAX_URI };
     char base32[TOTP_BASE32_LEN(TOTP_SECRET_BYTES) + 1];
     const char *picture;
     struct sheet s;
@@ -90,11 +73,10 @@ static int show_enrolment(struct call *c, struct step *st, bool wrong, struct rk
             return r;
     }
     totp_base32(st->secret, sizeof(st->secret), base32);
-    r = qr_picture(c->arena,
-                   rk_arena_printf(c->arena,
-                                   "otpauth://totp/" ISSUER ":%s?secret=%s&issuer=" ISSUER,
-                                   uri_part(c, st->user.email), base32),
-                   &picture, err);
+    rk_buf_put_c(&uri, "otpauth://totp/" ISSUER ":");
+    rk_url_put(&uri, rk_str(st->user.email));
+    rk_buf_printf(&uri, "?secret=%s&issuer=" ISSUER, base32);
+    r = qr_picture(c->arena, rk_arena_strn(c->arena, rk_buf_str(&uri)), &picture, err);
     if (r < 0)
         return r;
     c->status = wrong ? 401 : 200;

@@ -10,12 +10,10 @@
 #include "services/dashboard-api/oauth/code.h"
 #include "services/dashboard-api/oauth/login_int.h"
 #include "services/dashboard-api/oauth/provider.h"
-#include "services/dashboard-api/oauth/reply.h"
 #include "services/dashboard-api/oauth/scope.h"
 #include "services/dashboard-api/oauth/token_check.h"
 #include "services/dashboard-api/oauth/view.h"
-
-#define MAX_SCOPE 128
+#include "services/dashboard-api/page/page.h"
 
 static int refuse(struct call *c,
                   const struct provider *p,
@@ -23,16 +21,8 @@ static int refuse(struct call *c,
                   const char *error,
                   const char *why)
 {
-    return reply_redirect(c, login_answer(c, p->issuer, q->redirect_uri, q->state, NULL,
-                                          &(struct refusal){ error, why }));
-}
-
-static const char *scope_text(struct call *c, unsigned scope)
-{
-    rk_auto(rk_buf_done) struct rk_buf text = { .max = MAX_SCOPE };
-
-    scope_write(scope, &text);
-    return rk_arena_strn(c->arena, rk_buf_str(&text));
+    return page_redirect(c, login_answer(c, p->issuer, q->redirect_uri, q->state, NULL,
+                                         &(struct refusal){ error, why }));
 }
 
 /* Of a client that says whom it expects. A hint that is no token of ours fits nobody. */
@@ -99,11 +89,11 @@ static int answer_with_code(struct call *c,
                                            .redirect_uri = q->redirect_uri,
                                            .nonce = q->nonce,
                                            .code_challenge = q->code_challenge,
-                                           .scope = scope_text(c, q->scope) },
+                                           .scope = scope_text(q->scope, c->arena) },
                    s, &code, err);
     if (r < 0)
         return r;
-    return reply_redirect(c, login_answer(c, p->issuer, q->redirect_uri, q->state, code, NULL));
+    return page_redirect(c, login_answer(c, p->issuer, q->redirect_uri, q->state, code, NULL));
 }
 
 static int ask_person(struct call *c, const struct authorize_request *q, struct rk_err *err)
@@ -114,7 +104,7 @@ static int ask_person(struct call *c, const struct authorize_request *q, struct 
     r = login_begin(c,
                     &(struct login_purpose){ .client_id = q->client->id,
                                              .redirect_uri = q->redirect_uri,
-                                             .scope = scope_text(c, q->scope),
+                                             .scope = scope_text(q->scope, c->arena),
                                              .state = q->state,
                                              .nonce = q->nonce,
                                              .code_challenge = q->code_challenge,
@@ -229,5 +219,5 @@ int oauth_authorize_local(struct call *c, struct rk_err *err)
         return view_problem(c, VIEW_LOGIN_OVER);
     if (r < 0)
         return r;
-    return reply_redirect(c, login_path(c, &l, RK_CONNECTOR_LOCAL "/login"));
+    return page_redirect(c, login_path(c, &l, RK_CONNECTOR_LOCAL "/login"));
 }

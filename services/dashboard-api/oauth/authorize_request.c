@@ -7,13 +7,6 @@
 #include "libcommon/base/encode.h"
 #include "services/dashboard-api/oauth/scope.h"
 
-static const char *get(const struct params *p, const char *name)
-{
-    const char *v = params_get(p, name);
-
-    return v ? v : "";
-}
-
 static bool refuse(struct refusal *out, const char *error, const char *why)
 {
     *out = (struct refusal){ error, why };
@@ -28,7 +21,7 @@ static bool read_challenge(const struct params *p, struct authorize_request *q, 
 
     if (q->code_challenge[0] == '\0')
         return refuse(why, "invalid_request", "a code_challenge is required");
-    if (strcmp(get(p, "code_challenge_method"), "S256") != 0)
+    if (strcmp(params_text(p, "code_challenge_method"), "S256") != 0)
         return refuse(why, "invalid_request", "code_challenge_method must be S256");
     if (!rk_b64url_decode(rk_str(q->code_challenge), hash, sizeof(hash), &n) || n != sizeof(hash))
         return refuse(why, "invalid_request", "code_challenge is not a SHA-256 in base64url");
@@ -37,7 +30,7 @@ static bool read_challenge(const struct params *p, struct authorize_request *q, 
 
 static bool read_prompt(const struct params *p, struct authorize_request *q, struct refusal *why)
 {
-    struct rk_str rest = rk_str(get(p, "prompt")), word;
+    struct rk_str rest = rk_str(params_text(p, "prompt")), word;
     bool other = false;
 
     while (rk_str_next(&rest, ' ', &word)) {
@@ -82,15 +75,15 @@ static bool read_rest(const struct params *p, struct authorize_request *q, struc
         return refuse(why, "invalid_request", "a parameter stands twice");
     if (!params_get(p, "response_type"))
         return refuse(why, "invalid_request", "response_type is missing");
-    if (strcmp(get(p, "response_type"), "code") != 0)
+    if (strcmp(params_text(p, "response_type"), "code") != 0)
         return refuse(why, "unsupported_response_type", "only response_type code is supported");
     if (params_get(p, "request"))
         return refuse(why, "request_not_supported", "request objects are not supported");
     if (params_get(p, "request_uri"))
         return refuse(why, "request_uri_not_supported", "request objects are not supported");
-    if (params_get(p, "response_mode") && strcmp(get(p, "response_mode"), "query") != 0)
+    if (params_get(p, "response_mode") && strcmp(params_text(p, "response_mode"), "query") != 0)
         return refuse(why, "invalid_request", "only response_mode query is supported");
-    if (!scope_parse(rk_str(get(p, "scope")), &q->scope))
+    if (!scope_parse(rk_str(params_text(p, "scope")), &q->scope))
         return refuse(why, "invalid_scope", "the scope has a word that is not known");
     if (!(q->scope & SCOPE_OPENID))
         return refuse(why, "invalid_scope", "the scope must have openid");
@@ -109,13 +102,13 @@ enum authorize_outcome authorize_read(const struct params *p,
                                       struct authorize_request *out,
                                       struct refusal *out_why)
 {
-    struct authorize_request q = { .redirect_uri = get(p, "redirect_uri"),
-                                   .state = get(p, "state"),
-                                   .nonce = get(p, "nonce"),
-                                   .code_challenge = get(p, "code_challenge"),
-                                   .login_hint = get(p, "login_hint"),
-                                   .connector_id = get(p, "connector_id"),
-                                   .id_token_hint = get(p, "id_token_hint"),
+    struct authorize_request q = { .redirect_uri = params_text(p, "redirect_uri"),
+                                   .state = params_text(p, "state"),
+                                   .nonce = params_text(p, "nonce"),
+                                   .code_challenge = params_text(p, "code_challenge"),
+                                   .login_hint = params_text(p, "login_hint"),
+                                   .connector_id = params_text(p, "connector_id"),
+                                   .id_token_hint = params_text(p, "id_token_hint"),
                                    .max_age_s = -1 };
     bool good;
 

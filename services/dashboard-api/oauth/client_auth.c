@@ -44,18 +44,19 @@ const struct client *client_authenticate(const struct clients *clients,
     return cl;
 }
 
-bool client_params(struct call *c, struct params *out, struct refusal *out_why)
+const struct client *client_posts(struct call *c,
+                                  const struct clients *clients,
+                                  struct params *out,
+                                  struct refusal *out_why)
 {
     struct rk_err err;
 
-    *out_why = (struct refusal){ "invalid_request", NULL };
     if (!params_is_form(c->head.content_type))
-        out_why->why = "the body must be application/x-www-form-urlencoded";
-    else if (params_parse(c->body, c->arena, out, &err) < 0)
-        out_why->why = "the body is not well-formed";
-    else if (out->repeated)
-        out_why->why = "a parameter stands twice";
-    else
-        *out_why = (struct refusal){ NULL, NULL };
-    return out_why->error == NULL;
+        return refuse(out_why, "invalid_request",
+                      "the body must be application/x-www-form-urlencoded");
+    if (params_parse(c->body, c->arena, out, &err) < 0)
+        return refuse(out_why, "invalid_request", "the body is not well-formed");
+    if (out->repeated)
+        return refuse(out_why, "invalid_request", "a parameter stands twice");
+    return client_authenticate(clients, c->head.authorization, out, c->arena, out_why);
 }

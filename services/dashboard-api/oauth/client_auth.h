@@ -18,5 +18,9 @@ const struct client *client_authenticate(const struct clients *clients,
                                          struct rk_arena *arena,
                                          struct refusal *out_why);
 
-/* The body of a POST: a form, nothing twice. False, and *out_why, for anything else. */
-bool client_params(struct call *c, struct params *out, struct refusal *out_why);
+/* A client's POST: its body is a form in which nothing stands twice, and the client is one of ours.
+ * NULL, and *out_why, for anything else. */
+const struct client *client_posts(struct call *c,
+                                  const struct clients *clients,
+                                  struct params *out,
+                                  struct refusal *out_why);

@@ -16,7 +16,7 @@ struct code_request {
     const char *redirect_uri;
     const char *nonce;          /* "" = none */
     const char *code_challenge; /* of S256 */
-    const char *scope;          /* as scope_write has it */
+    const char *scope;          /* as scope_text has it */
 };
 
 /* The code, in the arena. Part of the caller's transaction, if there is one. */

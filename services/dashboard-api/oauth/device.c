@@ -68,7 +68,7 @@ int device_new(struct call *c,
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     rk_auto(rk_buf_done) struct rk_buf sealed = { .max = 256 };
-    const char *address = limit_address(c, c->remote_ip), *device_code;
+    const char *address = call_source(c), *device_code;
     char user_code[USER_CODE_LEN + 1];
     struct rk_str id;
     int r;
@@ -107,12 +107,12 @@ read_device(struct call *c, const struct rk_pg_result *res, struct device *out, 
 
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "no such device waits");
-    d.id = secret_column(res, 0, 0, c->arena);
+    d.id = rk_pg_bytes(res, 0, 0, c->arena);
     d.client_id = rk_arena_strn(c->arena, rk_pg_str(res, 0, 1));
     d.remote_ip = rk_arena_strn(c->arena, rk_pg_str(res, 0, 2));
     d.asked_us = rk_pg_time(res, 0, 4);
     r = rk_seal_get(c->seal, secret_name(c->arena, "device", d.id),
-                    secret_column(res, 0, 3, c->arena), &plain, err);
+                    rk_pg_bytes(res, 0, 3, c->arena), &plain, err);
     if (r < 0 || !rk_str_copy(rk_buf_str(&plain), d.user_code, sizeof(d.user_code)))
         return rk_fail(err, RK_INTERNAL, "a user code cannot be read");
     *out = d;

@@ -21,7 +21,6 @@
 #include "services/dashboard-api/page/cookie.h"
 #include "services/dashboard-api/page/form.h"
 
-#define MAX_SCOPE 128
 /* Guesses at user codes. */
 #define TRIES_BROWSER 5
 #define TRIES_ADDRESS 20
@@ -47,7 +46,6 @@ static int answer_device(struct call *c,
 
 int oauth_device_code(struct call *c, struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf scope_text = { .max = MAX_SCOPE };
     const struct provider *p;
     const struct client *client;
     struct params params;
@@ -60,9 +58,7 @@ int oauth_device_code(struct call *c, struct rk_err *err)
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
-    if (!client_params(c, &params, &why))
-        return reply_refused(c, &why);
-    client = client_authenticate(&p->clients, c->head.authorization, &params, c->arena, &why);
+    client = client_posts(c, &p->clients, &params, &why);
     if (!client)
         return reply_refused(c, &why);
     if (!client->may_be_device)
@@ -72,9 +68,7 @@ int oauth_device_code(struct call *c, struct rk_err *err)
     if (asked && (!scope_parse(rk_str(asked), &scope) || !(scope & SCOPE_OPENID)))
         return reply_refused(
             c, &(struct refusal){ "invalid_scope", "the scope must have openid and known words" });
-    scope_write(scope, &scope_text);
-    r = device_new(c, client->id, rk_arena_strn(c->arena, rk_buf_str(&scope_text)), &device_code,
-                   user_code, err);
+    r = device_new(c, client->id, scope_text(scope, c->arena), &device_code, user_code, err);
     if (r == RK_EXHAUSTED) {
         r = reply_refused(c, &(struct refusal){ "temporarily_unavailable",
                                                 "too many devices wait to be approved" });
@@ -105,8 +99,7 @@ static int within_limits(struct call *c, bool *out, struct rk_err *err)
     const char *browser = cookie_page(c);
     int r;
 
-    r = limit_try(c, "device-address", limit_address(c, c->remote_ip), TRIES_ADDRESS,
-                  TRIES_WINDOW_S, out, err);
+    r = limit_try(c, "device-address", call_source(c), TRIES_ADDRESS, TRIES_WINDOW_S, out, err);
     if (r < 0 || !*out || !browser)
         return r;
     {
@@ -154,7 +147,7 @@ static int begin_approval(struct call *c, const struct device *d, struct rk_err 
     r = login_join(c, &l, &s, err);
     if (r < 0)
         return r;
-    return reply_redirect(c, login_approve_path(c, &l));
+    return page_redirect(c, login_approve_path(c, &l));
 }
 
 int oauth_device_verify(struct call *c, struct rk_err *err)
@@ -199,13 +192,13 @@ static int find_approval(struct call *c, struct approval *out, struct rk_err *er
 
     if (r < 0)
         return r;
-    if (out->login.device.n == 0 || out->login.session.n != SECRET_HASH_LEN)
+    if (out->login.device.n == 0)
         return rk_fail(err, RK_NOT_FOUND, "nobody is asked to approve a device");
     r = session_find(c, &out->session, err);
     if (r < 0)
         return r;
     /* Whoever signed in for it, and nobody who came to this browser later. */
-    if (!rk_const_eq(out->session.hash.p, out->login.session.p, SECRET_HASH_LEN))
+    if (!rk_const_eq_str(out->session.hash, out->login.session))
         return rk_fail(err, RK_NOT_FOUND, "another session");
     return device_by_id(c, out->login.device, &out->device, err);
 }

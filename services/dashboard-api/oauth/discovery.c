@@ -3,7 +3,7 @@
 #include "services/dashboard-api/oauth/device.h"
 #include "services/dashboard-api/oauth/oauth.h"
 #include "services/dashboard-api/oauth/provider.h"
-#include "services/dashboard-api/oauth/reply.h"
+#include "services/dashboard-api/page/page.h"
 
 /* Who keeps either learns of a new key before it signs. */
 #define CACHE "max-age=600, must-revalidate"
@@ -81,5 +81,5 @@ int oauth_keys(struct call *c, struct rk_err *err)
 int oauth_root(struct call *c, struct rk_err *err)
 {
     (void)err;
-    return reply_redirect(c, "/");
+    return page_redirect(c, "/");
 }

@@ -8,8 +8,6 @@
 #include "services/dashboard-api/oauth/scope.h"
 #include "services/dashboard-api/oauth/secret.h"
 
-#define MAX_SCOPE 128
-
 static const struct rk_pg_stmt add_grant = {
     "oauth_grant_add",
     "INSERT INTO oauth_grant (id, user_id, connector_id, client_id, scope, identity, auth_time, "
@@ -78,7 +76,6 @@ static struct rk_str new_key(struct call *c, struct grant *g)
 int grant_new(struct call *c, struct grant *g, struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf json = { .max = CALL_MAX_OUT };
-    rk_auto(rk_buf_done) struct rk_buf scope = { .max = MAX_SCOPE };
     bool offline = g->scope & SCOPE_OFFLINE;
     uint8_t *id = rk_arena_alloc(c->arena, REFRESH_ID_LEN);
     struct rk_str key = { NULL, 0 };
@@ -90,11 +87,10 @@ int grant_new(struct call *c, struct grant *g, struct rk_err *err)
     if (offline)
         key = new_key(c, g);
     identity_write(&g->who, &json);
-    scope_write(g->scope, &scope);
     r = rk_pg_run(c->pg, &add_grant, NULL, err, RK_P_BYTEA(g->id), RK_P_C(g->who.user_id),
-                  RK_P_C(g->who.connector_id), RK_P_C(g->client->id), RK_P_STR(rk_buf_str(&scope)),
-                  RK_P_STR(rk_buf_str(&json)), RK_P_INT(g->auth_time_s),
-                  offline ? RK_P_BYTEA(key) : RK_P_NULL,
+                  RK_P_C(g->who.connector_id), RK_P_C(g->client->id),
+                  RK_P_C(scope_text(g->scope, c->arena)), RK_P_STR(rk_buf_str(&json)),
+                  RK_P_INT(g->auth_time_s), offline ? RK_P_BYTEA(key) : RK_P_NULL,
                   RK_P_INT(offline ? GRANT_IDLE_S : g->client->token_s),
                   RK_P_INT(offline ? GRANT_LONGEST_S : g->client->token_s));
     if (r < 0 || !offline)
@@ -184,7 +180,7 @@ int grant_refresh(struct call *c,
     if (rk_pg_rows(row) == 0 || rk_pg_null(row, 0, 4) ||
         !rk_str_eq(rk_pg_str(row, 0, 0), rk_str(client->id)))
         return refuse(out_why, "the refresh token is not known");
-    r = open_key(c, &g, secret_column(row, 0, 4, c->arena), key, err);
+    r = open_key(c, &g, rk_pg_bytes(row, 0, 4, c->arena), key, err);
     if (r < 0)
         return r;
     if (refresh_token_genuine(&t, key))

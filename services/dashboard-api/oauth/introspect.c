@@ -46,9 +46,7 @@ int oauth_introspect(struct call *c, struct rk_err *err)
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
-    if (!client_params(c, &params, &why))
-        return reply_refused(c, &why);
-    client = client_authenticate(&p->clients, c->head.authorization, &params, c->arena, &why);
+    client = client_posts(c, &p->clients, &params, &why);
     if (!client)
         return reply_refused(c, &why);
     token = params_get(&params, "token");

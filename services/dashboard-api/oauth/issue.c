@@ -62,7 +62,6 @@ int issue_tokens(struct call *c, const struct issue *q, struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf access = { .max = 2 * CLAIMS_MAX };
     rk_auto(rk_buf_done) struct rk_buf id = { .max = 2 * CLAIMS_MAX };
-    rk_auto(rk_buf_done) struct rk_buf scope = { .max = 128 };
     const struct grant *g = q->grant;
     const struct provider *p;
     struct claims claims;
@@ -87,7 +86,6 @@ int issue_tokens(struct call *c, const struct issue *q, struct rk_err *err)
     r = sign(q->keys, &claims, g->id, false, &id, err);
     if (r < 0)
         return r;
-    scope_write(q->scope, &scope);
     reply_no_store(c);
     rk_json_object(&c->json, NULL);
     rk_json_str(&c->json, "access_token", rk_buf_str(&access));
@@ -97,7 +95,7 @@ int issue_tokens(struct call *c, const struct issue *q, struct rk_err *err)
         rk_json_str(&c->json, "id_token", rk_buf_str(&id));
     if (g->refresh_token)
         rk_json_cstr(&c->json, "refresh_token", g->refresh_token);
-    rk_json_str(&c->json, "scope", rk_buf_str(&scope));
+    rk_json_cstr(&c->json, "scope", scope_text(q->scope, c->arena));
     rk_json_object_end(&c->json);
     return 0;
 }

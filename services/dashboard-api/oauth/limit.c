@@ -2,8 +2,6 @@
 
 #include "services/dashboard-api/oauth/limit.h"
 
-#include <arpa/inet.h>
-
 static const struct rk_pg_stmt count_try = {
     "oauth_limit_try",
     "INSERT INTO oauth_limit AS l (name, tries, expires_at) "
@@ -28,17 +26,4 @@ int limit_try(struct call *c,
     if (r == 0)
         *out_within = rk_pg_int(res, 0, 0) <= max;
     return r;
-}
-
-const char *limit_address(struct call *c, const char *ip)
-{
-    struct in6_addr a;
-    char text[INET6_ADDRSTRLEN];
-
-    if (inet_pton(AF_INET6, ip, &a) != 1)
-        return ip;
-    for (unsigned i = 8; i < 16; i++)
-        a.s6_addr[i] = 0;
-    inet_ntop(AF_INET6, &a, text, sizeof(text));
-    return rk_arena_printf(c->arena, "%s/64", text);
 }

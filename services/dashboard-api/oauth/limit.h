@@ -19,6 +19,3 @@ int limit_try(struct call *c,
               int64_t window_s,
               bool *out_within,
               struct rk_err *err) RK_CHECKED;
-
-/* Whom an address stands for: itself, or the /64 it is in. In the arena; "" stays "". */
-const char *limit_address(struct call *c, const char *ip);

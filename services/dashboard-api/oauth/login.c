@@ -9,11 +9,11 @@
 #include "services/dashboard-api/oauth/limit.h"
 #include "services/dashboard-api/oauth/login_int.h"
 #include "services/dashboard-api/oauth/provider.h"
-#include "services/dashboard-api/oauth/reply.h"
 #include "services/dashboard-api/oauth/secret.h"
 #include "services/dashboard-api/oauth/target.h"
 #include "services/dashboard-api/oauth/view.h"
 #include "services/dashboard-api/page/cookie.h"
+#include "services/dashboard-api/page/page.h"
 
 /* Logins begun from one address. A whole office may stand behind it. */
 #define MAX_BEGUN 600
@@ -67,8 +67,7 @@ int login_begin(struct call *c,
     bool within;
     int r;
 
-    r = limit_try(c, "login", limit_address(c, c->remote_ip), MAX_BEGUN, BEGUN_WINDOW_S, &within,
-                  err);
+    r = limit_try(c, "login", call_source(c), MAX_BEGUN, BEGUN_WINDOW_S, &within, err);
     if (r < 0)
         return r;
     if (!within)
@@ -121,11 +120,11 @@ int login_find(struct call *c, const char *id, struct login *out, struct rk_err 
     l.connector_id = rk_arena_strn(c->arena, rk_pg_str(res, 0, 1));
     l.login_hint = rk_arena_strn(c->arena, rk_pg_str(res, 0, 2));
     l.fresh = rk_pg_bool(res, 0, 3);
-    l.device = secret_column(res, 0, 4, c->arena);
-    l.session = secret_column(res, 0, 5, c->arena);
+    l.device = rk_pg_bytes(res, 0, 4, c->arena);
+    l.session = rk_pg_bytes(res, 0, 5, c->arena);
     l.created_us = rk_pg_time(res, 0, 7);
     l.expires_us = rk_pg_time(res, 0, 8);
-    r = open_note(c, hash, secret_column(res, 0, 6, c->arena), &l, err);
+    r = open_note(c, hash, rk_pg_bytes(res, 0, 6, c->arena), &l, err);
     if (r == 0)
         *out = l;
     return r;
@@ -181,12 +180,12 @@ int login_ask(struct call *c, const struct login *l, bool choose, struct rk_err 
         ways[n] = (struct view_way){ rk_pg_str(res, i, 1).p, rk_pg_str(res, i, 2).p,
                                      login_path(c, l, rk_pg_str(res, i, 0).p) };
     if (n == 1)
-        return reply_redirect(c, ways[0].href);
+        return page_redirect(c, ways[0].href);
     for (size_t i = 0; !choose && i < n; i++) {
         const char *id = i == 0 ? RK_CONNECTOR_LOCAL : rk_pg_str(res, (int)i - 1, 0).p;
 
         if (strcmp(id, l->connector_id) == 0)
-            return reply_redirect(c, ways[i].href);
+            return page_redirect(c, ways[i].href);
     }
     return view_chooser(c, ways, n);
 }
@@ -302,5 +301,5 @@ int login_done(struct call *c,
     r = rk_pg_commit(&tx, err);
     if (r < 0)
         return r;
-    return reply_redirect(c, to);
+    return page_redirect(c, to);
 }

@@ -10,7 +10,7 @@
 struct login_purpose {
     const char *client_id;
     const char *redirect_uri;
-    const char *scope; /* as scope_write has it */
+    const char *scope; /* as scope_text has it */
     const char *state;
     const char *nonce;
     const char *code_challenge;

@@ -11,7 +11,6 @@
 #include "services/dashboard-api/oauth/oauth.h"
 #include "services/dashboard-api/oauth/params.h"
 #include "services/dashboard-api/oauth/provider.h"
-#include "services/dashboard-api/oauth/reply.h"
 #include "services/dashboard-api/oauth/session.h"
 #include "services/dashboard-api/oauth/target.h"
 #include "services/dashboard-api/oauth/token_check.h"
@@ -28,13 +27,6 @@ struct logout {
     const char *hint_sub;               /* NULL: no hint, or none of ours */
 };
 
-static const char *get(const struct params *params, const char *name)
-{
-    const char *v = params_get(params, name);
-
-    return v ? v : "";
-}
-
 /* Non-zero: the answer, or an error. */
 enum logout_read {
     LOGOUT_READ,
@@ -48,9 +40,9 @@ read_logout(struct call *c, const struct params *params, struct logout *out, str
     struct token_checked t;
     int r;
 
-    out->client_id = get(params, "client_id");
-    out->to = get(params, "post_logout_redirect_uri");
-    out->state = get(params, "state");
+    out->client_id = params_text(params, "client_id");
+    out->to = params_text(params, "post_logout_redirect_uri");
+    out->state = params_text(params, "state");
     out->client = client_find(&out->p->clients, out->client_id);
     out->hint_sub = NULL;
     if (params->repeated || strlen(out->state) > MAX_STATE ||
@@ -106,7 +98,7 @@ by_upstream(struct call *c, const struct logout *q, const char *upstream, const 
 
 static int go(struct call *c, const char *to)
 {
-    return to ? reply_redirect(c, to) : view_logged_out(c);
+    return to ? page_redirect(c, to) : view_logged_out(c);
 }
 
 /* Ends the session, if it is whose it is said to be, and what the client holds of that person. */

@@ -73,6 +73,13 @@ const char *params_get(const struct params *p, const char *name)
     return value && value[0] != '\0' ? value : NULL;
 }
 
+const char *params_text(const struct params *p, const char *name)
+{
+    const char *value = find(p, name);
+
+    return value ? value : "";
+}
+
 bool params_is_form(const char *content_type)
 {
     struct rk_str rest = rk_str(content_type), type;

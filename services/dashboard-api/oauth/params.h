@@ -26,7 +26,8 @@ struct params {
 /* RK_BAD_REQUEST, also for more than PARAMS_MAX or PARAMS_MAX_BYTES. */
 int params_parse(struct rk_str text, struct rk_arena *arena, struct params *out, struct rk_err *err)
     RK_CHECKED;
-const char *params_get(const struct params *p, const char *name); /* NULL: absent or empty */
+const char *params_get(const struct params *p, const char *name);  /* NULL: absent or empty */
+const char *params_text(const struct params *p, const char *name); /* the same, but "" */
 /* Of a Content-Type header, whatever parameters it has. */
 bool params_is_form(const char *content_type);
 

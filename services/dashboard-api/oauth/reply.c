@@ -28,12 +28,3 @@ int reply_refused(struct call *c, const struct refusal *why)
     rk_json_object_end(&c->json);
     return 0;
 }
-
-int reply_redirect(struct call *c, const char *to)
-{
-    c->status = 303;
-    c->no_store = true;
-    rk_buf_clear(&c->out);
-    call_header(c, "Location", to);
-    return 0;
-}

@@ -7,7 +7,5 @@
 
 /* {"error","error_description"} with 400, or 401 for invalid_client. */
 int reply_refused(struct call *c, const struct refusal *why);
-/* 303; `to` is registered or of our own making. */
-int reply_redirect(struct call *c, const char *to);
 /* Nobody keeps what is answered. */
 void reply_no_store(struct call *c);

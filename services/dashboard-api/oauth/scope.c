@@ -2,6 +2,10 @@
 
 #include "services/dashboard-api/oauth/scope.h"
 
+#include "libcommon/base/buf.h"
+
+#define MAX_TEXT 128
+
 static const struct {
     const char *name;
     unsigned bit; /* 0: passed over */
@@ -31,14 +35,12 @@ bool scope_parse(struct rk_str text, unsigned *out)
     return true;
 }
 
-void scope_write(unsigned set, struct rk_buf *out)
+const char *scope_text(unsigned set, struct rk_arena *arena)
 {
-    bool first = true;
+    rk_auto(rk_buf_done) struct rk_buf text = { .max = MAX_TEXT };
 
-    for (size_t i = 0; i < RK_COUNT(words); i++) {
-        if (!(set & words[i].bit))
-            continue;
-        rk_buf_printf(out, "%s%s", first ? "" : " ", words[i].name);
-        first = false;
-    }
+    for (size_t i = 0; i < RK_COUNT(words); i++)
+        if (set & words[i].bit)
+            rk_buf_printf(&text, "%s%s", text.n > 0 ? " " : "", words[i].name);
+    return rk_arena_strn(arena, rk_buf_str(&text));
 }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "libcommon/base/buf.h"
+#include "libcommon/base/arena.h"
 #include "libcommon/base/str.h"
 
 enum scope {
@@ -18,4 +18,5 @@ enum scope {
 /* Words joined by spaces. False when one is unknown; two that old dashboards ask for are passed
  * over. */
 bool scope_parse(struct rk_str text, unsigned *out);
-void scope_write(unsigned set, struct rk_buf *out);
+/* The same words back, in the arena. */
+const char *scope_text(unsigned set, struct rk_arena *arena);

@@ -19,28 +19,11 @@ struct rk_str secret_hash(struct rk_arena *arena, const char *secret)
 
 const char *secret_new(struct rk_arena *arena, struct rk_str *out_hash)
 {
-    uint8_t bytes[32];
-    char *text = rk_arena_alloc(arena, RK_B64URL_LEN(sizeof(bytes)) + 1);
+    char *text = rk_arena_alloc(arena, RK_RANDOM_TEXT_LEN + 1);
 
-    rk_random(bytes, sizeof(bytes));
-    rk_b64url_encode(bytes, sizeof(bytes), text);
+    rk_random_text(text);
     *out_hash = secret_hash(arena, text);
     return text;
-}
-
-struct rk_str
-secret_column(const struct rk_pg_result *res, int row, int col, struct rk_arena *arena)
-{
-    struct rk_str out;
-    uint8_t *bytes;
-    size_t n;
-
-    if (rk_pg_null(res, row, col))
-        return (struct rk_str){ NULL, 0 };
-    rk_pg_bytea(res, row, col, &bytes, &n);
-    out = rk_strn(rk_arena_strn(arena, rk_strn(bytes, n)), n);
-    free(bytes);
-    return out;
 }
 
 const char *secret_name(struct rk_arena *arena, const char *kind, struct rk_str id)

@@ -15,8 +15,5 @@
 const char *secret_new(struct rk_arena *arena, struct rk_str *out_hash);
 struct rk_str secret_hash(struct rk_arena *arena, const char *secret);
 
-/* A bytea column, in the arena; empty for NULL. */
-struct rk_str
-secret_column(const struct rk_pg_result *res, int row, int col, struct rk_arena *arena);
 /* "<kind>/<id in hexadecimal>": the name that what is stored with a row is sealed by. */
 const char *secret_name(struct rk_arena *arena, const char *kind, struct rk_str id);

@@ -2,19 +2,7 @@
 
 #include "services/dashboard-api/oauth/target.h"
 
-static void put_escaped(struct rk_buf *out, const char *s)
-{
-    for (; *s; s++) {
-        unsigned char ch = (unsigned char)*s;
-        bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                     (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' || ch == '_' || ch == '~';
-
-        if (plain)
-            rk_buf_put_u8(out, ch);
-        else
-            rk_buf_printf(out, "%%%02X", ch);
-    }
-}
+#include "libcommon/base/encode.h"
 
 void target_put(struct rk_buf *out, const char *name, const char *value)
 {
@@ -23,5 +11,5 @@ void target_put(struct rk_buf *out, const char *name, const char *value)
     rk_buf_put_c(out, out->n > 0 && memchr(out->p, '?', out->n) ? "&" : "?");
     rk_buf_put_c(out, name);
     rk_buf_put_c(out, "=");
-    put_escaped(out, value);
+    rk_url_put(out, rk_str(value));
 }

@@ -180,9 +180,7 @@ int oauth_token(struct call *c, struct rk_err *err)
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
-    if (!client_params(c, &params, &x.why))
-        return reply_refused(c, &x.why);
-    x.client = client_authenticate(&p->clients, c->head.authorization, &params, c->arena, &x.why);
+    x.client = client_posts(c, &p->clients, &params, &x.why);
     if (!x.client)
         return reply_refused(c, &x.why);
     r = keys_get(p->keys, c->pg, false, &keys, err);

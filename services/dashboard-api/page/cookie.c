@@ -71,14 +71,12 @@ const char *cookie_page(struct call *c)
 const char *cookie_page_make(struct call *c)
 {
     const char *have = cookie_page(c);
-    uint8_t bytes[PAGE_COOKIE_BYTES];
     char *value;
 
     if (have)
         return have;
-    rk_random(bytes, sizeof(bytes));
-    value = rk_arena_alloc(c->arena, RK_B64URL_LEN(sizeof(bytes)) + 1);
-    rk_b64url_encode(bytes, sizeof(bytes), value);
+    value = rk_arena_alloc(c->arena, RK_RANDOM_TEXT_LEN + 1);
+    rk_random_text(value);
     cookie_set(c, PAGE_COOKIE, value, COOKIE_OF_SESSION);
     return value;
 }

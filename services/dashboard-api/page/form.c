@@ -2,9 +2,8 @@
 
 #include "services/dashboard-api/page/form.h"
 
-#include <openssl/crypto.h>
-
 #include "libcommon/base/encode.h"
+#include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/page/cookie.h"
 
@@ -110,7 +109,7 @@ static bool from_ourselves(const struct call *c)
 int form_take(struct call *c, const char *purpose, struct form *out, struct rk_err *err)
 {
     struct rk_str rest = rk_str(c->head.content_type), type;
-    const char *cookie = cookie_page(c), *sent;
+    const char *cookie = cookie_page(c);
     char token[TOKEN_LEN + 1];
     int r;
 
@@ -123,8 +122,7 @@ int form_take(struct call *c, const char *purpose, struct form *out, struct rk_e
     if (!cookie || !from_ourselves(c))
         return rk_fail(err, RK_DENIED, "the form did not come from our page");
     token_of(c, cookie, purpose, token);
-    sent = form_get(out, TOKEN_FIELD);
-    if (strlen(sent) != TOKEN_LEN || CRYPTO_memcmp(sent, token, TOKEN_LEN) != 0)
+    if (!rk_const_eq_str(rk_str(form_get(out, TOKEN_FIELD)), rk_str(token)))
         return rk_fail(err, RK_DENIED, "the form did not come from our page");
     return 0;
 }

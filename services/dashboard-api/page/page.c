@@ -31,7 +31,7 @@ bool page_header(unsigned n, bool scripted, const char **out_name, const char **
     return true;
 }
 
-/* `text` with its {} replaced, into the arena or, without a call, a buffer of the caller. */
+/* `text` with its {} replaced. */
 static void say(struct html *h, const char *text, const char *const *values, size_t n)
 {
     char part[512];
@@ -127,6 +127,7 @@ int page_redirect(struct call *c, const char *to)
 {
     c->status = 303;
     c->no_store = true;
+    rk_buf_clear(&c->out);
     call_header(c, "Location", to);
     return 0;
 }

@@ -46,25 +46,11 @@ static void those_who_stay_away_are_forgotten(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM rate_bucket WHERE who LIKE 'x%'"), 0);
 }
 
-static void an_address_of_the_sixth_version_stands_for_its_network(void **state)
-{
-    char who[RK_RATE_WHO_LEN];
-
-    (void)state;
-    rk_rate_who("192.0.2.7", who);
-    assert_string_equal(who, "192.0.2.7");
-    rk_rate_who("2001:db8:1:2:3:4:5:6", who);
-    assert_string_equal(who, "2001:db8:1:2::");
-    rk_rate_who("", who);
-    assert_string_equal(who, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_is_let_in_and_then_so_many_a_minute),
         cmocka_unit_test(those_who_stay_away_are_forgotten),
-        cmocka_unit_test(an_address_of_the_sixth_version_stands_for_its_network),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);

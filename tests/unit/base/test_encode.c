@@ -127,6 +127,17 @@ static void hex_takes_both_cases_and_writes_the_lower_one(void **state)
     assert_false(rk_hex_decode(RK_STR("0x"), out, sizeof(out), &n));
 }
 
+static void a_part_of_a_url_keeps_only_what_needs_no_escape(void **state)
+{
+    rk_auto(rk_buf_done) struct rk_buf b = { .max = 100 };
+
+    (void)state;
+    rk_url_put(&b, RK_STR("aZ09-._~"));
+    rk_url_put(&b, RK_STR(" +@/%\xc3\xbc"));
+    rk_buf_put_u8(&b, 0);
+    assert_string_equal((const char *)b.p, "aZ09-._~%20%2B%40%2F%25%C3%BC");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +146,7 @@ int main(void)
         cmocka_unit_test(base64url_has_one_spelling_of_any_bytes),
         cmocka_unit_test(bad_base64_is_refused),
         cmocka_unit_test(hex_takes_both_cases_and_writes_the_lower_one),
+        cmocka_unit_test(a_part_of_a_url_keeps_only_what_needs_no_escape),
     };
 
     return RUN_TESTS(tests);

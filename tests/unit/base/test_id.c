@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/base/encode.h"
 #include "libcommon/base/id.h"
 #include "tests/support/test.h"
 
@@ -113,6 +114,20 @@ static void random_numbers_stay_below_their_bound_and_reach_all_of_it(void **sta
     rk_random(NULL, 0);
 }
 
+static void a_random_text_is_256_bits_that_do_not_come_again(void **state)
+{
+    char a[RK_RANDOM_TEXT_LEN + 1], b[RK_RANDOM_TEXT_LEN + 1];
+    uint8_t bytes[32];
+    size_t n;
+
+    (void)state;
+    rk_random_text(a);
+    rk_random_text(b);
+    assert_true(rk_b64url_decode(rk_str(a), bytes, sizeof(bytes), &n));
+    assert_int_equal(n, sizeof(bytes));
+    assert_string_not_equal(a, b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +136,7 @@ int main(void)
         cmocka_unit_test(uuids_are_of_version_four),
         cmocka_unit_test(what_is_no_uuid_is_refused),
         cmocka_unit_test(random_numbers_stay_below_their_bound_and_reach_all_of_it),
+        cmocka_unit_test(a_random_text_is_256_bits_that_do_not_come_again),
     };
 
     return RUN_TESTS(tests);

@@ -216,6 +216,19 @@ static void what_is_more_or_less_than_a_url_is_refused(void **state)
         assert_int_equal(rk_url_parse(rk_str(bad[i]), &scheme, &host, &port, &err), RK_INVALID);
 }
 
+static void an_address_of_the_sixth_version_stands_for_its_network(void **state)
+{
+    char who[RK_ADDR_LEN];
+
+    (void)state;
+    rk_addr_source("192.0.2.7", who);
+    assert_string_equal(who, "192.0.2.7");
+    rk_addr_source("2001:db8:1:2:3:4:5:6", who);
+    assert_string_equal(who, "2001:db8:1:2::/64");
+    rk_addr_source("", who);
+    assert_string_equal(who, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +241,7 @@ int main(void)
         cmocka_unit_test(more_networks_than_anyone_needs_are_refused),
         cmocka_unit_test(urls_are_cut_into_scheme_host_and_port),
         cmocka_unit_test(what_is_more_or_less_than_a_url_is_refused),
+        cmocka_unit_test(an_address_of_the_sixth_version_stands_for_its_network),
     };
 
     return RUN_TESTS(tests);
