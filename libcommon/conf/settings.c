@@ -17,6 +17,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/conf/addr.h"
+#include "libcommon/conf/probe.h"
 
 #define MAX_FILE ((size_t)1024 * 1024)
 #define MAX_SECRET ((size_t)64 * 1024)
@@ -441,7 +442,10 @@ void rk_settings_help(const struct rk_settings_table *t, FILE *out)
     (void)fprintf(
         out,
         "rookery-%s: %s\n\n"
-        "usage: rookery-%s [--config FILE] [--check-config] [--help] [--version]\n\n"
+        "usage: rookery-%s [--config FILE] [--check-config | --ready] [--help] [--version]\n\n"
+        "--check-config prints the settings and runs nothing; --ready asks the process that runs "
+        "with "
+        "these settings\nwhether it is ready, and exits with 0 when it is.\n\n"
         "The file holds `key = value` lines; a line that begins with # is a comment. Each "
         "key can also be\ngiven as an environment variable, which wins over the file.\n",
         t->service, t->summary, t->service);
@@ -496,8 +500,9 @@ enum rk_settings_action rk_settings_main(
     const struct rk_settings_table *t, void *config, int argc, char **argv, int *out_status)
 {
     const char *file = NULL;
-    bool check = false;
+    bool check = false, ready = false;
     struct rk_err err;
+    int r;
 
     for (int i = 1; i < argc; i++) {
         struct rk_str a = rk_str(argv[i]);
@@ -512,6 +517,8 @@ enum rk_settings_action rk_settings_main(
         }
         if (rk_str_eq(a, RK_STR("--check-config"))) {
             check = true;
+        } else if (rk_str_eq(a, RK_STR("--ready"))) {
+            ready = true;
         } else if (rk_str_eq(a, RK_STR("--config")) && i + 1 < argc) {
             file = argv[++i];
         } else if (rk_str_starts(a, RK_STR("--config="))) {
@@ -521,10 +528,15 @@ enum rk_settings_action rk_settings_main(
             return answer(2, out_status);
         }
     }
-    if (rk_settings_load(t, config, file, &err) < 0) {
+    r = rk_settings_load(t, config, file, &err);
+    if (r == 0 && ready)
+        r = rk_probe_ready(((const struct rk_common_config *)config)->admin_listen, &err);
+    if (r < 0) {
         (void)fprintf(stderr, "rookery-%s: %s\n", t->service, err.msg);
         return answer(1, out_status);
     }
+    if (ready)
+        return answer(0, out_status);
     if (check) {
         rk_settings_dump(t, config, stdout);
         return answer(0, out_status);

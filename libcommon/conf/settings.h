@@ -81,9 +81,9 @@ void rk_settings_dump(const struct rk_settings_table *t,
 
 enum rk_settings_action {
     RK_SETTINGS_RUN,
-    RK_SETTINGS_EXIT, /* --help, --version, --check-config or a mistake was answered: exit with
-                       *out_status */
+    RK_SETTINGS_EXIT, /* --help, --version, --check-config, --ready or a mistake was answered: exit
+                       with *out_status */
 };
-/* Handles --config FILE, --check-config, --help, --version of a main(). */
+/* Handles --config FILE, --check-config, --ready, --help, --version of a main(). */
 enum rk_settings_action rk_settings_main(
     const struct rk_settings_table *t, void *config, int argc, char **argv, int *out_status);

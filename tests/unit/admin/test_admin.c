@@ -19,6 +19,7 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/id.h"
 #include "libcommon/conf/addr.h"
+#include "libcommon/conf/probe.h"
 #include "libcommon/obs/metrics.h"
 #include "tests/support/test.h"
 
@@ -225,6 +226,33 @@ static void health_follows_the_conditions(void **state)
 {
     (void)state;
     run(asks_for_health, PATIENT);
+}
+
+/* As a container's health check does. */
+static void probes(struct fixture *f)
+{
+    struct rk_err err;
+    const char *at = rk_admin_address(f->admin);
+    rk_auto(rk_free) char *wildcard = rk_asprintf("0.0.0.0%s", strchr(at, ':'));
+    rk_auto(rk_free) char *gone = rk_strdup(at);
+
+    assert_int_equal(rk_probe_ready(at, &err), RK_UNAVAILABLE);
+    assert_string_equal(err.msg, "not ready: {\"ready\":false,\"reason\":\"starting\"}");
+    on_loop(f, postgres_is_here);
+    assert_int_equal(rk_probe_ready(at, &err), 0);
+    assert_int_equal(rk_probe_ready(wildcard, &err), 0);
+    on_loop(f, drains);
+    assert_int_equal(rk_probe_ready(at, &err), RK_UNAVAILABLE);
+    assert_int_equal(rk_probe_ready("127.0.0.1:0", &err), RK_INVALID);
+    on_loop(f, end);
+    assert_int_equal(rk_probe_ready(gone, &err), RK_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "does not answer"));
+}
+
+static void a_probe_tells_readiness(void **state)
+{
+    (void)state;
+    run(probes, PATIENT);
 }
 
 static void asks_for_metrics(struct fixture *f)
@@ -467,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_follows_the_conditions),
+        cmocka_unit_test(a_probe_tells_readiness),
         cmocka_unit_test(metrics_are_fresh_at_each_scrape),
         cmocka_unit_test(an_answer_says_its_length_and_that_it_is_the_last),
         cmocka_unit_test(nonsense_is_refused_and_does_no_harm),

@@ -403,6 +403,7 @@ static void the_command_line_is_answered(void **state)
         { { "--check-config", "--config", good }, RK_SETTINGS_EXIT, 0 },
         { { "--config", bad, "--check-config" }, RK_SETTINGS_EXIT, 1 },
         { { "--check-config" }, RK_SETTINGS_EXIT, 1 }, /* `needed` is missing */
+        { { "--ready", "--config", good }, RK_SETTINGS_EXIT, 1 }, /* nobody listens */
         { { "--config" }, RK_SETTINGS_EXIT, 2 },
         { { "--frob" }, RK_SETTINGS_EXIT, 2 },
         { { "extra" }, RK_SETTINGS_EXIT, 2 },
