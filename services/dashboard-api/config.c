@@ -12,7 +12,7 @@
 static const struct rk_setting rows[] = {
     { "listen", RK_SET_STRING, AT(listen), "127.0.0.1:8085", "address of the REST API, host:port",
       0, 0, 0, false },
-    { "postgres", RK_SET_STRING, AT(postgres), "host=/run/postgresql dbname=rookery",
+    { "postgres", RK_SET_SECRET, AT(postgres), "host=/run/postgresql dbname=rookery",
       "libpq connection string; several hosts may be listed", 0, 0, 0, false },
     { "redis", RK_SET_STRING, AT(redis), "unix:/run/redis/redis.sock", "unix:/path or host:port", 0,
       0, 0, false },

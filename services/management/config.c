@@ -18,7 +18,7 @@ static const struct rk_setting rows[] = {
           "certificate chain, PEM; empty = cleartext HTTP/2 (behind a proxy)") },
     { ROW(tls_key_file, RK_SET_STRING, NULL, "its private key, PEM") },
     { ROW(postgres,
-          RK_SET_STRING,
+          RK_SET_SECRET,
           "host=/run/postgresql dbname=rookery",
           "Postgres conninfo; several hosts allowed") },
     { ROW(redis, RK_SET_STRING, "unix:/run/redis/redis.sock", "unix:/path or host:port") },

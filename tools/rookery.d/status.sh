@@ -63,7 +63,7 @@ check_options() {
 cmd_up() {
     parse_instance up "$@"
     check_options
-    need_packages up
+    need_packages build up
     [ "$(listen_host)" != 0.0.0.0 ] ||
         note "$HOST is not an address of this machine: haproxy, relay and stun listen on all of its addresses"
     instance_claim

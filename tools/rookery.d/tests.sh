@@ -254,7 +254,7 @@ cmd_test() {
     system | agents | asan | differential | schemathesis) ;;
     *) die "there is no test '$what'" "there are: check unit system agents differential schemathesis fuzz asan tsan cover" ;;
     esac
-    need_packages up test
+    need_packages build up test
     mkdir -p "$REPORT"
     case $what in
     all)
@@ -280,7 +280,7 @@ cmd_test() {
 
 cmd_bench() {
     [ -x "$ROOT/tests/bench/run" ] || die "tests/bench/run is not there"
-    need_packages up test
+    need_packages build up test
     build_services
     exec "$ROOT/tests/bench/run" "$@"
 }
