@@ -402,7 +402,7 @@ static void the_command_line_is_answered(void **state)
         { { "--version" }, RK_SETTINGS_EXIT, 0 },
         { { "--check-config", "--config", good }, RK_SETTINGS_EXIT, 0 },
         { { "--config", bad, "--check-config" }, RK_SETTINGS_EXIT, 1 },
-        { { "--check-config" }, RK_SETTINGS_EXIT, 1 }, /* `needed` is missing */
+        { { "--check-config" }, RK_SETTINGS_EXIT, 1 },            /* `needed` is missing */
         { { "--ready", "--config", good }, RK_SETTINGS_EXIT, 1 }, /* nobody listens */
         { { "--config" }, RK_SETTINGS_EXIT, 2 },
         { { "--frob" }, RK_SETTINGS_EXIT, 2 },
