@@ -83,6 +83,7 @@ func TestREST28Networks(t *testing.T) {
 		"GET /api/networks/" + other.Id + "/resources/" + id:    "failed to get network resource: network resource: " + id + " not found",
 		"DELETE " + at + "/nope":                                "failed to delete network resource: failed to get network resource: network resource: nope not found",
 		"DELETE /api/networks/" + other.Id + "/resources/" + id: "failed to delete network resource: failed to get network resource: network resource: " + id + " not found",
+		"DELETE /api/networks/nope/resources/" + id:             "failed to delete network resource: failed to get network resource: network resource: " + id + " not found",
 		"POST /api/networks/nope/resources":                     "failed to create network resource: failed to get network: network: nope not found",
 		"PUT /api/networks/nope/resources/" + id:                "failed to update network resource: failed to get network: network: nope not found",
 	} {

@@ -354,7 +354,6 @@ int rk_resource_delete(struct rk_pg *pg,
                        struct rk_bell *out_bell,
                        struct rk_err *err)
 {
-    static const char doing[] = "failed to delete network resource: ";
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_cfree) char *network = NULL;
     int r, n = 0;
@@ -362,15 +361,16 @@ int rk_resource_delete(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_RESOURCE, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    r = with_prefix(rk_network_find(pg, actor, network_id, &network, err), doing, err);
-    if (r < 0)
+    r = rk_network_find(pg, actor, network_id, &network, err);
+    if (r == 0)
+        r = drop(ch, actor, network_id, network, id, &n, err);
+    if (r < 0 && r != RK_NOT_FOUND)
         return r;
-    r = drop(ch, actor, network_id, network, id, &n, err);
-    if (r < 0)
-        return r;
+    /* A network that is not there has no such resource either. */
     if (n == 0)
         return rk_fail(err, RK_NOT_FOUND,
-                       "%sfailed to get network resource: network resource: %.64s not found", doing,
+                       "failed to delete network resource: failed to get network resource: network "
+                       "resource: %.64s not found",
                        id);
     return rk_actor_commit(&ch, actor, out_bell, err);
 }
