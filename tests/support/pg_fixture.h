@@ -175,21 +175,27 @@ static inline RK_UNUSED bool fixture_make_dir(struct fixture *f)
     return geteuid() != 0 || chmod(f->dir, 0777) == 0;
 }
 
-static inline RK_UNUSED bool fixture_postgres(struct fixture *f)
+/* The data of a new cluster, which whoever runs many tests has made once. */
+static inline RK_UNUSED bool fixture_make_data(const struct fixture *f)
 {
+    const char *image = getenv("RK_TEST_POSTGRES_IMAGE");
     char bin[64], prog[96], data[96];
 
-    if (!f->dir[0] && !fixture_make_dir(f))
-        return false;
+    snprintf(data, sizeof(data), "%s/data", f->dir);
+    if (image)
+        return fixture_wait_exit(
+            fixture_spawn(f, "copy", (const char *const[]){ "/bin/cp", "-a", image, data, NULL }));
     fixture_pg_bin(bin);
     snprintf(prog, sizeof(prog), "%s/initdb", bin);
-    snprintf(data, sizeof(data), "%s/data", f->dir);
-    if (!fixture_wait_exit(
-            fixture_spawn(f, "initdb",
-                          (const char *const[]){ prog, "-D", data, "-U", "rookery", "-A", "trust",
-                                                 "-N", "-E", "UTF8", "--locale=C", NULL })))
-        return false;
-    return fixture_start_postgres(f);
+    return fixture_wait_exit(
+        fixture_spawn(f, "initdb",
+                      (const char *const[]){ prog, "-D", data, "-U", "rookery", "-A", "trust", "-N",
+                                             "-E", "UTF8", "--locale=C", NULL }));
+}
+
+static inline RK_UNUSED bool fixture_postgres(struct fixture *f)
+{
+    return (f->dir[0] || fixture_make_dir(f)) && fixture_make_data(f) && fixture_start_postgres(f);
 }
 
 static inline RK_UNUSED bool fixture_start_redis(struct fixture *f)

@@ -78,19 +78,17 @@ test_check() {
     count 1 0
 }
 
-# Private stores for the unit tests that speak to a real Postgres or Redis. In a subshell: it changes the instance.
-with_stores() {
+# The tests that speak to a real Postgres start one each, on a copy of what is made here once: initdb is a second's work.
+# A subshell, whose end removes it.
+with_database_image() {
     (
-        # shellcheck disable=SC2030
-        instance_open "$REPORT/stores"
-        instance_claim
-        instance_lock
-        instance_make_dirs
-        trap 'stores_stop; stores_wipe; [ "$RUN" = "$DIR/run" ] || rm -rf "${RUN:?}"; rm -rf "${DIR:?}"' EXIT
-        stores_start
-        export RK_TEST_POSTGRES RK_TEST_REDIS
-        RK_TEST_POSTGRES=$(postgres_conninfo)
-        RK_TEST_REDIS=$(redis_uri)
+        PG_BIN=$(postgres_bin)
+        image=$(mktemp -d)
+        trap 'rm -rf "$image"' EXIT
+        [ "$(id -u)" -ne 0 ] || chown postgres "$image"
+        export RK_TEST_POSTGRES_IMAGE=$image/data
+        (cd / && as_database_user "$PG_BIN/initdb" -D "$RK_TEST_POSTGRES_IMAGE" -U rookery -A trust -N -E UTF8 --locale=C) \
+            >"$REPORT/initdb.log" 2>&1 || die "initdb failed" "see $REPORT/initdb.log"
         "$@"
     )
 }
@@ -100,7 +98,7 @@ unit_tests() {
     local preset=$1 log="$REPORT/ctest-$1.log" code=0 failed total name
 
     build_or_fail "$preset" || return 1
-    with_stores "${UNDER[@]}" ctest --test-dir "$ROOT/build/$preset" --output-on-failure --parallel "$(nproc)" \
+    with_database_image "${UNDER[@]}" ctest --test-dir "$ROOT/build/$preset" --output-on-failure --parallel "$(nproc)" \
         --no-tests=error >"$log" 2>&1 || code=$?
     ctest_failures "$log" >"$log.failed"
     while IFS= read -r name; do
@@ -210,6 +208,12 @@ agent_tests() {
     ROOKERY_OLD_AGENTS=yes system_tests -run TestDaemonsOfEarlierReleases "$@"
 }
 
+# scim_tests [USERS]: a directory of that many, and a group for every ten of them; the system tests have a thousand.
+scim_tests() {
+    [[ ${1:-10000} =~ ^[1-9][0-9]{2,5}$ ]] || die "'$1' is no number of users" "say:  rookery test scim 10000"
+    ROOKERY_TEST_SCIM_USERS=${1:-10000} system_tests -run TestSCIMWholeDirectory
+}
+
 # Sanitizers write what they find beside the build, whoever started the process and wherever its output went.
 asan_all() {
     local reports="$ROOT/build/asan/reports"
@@ -251,8 +255,8 @@ cmd_test() {
     all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | agents | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system agents differential schemathesis fuzz asan tsan cover" ;;
+    system | agents | scim | asan | differential | schemathesis) ;;
+    *) die "there is no test '$what'" "there are: check unit system agents scim differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -267,6 +271,7 @@ cmd_test() {
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
+    scim) part "a large directory by SCIM" scim_tests "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;
     schemathesis) part "the API against its description" schemathesis_tests "$@" ;;
     fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
