@@ -306,8 +306,9 @@ func TestManagement13LoginExpires(t *testing.T) {
 
 // Case 25, with a life of seconds: the peer stays for all of it, then goes, and who saw it is told.
 func TestManagement25EphemeralPeer(t *testing.T) {
+	t.Parallel()
 	const life = 4 * time.Second
-	c := own(t, 25700)
+	c := own(t, 26500)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	yes := true

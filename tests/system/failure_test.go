@@ -33,12 +33,14 @@ func startTraffic(t *testing.T, from *harness.Agent, to string, stall time.Durat
 	flow.OnePacket()
 	tr := &traffic{flow, make(chan struct{}), make(chan error, 1)}
 	go func() {
+		pace := time.NewTicker(2 * time.Millisecond) // as fast as it goes would be a core's work
+		defer pace.Stop()
 		for {
 			select {
 			case <-tr.stop:
 				tr.done <- flow.Finish()
 				return
-			default:
+			case <-pace.C:
 			}
 			if err := flow.Send(stall); err != nil {
 				tr.done <- fmt.Errorf("after %d bytes: %w", flow.Bytes(), err)
@@ -131,6 +133,7 @@ func killEachInTurn(t *testing.T, c *harness.Cluster, way harness.Path, recovery
 }
 
 func TestFailureKillEachDirect(t *testing.T) {
+	t.Parallel()
 	c := own(t, 25100)
 	needsProcesses(t, c)
 	killEachInTurn(t, c, harness.Direct, 30*time.Second)
@@ -138,10 +141,11 @@ func TestFailureKillEachDirect(t *testing.T) {
 
 // Agents notice a dead relay at once, try it again for up to 6.5 s and then pick another.
 func TestFailureKillEachRelayed(t *testing.T) {
+	t.Parallel()
 	if !harness.InChild(t, nil, "NB_FORCE_RELAY=true") {
 		return
 	}
-	c := own(t, 25100)
+	c := own(t, 26100)
 	needsProcesses(t, c)
 	killEachInTurn(t, c, harness.Relayed, time.Minute)
 }
@@ -191,7 +195,7 @@ func TestFailureKillRelay(t *testing.T) {
 
 // Reading and replacing go on while each replica of dashboard-api dies with requests under way.
 func TestFailureKillUnderRequests(t *testing.T) {
-	c := own(t, 25100)
+	c := own(t, 26200)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	id := s.Allow(t, s.Group, s.Group, "tcp", true, "7999")
@@ -246,6 +250,7 @@ func TestFailureKillUnderRequests(t *testing.T) {
 }
 
 func TestFailureRedis(t *testing.T) {
+	t.Parallel()
 	c := own(t, 25200)
 	needsProcesses(t, c)
 	s := c.Space(t)
@@ -278,6 +283,7 @@ func TestFailureRedis(t *testing.T) {
 }
 
 func TestFailurePostgres(t *testing.T) {
+	t.Parallel()
 	c := own(t, 25300)
 	needsProcesses(t, c)
 	s := c.Space(t)

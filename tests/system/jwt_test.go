@@ -27,7 +27,7 @@ import (
 // trusting is a pair of replicas of each service that believe one provider.
 type trusting struct {
 	cluster    *harness.Cluster
-	issuer     *harness.KeyServer
+	issuer     *harness.Issuer
 	api        []*harness.Sibling
 	management []*harness.Sibling
 	user       *harness.User // somebody who may sign in
@@ -37,7 +37,7 @@ type trusting struct {
 func trust(t *testing.T, keys ...*harness.SigningKey) *trusting {
 	c := cluster(t)
 	needsProcesses(t, c)
-	w := &trusting{cluster: c, issuer: harness.NewKeyServer(t, keys...)}
+	w := &trusting{cluster: c, issuer: harness.NewIssuer(t, keys...)}
 	w.start(t)
 	return w
 }
@@ -113,7 +113,7 @@ func TestIdentity06EveryAlgorithm(t *testing.T) {
 			t.Errorf("%s: login: %v", k.Method.Alg(), err)
 		}
 	}
-	for _, aud := range []any{"rookery", "second", "third", []string{"x", "third"}} {
+	for _, aud := range []any{harness.Audience, "second", "third", []string{"x", "third"}} {
 		w.accepted(t, fmt.Sprint(aud), keys[0].Sign(t, nil, w.issuer.Claims(w.user.ID, map[string]any{"aud": aud})))
 	}
 	for _, typ := range []any{"JWT", "at+jwt", nil} {
@@ -124,7 +124,7 @@ func TestIdentity06EveryAlgorithm(t *testing.T) {
 func TestIdentity06HostileTokens(t *testing.T) {
 	rsa, ec := harness.NewSigningKey(t, "rsa", "RS256"), harness.NewSigningKey(t, "ec", "ES256")
 	mine := harness.NewSigningKey(t, "rsa", "RS256") // the attacker's, under a name that is known
-	lure := harness.NewKeyServer(t, mine)            // where a header may point
+	lure := harness.NewIssuer(t, mine)               // where a header may point
 	w := trust(t, rsa, ec)
 	w.accepted(t, "a good token", w.good(t, rsa))
 	w.refused(t, "a bad one, so that management has looked too", mine.Sign(t, nil, w.issuer.Claims(w.user.ID, nil)))
@@ -184,16 +184,16 @@ func TestIdentity06HostileTokens(t *testing.T) {
 		"claims twice":               rewrite(t, rsa, parts[1], `{"iss":"x",`),
 		"nonsense":                   "a.b.c",
 	}
-	before := map[*harness.KeyServer][3]int32{}
-	for _, i := range []*harness.KeyServer{w.issuer, lure} {
-		before[i] = [3]int32{i.Documents.Load(), i.Sets.Load(), i.Others.Load()}
+	before := map[*harness.Issuer]int{}
+	for _, i := range []*harness.Issuer{w.issuer, lure} {
+		before[i] = i.Asked("")
 	}
 	for what, token := range hostile {
 		w.refused(t, what, token)
 	}
 	for i, was := range before {
-		if is := [3]int32{i.Documents.Load(), i.Sets.Load(), i.Others.Load()}; is != was {
-			t.Errorf("hostile tokens had %s asked: %v, before %v", i.URL, is, was)
+		if is := i.Asked(""); is != was {
+			t.Errorf("hostile tokens had %s asked %d times", i.URL, is-was)
 		}
 	}
 	w.accepted(t, "a good token afterwards", w.good(t, rsa))
@@ -224,9 +224,9 @@ func TestIdentity07Rotation(t *testing.T) {
 	one, two := harness.NewSigningKey(t, "one", "RS256"), harness.NewSigningKey(t, "two", "ES256")
 	w := trust(t, one)
 	w.accepted(t, "the first key", w.good(t, one))
-	replicas := int32(len(w.all()))
+	replicas := len(w.all())
 	harness.Eventually(t, 10*time.Second, "every replica has asked once", func() error {
-		if n := w.issuer.Sets.Load(); n != replicas {
+		if n := w.issuer.Asked("/keys"); n != replicas {
 			return fmt.Errorf("asked %d times", n)
 		}
 		return nil
@@ -234,7 +234,7 @@ func TestIdentity07Rotation(t *testing.T) {
 
 	w.issuer.Publish(two)
 	w.accepted(t, "the new key", w.good(t, two))
-	if n := w.issuer.Sets.Load() - replicas; n != int32(len(w.api)) {
+	if n := w.issuer.Asked("/keys") - replicas; n != len(w.api) {
 		t.Errorf("the first tokens of a new key cost %d fetches instead of one a replica", n)
 	}
 	w.accepted(t, "the new key", w.good(t, two))
@@ -243,7 +243,7 @@ func TestIdentity07Rotation(t *testing.T) {
 			t.Errorf("login with the new key: %v", err)
 		}
 	}
-	if n := w.issuer.Sets.Load(); n != 2*replicas {
+	if n := w.issuer.Asked("/keys"); n != 2*replicas {
 		t.Errorf("asked %d times instead of twice a replica", n)
 	}
 	w.refused(t, "the withdrawn key", w.good(t, one))
@@ -258,7 +258,7 @@ func TestIdentity07Rotation(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := w.issuer.Sets.Load() - 2*replicas; n > int32(len(w.api)) {
+	if n := w.issuer.Asked("/keys") - 2*replicas; n > len(w.api) {
 		t.Errorf("a hundred kids cost %d fetches, more than one a replica", n)
 	}
 }
@@ -319,10 +319,11 @@ func (w *trusting) noted(t *testing.T, want string, at ...*harness.Sibling) {
 }
 
 func TestIdentityProviderIsAwayAtTheStart(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	needsProcesses(t, c)
 	k := harness.NewSigningKey(t, "k", "ES256")
-	w := &trusting{cluster: c, issuer: harness.NewKeyServer(t, k)}
+	w := &trusting{cluster: c, issuer: harness.NewIssuer(t, k)}
 	w.issuer.Answer(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "SECRET-OF-THE-PROVIDER", 503) })
 	w.start(t)
 	w.noted(t, "nobody can sign in")
@@ -377,6 +378,7 @@ func TestIdentityProviderIsSlow(t *testing.T) {
 }
 
 func TestIdentityProviderNeverAnswers(t *testing.T) {
+	t.Parallel()
 	one, two := harness.NewSigningKey(t, "one", "ES256"), harness.NewSigningKey(t, "two", "ES256")
 	w := trust(t, one)
 	w.accepted(t, "the first key", w.good(t, one))
@@ -402,11 +404,12 @@ func TestIdentityProviderNeverAnswers(t *testing.T) {
 }
 
 func TestIdentityProviderTalksNonsense(t *testing.T) {
+	t.Parallel()
 	one, two := harness.NewSigningKey(t, "one", "ES256"), harness.NewSigningKey(t, "two", "ES256")
 	w := trust(t, one)
 	w.accepted(t, "the first key", w.good(t, one))
 	w.noted(t, "")
-	lure := harness.NewKeyServer(t, two)
+	lure := harness.NewIssuer(t, two)
 	jwk, err := json.Marshal(two.JWK())
 	if err != nil {
 		t.Fatal(err)
@@ -443,7 +446,7 @@ func TestIdentityProviderTalksNonsense(t *testing.T) {
 	w.accepted(t, "the known key", w.good(t, one))
 	w.refused(t, "a key among nonsense", w.good(t, two))
 	w.fine(t)
-	if lure.Sets.Load() != 0 {
+	if lure.Asked("/keys") != 0 {
 		t.Errorf("a redirect was followed")
 	}
 	w.noted(t, "cannot be had")

@@ -124,8 +124,7 @@ func ssoHost(t *testing.T, name string) (*harness.Cluster, *harness.Daemon) {
 	c := cluster(t)
 	needsProcesses(t, c)
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
-	t.Setenv("SSL_CERT_FILE", c.CAFile)
-	return c, harness.NewHost(t, name, "")
+	return c, harness.NewHost(t, name, "", "SSL_CERT_FILE="+c.CAFile)
 }
 
 // bring is what the browser on the agent's host does with what it has got from the provider.
@@ -159,6 +158,7 @@ func TestCase03AgentByPKCE(t *testing.T) {
 }
 
 func TestCase04AgentByDeviceCode(t *testing.T) {
+	t.Parallel()
 	c, d := ssoHost(t, "sso-server")
 	answer := func(j *joining, how string) {
 		t.Helper()

@@ -576,7 +576,10 @@ func rotate(t *testing.T, r *harness.Sibling, command string) {
 
 // Keys rotate while people are signed in: nobody notices, neither the API nor relying parties.
 func TestProviderKeyRotationInMidSession(t *testing.T) {
-	c, api := providerOf(t)
+	t.Parallel()
+	c := own(t, 26300)
+	needsProcesses(t, c)
+	api := c.DashboardAPI(t, 2, nil)
 	ctx := oidc.ClientContext(t.Context(), &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: 20 * time.Second})
 	provider, err := oidc.NewProvider(ctx, api.URL+"/oauth2")
 	if err != nil {
@@ -603,7 +606,6 @@ func TestProviderKeyRotationInMidSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotate(t, api.All[0], "rotate-keys")
-	t.Cleanup(func() { c.SQLAfter("DELETE FROM signing_key") })
 	now := l.Again(t, first.Refresh)
 	if kid(now.ID) != kid(first.ID) {
 		t.Error("a key signs that nobody knows yet")

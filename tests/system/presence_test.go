@@ -26,6 +26,7 @@ func becomes(t *testing.T, s *harness.Space, id string, want bool, limit time.Du
 
 // A replica and its agents die together, so nobody says that they are gone.
 func TestPresenceReplicaAndAgentsDieTogether(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	needsProcesses(t, c)
 	s := c.Lonely(t)
@@ -81,6 +82,7 @@ func TestPresenceReplicaDrains(t *testing.T) {
 
 // Changes that nobody will read again go, whichever replica finds them; agents notice nothing.
 func TestUpkeepPrunesOldChanges(t *testing.T) {
+	t.Parallel()
 	c := own(t, 25600)
 	needsProcesses(t, c)
 	s := c.Space(t)

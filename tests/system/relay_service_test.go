@@ -176,7 +176,6 @@ func stall(t *testing.T, at, name string, token []byte) *harness.Relay {
 }
 
 func TestRelaySlowReceiverCostsOnlyItself(t *testing.T) {
-	t.Parallel()
 	m, token := soloRelay(t, map[string]string{"queue_bytes": "262144"})
 	a := harness.NewRelay(t, m.Listen, "sender", token)
 	slow := stall(t, m.Listen, "slow", token)

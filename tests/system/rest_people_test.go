@@ -130,7 +130,7 @@ func TestIdentity01SetupHappensOnce(t *testing.T) {
 		at[0].WantError(t, 422, strings.TrimSpace(message), "POST", "/api/setup", body)
 	}
 	at[0].WantError(t, 400, "invalid request body", "POST", "/api/setup", `{"email":`)
-	for round := range 20 {
+	for round := range 10 {
 		c.SQL(t, "DELETE FROM account")
 		if !required(at[round%2]) {
 			t.Fatal("an empty server does not ask to be set up")

@@ -227,7 +227,6 @@ func writeRequest(t *testing.T, framer *http2.Framer, id uint32, path string, mo
 }
 
 func TestSignal10StalledDestination(t *testing.T) {
-	t.Parallel()
 	c := cluster(t)
 	needsProcesses(t, c)
 	at := signals(t, c)

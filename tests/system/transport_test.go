@@ -195,6 +195,7 @@ func unread(t *testing.T, b *harness.Bare) func() (*proto.SyncResponse, error) {
 }
 
 func TestTransportSlowSyncStream(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	needsProcesses(t, c)
 	entries := map[string]string{"replica": managements(t, c)[0], "front": front(t, c)}

@@ -239,15 +239,21 @@ func (b *Bare) Sync(t testing.TB) *Stream {
 	return s
 }
 
-// TrySync returns errors of the opening alone; how the stream ends is told by Next.
-func (b *Bare) TrySync(ctx context.Context) (*Stream, error) {
-	limited, cancel := context.WithTimeout(ctx, CallLimit)
+// syncRequest opens a stream at the server whose key it returns.
+func (b *Bare) syncRequest(ctx context.Context) (wgtypes.Key, *proto.EncryptedMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallLimit)
 	defer cancel()
-	server, err := b.ServerKey(limited)
+	server, err := b.ServerKey(ctx)
 	if err != nil {
-		return nil, err
+		return server, nil, err
 	}
 	sealed, err := b.Seal(server, &proto.SyncRequest{Meta: b.Meta})
+	return server, sealed, err
+}
+
+// TrySync returns errors of the opening alone; how the stream ends is told by Next.
+func (b *Bare) TrySync(ctx context.Context) (*Stream, error) {
+	server, sealed, err := b.syncRequest(ctx)
 	if err != nil {
 		return nil, err
 	}

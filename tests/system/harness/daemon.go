@@ -32,6 +32,7 @@ type Daemon struct {
 	Host    string // the host's address at its end of the cable
 	dir     string
 	program string
+	env     []string
 	cmd     *exec.Cmd
 	ns      *os.File
 }
@@ -55,14 +56,15 @@ ip route add default via "$GATEWAY"
 exec "$PROGRAM" service run --daemon-addr "unix://$DIR/sock" --log-file "$DIR/log" --log-level info
 `
 
-// NewHost starts a host with the netbird of a version ("" = the current one). It has not joined yet.
-func NewHost(t testing.TB, name, version string) *Daemon {
+// NewHost starts a host with the netbird of a version ("" = the current one), which has more in its environment. It has not
+// joined yet.
+func NewHost(t testing.TB, name, version string, env ...string) *Daemon {
 	t.Helper()
 	if version == "" {
 		version = "0.77.1"
 	}
 	n := int(daemons.Add(1))
-	d := &Daemon{Name: name, Host: fmt.Sprintf("10.97.%d.2", n), dir: t.TempDir(),
+	d := &Daemon{Name: name, Host: fmt.Sprintf("10.97.%d.2", n), dir: t.TempDir(), env: env,
 		program: filepath.Join(os.Getenv(EnvDaemons), "netbird-"+version)}
 	if _, err := os.Stat(d.program); err != nil {
 		t.Fatalf("netbird %s has not been built: %v", version, err)
@@ -76,8 +78,8 @@ func NewHost(t testing.TB, name, version string) *Daemon {
 	}
 	gateway := fmt.Sprintf("10.97.%d.1", n)
 	d.cmd = exec.Command("/bin/sh", "-ec", hostScript)
-	d.cmd.Env = append(os.Environ(), "DIR="+d.dir, "ADDRESS="+d.Host, "GATEWAY="+gateway, "PROGRAM="+d.program,
-		"NB_WG_KERNEL_DISABLED=true", "NB_FORCE_USERSPACE_ROUTER=true", "NB_LAZY_CONN=off", "NB_STATE_DIR="+d.dir+"/lib")
+	d.cmd.Env = append(d.environ(), "DIR="+d.dir, "ADDRESS="+d.Host, "GATEWAY="+gateway, "PROGRAM="+d.program,
+		"NB_WG_KERNEL_DISABLED=true", "NB_FORCE_USERSPACE_ROUTER=true", "NB_LAZY_CONN=off")
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS}
 	in, err := d.cmd.StdinPipe()
 	if err != nil {
@@ -118,6 +120,11 @@ func NewHost(t testing.TB, name, version string) *Daemon {
 	return d
 }
 
+// environ is what the daemon and its commands find in their environment.
+func (d *Daemon) environ() []string {
+	return append(append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib"), d.env...)
+}
+
 // Kill ends the program at once, as a power cut would. The host keeps its files.
 func (d *Daemon) Kill() {
 	_ = d.cmd.Process.Kill()
@@ -133,7 +140,7 @@ func (d *Daemon) log(lines int) string {
 // Command is a netbird command against the daemon.
 func (d *Daemon) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.program, append(args, "--daemon-addr", "unix://"+d.dir+"/sock")...)
-	cmd.Env = append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib")
+	cmd.Env = d.environ()
 	return cmd
 }
 

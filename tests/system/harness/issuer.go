@@ -1,16 +1,14 @@
 package harness
 
 import (
-	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math/big"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,33 +17,32 @@ import (
 // Audience is that of an Issuer's tokens.
 const Audience = "team"
 
-// Issuer is somebody else's identity provider: a discovery document, a key set, and tokens that say what a test wants.
+// Issuer is somebody else's identity provider as the services see it: a discovery document, a set of keys, and tokens that say
+// what a test wants. What it answers, and when, is the test's to say.
 type Issuer struct {
 	URL string
 
-	server *httptest.Server
-	mu     sync.Mutex
-	keys   []issuerKey // the last one signs
-	held   chan struct{}
-	asked  map[string]int
+	mu      sync.Mutex
+	keys    []*SigningKey    // the last one signs
+	answer  http.HandlerFunc // in place of the keys
+	held    chan struct{}    // every request waits for it
+	waiting map[string]int   // requests without an answer yet, by path
+	asked   map[string]int
 }
 
-type issuerKey struct {
-	id  string
-	key *rsa.PrivateKey
-}
-
-// NewIssuer starts one on loopback; it ends with the test.
-func NewIssuer(t testing.TB) *Issuer {
+// NewIssuer starts one on loopback; it ends with the test. Without keys it makes one itself.
+func NewIssuer(t testing.TB, keys ...*SigningKey) *Issuer {
 	t.Helper()
-	i := &Issuer{asked: map[string]int{}}
-	i.Rotate(t)
-	i.server = httptest.NewServer(http.HandlerFunc(i.serve))
-	i.URL = i.server.URL
+	i := &Issuer{keys: keys, waiting: map[string]int{}, asked: map[string]int{}}
+	if len(keys) == 0 {
+		i.Rotate(t)
+	}
+	server := httptest.NewServer(http.HandlerFunc(i.serve))
+	i.URL = server.URL
 	t.Cleanup(func() {
 		i.Release()
-		i.server.CloseClientConnections()
-		i.server.Close()
+		server.CloseClientConnections()
+		server.Close()
 	})
 	return i
 }
@@ -54,21 +51,32 @@ func NewIssuer(t testing.TB) *Issuer {
 func (i *Issuer) Settings() map[string]string {
 	return map[string]string{
 		"oidc_embedded": "false", "oidc_discovery_url": i.URL + "/.well-known/openid-configuration", "oidc_audience": Audience,
-		"oidc_allow_private_issuers": "true", "oidc_pkce_client_id": "agent", "oidc_device_client_id": "agent",
-		"oidc_device_audience": Audience, "oidc_cli_audience": "ssh",
+		"oidc_extra_audiences": "second,third", "oidc_allow_private_issuers": "true", "oidc_pkce_client_id": "agent",
+		"oidc_device_client_id": "agent", "oidc_device_audience": Audience, "oidc_cli_audience": "ssh",
 	}
 }
 
 // Rotate makes a new key, which signs from now on; the old ones stay in the set.
 func (i *Issuer) Rotate(t testing.TB) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := NewSigningKey(t, strings.ToLower(rand.Text()), "RS256")
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.keys = append(i.keys, issuerKey{fmt.Sprintf("key-%d-%d", len(i.keys), time.Now().UnixNano()), key})
+	i.keys = append(slices.Clone(i.keys), key)
+}
+
+// Publish replaces the keys.
+func (i *Issuer) Publish(keys ...*SigningKey) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys, i.answer = keys, nil
+}
+
+// Answer gives something else in place of the keys.
+func (i *Issuer) Answer(answer http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.answer = answer
 }
 
 // Hold lets every request wait until Release.
@@ -80,7 +88,7 @@ func (i *Issuer) Hold() {
 	}
 }
 
-// Release answers what waits.
+// Release answers what waits, and later requests at once.
 func (i *Issuer) Release() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -90,79 +98,89 @@ func (i *Issuer) Release() {
 	}
 }
 
-// Asked is how often that path was asked for.
+// Asked is how often that path was asked for; "" means all paths.
 func (i *Issuer) Asked(path string) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.asked[path]
+	if path != "" {
+		return i.asked[path]
+	}
+	all := 0
+	for _, n := range i.asked {
+		all += n
+	}
+	return all
+}
+
+// Waiting waits until that many requests for the keys hang.
+func (i *Issuer) Waiting(t testing.TB, n int) {
+	t.Helper()
+	Eventually(t, 20*time.Second, fmt.Sprintf("%d requests for the keys", n), func() error {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.waiting["/keys"] != n {
+			return fmt.Errorf("%d requests", i.waiting["/keys"])
+		}
+		return nil
+	})
 }
 
 func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	i.asked[r.URL.Path]++
-	held, keys := i.held, i.keys
+	i.waiting[r.URL.Path]++
+	held, keys, answer := i.held, i.keys, i.answer
 	i.mu.Unlock()
+	gone := false
 	if held != nil {
 		select {
 		case <-held:
 		case <-r.Context().Done():
-			return
-		}
-	}
-	var answer any
-	switch r.URL.Path {
-	case "/.well-known/openid-configuration":
-		answer = map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "authorization_endpoint": i.URL + "/authorize",
-			"token_endpoint": i.URL + "/token", "device_authorization_endpoint": i.URL + "/device"}
-	case "/keys":
-		var set []map[string]any
-		for _, k := range keys {
-			set = append(set, map[string]any{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": k.id,
-				"n": base64.RawURLEncoding.EncodeToString(k.key.N.Bytes()),
-				"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.key.E)).Bytes())})
-		}
-		answer = map[string]any{"keys": set}
-		w.Header().Set("Cache-Control", "max-age=3600")
-	default:
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer)
-}
-
-// Token is one of that subject, good for ten minutes; claims are added or, when nil, left out.
-func (i *Issuer) Token(t testing.TB, subject string, claims map[string]any) string {
-	t.Helper()
-	now := time.Now().Unix()
-	id := make([]byte, 16)
-	if _, err := rand.Read(id); err != nil {
-		t.Fatal(err)
-	}
-	body := map[string]any{"iss": i.URL, "sub": subject, "aud": Audience, "iat": now, "exp": now + 600,
-		"jti": base64.RawURLEncoding.EncodeToString(id), "name": subject, "email": subject + "@team.test"}
-	for name, value := range claims {
-		if value == nil {
-			delete(body, name)
-		} else {
-			body[name] = value
+			gone = true
 		}
 	}
 	i.mu.Lock()
+	i.waiting[r.URL.Path]--
+	i.mu.Unlock()
+	if gone {
+		return
+	}
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration":
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys",
+			"authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+			"device_authorization_endpoint": i.URL + "/device"})
+	case "/keys":
+		if answer != nil {
+			answer(w, r)
+			return
+		}
+		set := []map[string]any{}
+		for _, k := range keys {
+			set = append(set, k.JWK())
+		}
+		w.Header().Set("Cache-Control", "max-age=3600")
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": set})
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// Claims of a good token of that user, for ten minutes; members of more go over them, nil takes one away. Each is another token.
+func (i *Issuer) Claims(user string, more map[string]any) map[string]any {
+	now := time.Now().Unix()
+	out := map[string]any{"iss": i.URL, "aud": Audience, "sub": user, "iat": now, "exp": now + 600, "jti": strings.ToLower(rand.Text()),
+		"name": user, "email": user + "@team.test"}
+	maps.Copy(out, more)
+	maps.DeleteFunc(out, func(_ string, v any) bool { return v == nil })
+	return out
+}
+
+// Token is one with those claims, signed with the newest key.
+func (i *Issuer) Token(t testing.TB, user string, more map[string]any) string {
+	t.Helper()
+	i.mu.Lock()
 	key := i.keys[len(i.keys)-1]
 	i.mu.Unlock()
-	part := func(v any) string {
-		text, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(text)
-	}
-	signed := part(map[string]any{"alg": "RS256", "typ": "JWT", "kid": key.id}) + "." + part(body)
-	digest := sha256.Sum256([]byte(signed))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key.key, crypto.SHA256, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return key.Sign(t, nil, i.Claims(user, more))
 }

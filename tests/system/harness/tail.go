@@ -30,13 +30,7 @@ type Tail struct {
 
 // Tail opens a Sync stream, which lives as long as the context.
 func (b *Bare) Tail(ctx context.Context) (*Tail, error) {
-	limited, cancel := context.WithTimeout(ctx, CallLimit)
-	defer cancel()
-	server, err := b.ServerKey(limited)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := b.Seal(server, &proto.SyncRequest{Meta: b.Meta})
+	server, sealed, err := b.syncRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
