@@ -64,11 +64,12 @@ build_or_fail() {
     return $code
 }
 
+# test_check PRESET: the headers that are made come from that build.
 test_check() {
-    local log="$REPORT/check.log" code=0
+    local preset=$1 log="$REPORT/check.log" code=0
 
-    build_or_fail dev || return 1
-    "$ROOT/tools/check" "$ROOT/build/dev" >"$log" || code=1
+    build_or_fail "$preset" || return 1
+    "$ROOT/tools/check" "$ROOT/build/$preset" >"$log" || code=1
     head -n 200 "$log"
     if [ $code -ne 0 ]; then
         count 0 1
@@ -261,13 +262,13 @@ cmd_test() {
     need_packages build up test
     mkdir -p "$REPORT"
     case $what in
-    all)
-        part "layout and style" test_check
-        part "unit tests and fuzz corpora" unit_tests dev
+    all) # one build, of what is delivered
+        part "layout and style" test_check "$PRESET"
+        part "unit tests and fuzz corpora" unit_tests "$PRESET"
         part "system tests" system_tests
         part "differential test, short" differential_tests --accounts 4 --peers 5-10
         ;;
-    check) part "layout and style" test_check ;;
+    check) part "layout and style" test_check dev ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
