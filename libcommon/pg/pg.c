@@ -65,6 +65,7 @@ struct rk_pg {
     const char *begin;     /* waits for the first statement; NULL: sent */
     struct queued queue[QUEUE_MAX];
     unsigned queued_n;
+    PGresult *come; /* rk_pg_come: what there is of an answer that is not whole */
     unsigned timeout_ms;
     unsigned backoff_ms;
     uint64_t retry_at_ms;
@@ -93,6 +94,7 @@ static void drop(struct rk_pg *c)
     if (c->conn)
         PQfinish(c->conn);
     c->conn = NULL;
+    PQclear(rk_steal(c->come));
     c->tx.lost = true;
     c->queued_n = 0;
     forget_prepared(c);
@@ -554,6 +556,66 @@ int rk_pg_queue(struct rk_pg *c,
     if (r < 0 || c->queued_n < QUEUE_MAX - 2)
         return r;
     return settle(c, err);
+}
+
+/* === Without waiting === */
+
+bool rk_pg_send(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                const struct rk_pg_param *params,
+                size_t n)
+{
+    rk_auto(pg_values_done) struct pg_values values;
+    struct prepared *p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
+
+    assert(!c->in_tx);
+    pg_values_init(&values);
+    if (!p || PQstatus(c->conn) != CONNECTION_OK || pg_values_add(&values, params, n, NULL) < 0)
+        return false;
+    if (PQsendQueryPrepared(c->conn, p->name, (int)values.n, pg_values_text(&values), NULL, NULL,
+                            0) &&
+        PQflush(c->conn) == 0)
+        return true;
+    drop(c); /* half a question may be on its way */
+    return false;
+}
+
+int rk_pg_fd(const struct rk_pg *c)
+{
+    return c->conn ? PQsocket(c->conn) : -1;
+}
+
+int rk_pg_come(struct rk_pg *c,
+               const struct rk_pg_stmt *st,
+               struct rk_pg_result **out,
+               struct rk_err *err)
+{
+    PGresult *next;
+    int r;
+
+    if (!PQconsumeInput(c->conn))
+        return lost(c, "receive", err);
+    while (!PQisBusy(c->conn)) {
+        next = PQgetResult(c->conn);
+        if (next) {
+            PQclear(c->come);
+            c->come = next;
+            continue;
+        }
+        next = rk_steal(c->come);
+        r = judge(c, st->name, next, err);
+        if (r == 0)
+            *out = pg_result_new(next);
+        else
+            PQclear(next);
+        return r;
+    }
+    return 1;
+}
+
+void rk_pg_cut(struct rk_pg *c)
+{
+    drop(c);
 }
 
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err)

@@ -94,6 +94,24 @@ int rk_pg_queue(struct rk_pg *c,
     rk_pg_queue((c), (st), (const struct rk_pg_param[]){ __VA_ARGS__ },                            \
                 sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param),  \
                 (out), (err))
+/*
+ * rk_pg_exec in two halves, neither of which waits; for loops (asker.h). Only outside a
+ * transaction, on a connection that is up, for a statement that it has prepared before: otherwise
+ * rk_pg_send is false, nothing was sent, and rk_pg_exec does what is missing. When rk_pg_fd can be
+ * read, what came is taken: 1 = more is to come, 0 = the answer is whole and in *out. One answer at
+ * a time.
+ */
+bool rk_pg_send(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                const struct rk_pg_param *params,
+                size_t n) RK_CHECKED;
+int rk_pg_fd(const struct rk_pg *c); /* -1 = no connection */
+int rk_pg_come(struct rk_pg *c,
+               const struct rk_pg_stmt *st,
+               struct rk_pg_result **out,
+               struct rk_err *err) RK_CHECKED;
+/* Gives the connection up; the next rk_pg_exec makes another. */
+void rk_pg_cut(struct rk_pg *c);
 /* Unprepared, possibly several statements: migrations only. */
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err) RK_CHECKED;
 

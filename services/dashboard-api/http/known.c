@@ -67,6 +67,7 @@ static void on_checked(struct check_item *it)
     struct request *q = rk_container_of(it, struct request, check);
     struct server *s = q->server;
 
+    q->checking = false;
     server_come_home(s, q);
     forget_after_failure(s);
     if (server_wants(q))

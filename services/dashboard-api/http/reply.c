@@ -204,6 +204,7 @@ enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Conn
     if (s->draining)
         add(response, "Connection", "close");
     server_count(q);
+    s->queued = true;
     r = MHD_queue_response(connection, q->status, response);
     MHD_destroy_response(response);
     return r;

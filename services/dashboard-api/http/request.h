@@ -23,8 +23,15 @@ struct server;
 enum request_state {
     REQUEST_NEW,       /* headers are being read */
     REQUEST_RECEIVING, /* body */
-    REQUEST_WORKING,   /* a worker has it, or it is being checked; the connection is suspended */
+    REQUEST_WORKING,   /* a worker has it, or it is being checked; the connection waits */
     REQUEST_ANSWERED,  /* `status` and the body are ready */
+};
+
+/* How a connection waits while its request is worked on. */
+enum request_rest {
+    REST_NONE,
+    REST_AWAKE,  /* MHD keeps calling, and is told that there is nothing yet */
+    REST_ASLEEP, /* suspended */
 };
 
 struct request {
@@ -33,6 +40,8 @@ struct request {
     struct server *server;
     struct MHD_Connection *connection; /* NULL when it has gone */
     enum request_state state;
+    enum request_rest rest;
+    bool checking;       /* Postgres is asked whether what is kept will do */
     bool at_worker;      /* the job, or the check, has not come back yet */
     bool moves;          /* it goes on in another pool */
     struct rk_task keys; /* it waits for the provider's keys */

@@ -16,11 +16,13 @@
 
 #define MAX_CONNECTIONS 4096
 #define CONNECTION_IDLE_S 75
-#define CONNECTION_BYTES (64 * 1024)
+#define CONNECTION_BYTES (32 * 1024) /* MHD clears them for each request */
 #define OVERDUE_MS 250
 #define BACKLOG 1024
 #define FORWARDED_MAX 8
 #define KEPT_BYTES ((size_t)64 << 20)
+#define AWAKE_MAX 256
+#define AWAKE_MS 2
 
 static const uint64_t request_ms[POOL_END] = {
     [POOL_COMMON] = 8000, [POOL_PASSWORD] = 8000, [POOL_OUTBOUND] = 25000, /* two questions to a
@@ -28,10 +30,19 @@ static const uint64_t request_ms[POOL_END] = {
                                                                               time */
 };
 
+/* A connection that waits awake makes MHD want to run at once, again and again: what is awake for
+ * longer than a moment goes to sleep. */
 static void schedule(struct server *s)
 {
     MHD_UNSIGNED_LONG_LONG ms;
 
+    if (s->awake > 0) {
+        if (!s->bed_set)
+            rk_timer_start(&s->turn, AWAKE_MS, 0);
+        s->bed_set = true;
+        return;
+    }
+    s->bed_set = false;
     if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
         rk_timer_start(&s->turn, ms, 0);
     else
@@ -41,6 +52,9 @@ static void schedule(struct server *s)
 static void run(struct server *s)
 {
     MHD_run(s->daemon);
+    if (s->queued) /* what was made in this run is written in the next */
+        MHD_run(s->daemon);
+    s->queued = false;
     schedule(s);
 }
 
@@ -53,7 +67,29 @@ static void on_poll(uv_poll_t *h, int status, int events)
 
 static void on_turn(struct rk_timer *t)
 {
-    run(rk_container_of(t, struct server, turn));
+    struct server *s = rk_container_of(t, struct server, turn);
+
+    s->bedtime = s->bed_set;
+    s->bed_set = false;
+    run(s);
+    s->bedtime = false;
+}
+
+static void on_soon(struct rk_task *t)
+{
+    struct server *s = rk_container_of(t, struct server, soon);
+
+    s->running_soon = false;
+    run(s);
+}
+
+static void run_soon(struct server *s)
+{
+    if (s->running_soon)
+        return;
+    s->running_soon = true;
+    s->soon.run = on_soon;
+    rk_loop_defer(s->loop, &s->soon);
 }
 
 static void check_drained(struct server *s)
@@ -70,8 +106,33 @@ void server_resume(struct request *q)
 {
     if (!q->connection)
         return;
-    MHD_resume_connection(q->connection);
-    rk_timer_start(&q->server->turn, 0, 0);
+    if (q->rest == REST_AWAKE)
+        q->server->awake--;
+    if (q->rest == REST_ASLEEP)
+        MHD_resume_connection(q->connection);
+    q->rest = REST_NONE;
+    run_soon(q->server);
+}
+
+/* From MHD's callbacks alone. */
+static void put_to_sleep(struct request *q)
+{
+    if (q->rest == REST_AWAKE)
+        q->server->awake--;
+    q->rest = REST_ASLEEP;
+    MHD_suspend_connection(q->connection);
+}
+
+/* Most questions are answered before it would have been worth the while to go to sleep, which takes
+ * the connection out of epoll and back. */
+static void rest(struct server *s, struct request *q)
+{
+    if (!q->checking || s->awake == AWAKE_MAX) {
+        put_to_sleep(q);
+        return;
+    }
+    q->rest = REST_AWAKE;
+    s->awake++;
 }
 
 /* Who has waited for half of its time is not begun: when more comes than can be done, everybody
@@ -353,12 +414,13 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
     q->call.seal = s->shared->seal;
     q->call.pictures = s->shared->pictures;
     q->call.geo = s->shared->geo;
-    if (!known_ask(s, q) && !server_submit(s, q, q->route->pool)) {
+    q->checking = known_ask(s, q);
+    if (!q->checking && !server_submit(s, q, q->route->pool)) {
         request_fail(q, RK_UNAVAILABLE, "");
         return reply_queue(s, q, q->connection);
     }
     q->state = REQUEST_WORKING;
-    MHD_suspend_connection(q->connection);
+    rest(s, q);
     return MHD_YES;
 }
 
@@ -389,7 +451,9 @@ static enum MHD_Result on_request(void *cls,
         }
         return dispatch(cls, q);
     case REQUEST_WORKING:
-        return MHD_YES; /* suspended: MHD does not call */
+        if (q->rest == REST_AWAKE && (!q->checking || ((struct server *)cls)->bedtime))
+            put_to_sleep(q);
+        return MHD_YES;
     }
     return MHD_NO;
 }
@@ -419,6 +483,9 @@ static void on_completed(void *cls,
     *con_cls = NULL;
     s->in_flight--;
     q->connection = NULL;
+    if (q->rest == REST_AWAKE)
+        s->awake--;
+    q->rest = REST_NONE;
     if (!q->at_worker)
         request_free(q);
     check_drained(s);
@@ -551,6 +618,9 @@ void server_close(struct server *s)
         return;
     s->on_drained = NULL;
     uv_poll_stop(&s->poll);
+    if (s->running_soon)
+        rk_list_remove(&s->soon.node);
+    s->running_soon = true; /* for good: nothing runs from here on */
     /* MHD does not stop while a connection sleeps. */
     for (enum pool p = 0; p < POOL_END; p++) {
         rk_list_each(&s->working[p], n, tmp)
@@ -559,7 +629,7 @@ void server_close(struct server *s)
 
             rk_list_remove(n);
             request_fail(q, RK_UNAVAILABLE, "");
-            if (q->connection)
+            if (q->connection && q->rest == REST_ASLEEP)
                 MHD_resume_connection(q->connection);
         }
     }

@@ -11,7 +11,13 @@ struct server {
     void *arg;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
-    struct rk_timer turn;    /* when MHD wants to run again */
+    struct rk_timer turn; /* when MHD wants to run again */
+    struct rk_task soon;  /* it is to run on this turn of the loop */
+    bool running_soon;
+    bool queued;             /* an answer was made in this run */
+    size_t awake;            /* connections that wait for their answer without sleeping */
+    bool bed_set;            /* `turn` is when they go to sleep */
+    bool bedtime;            /* in this run they do */
     struct rk_timer overdue; /* looks for requests past their deadline */
     unsigned open_handles;
     struct check *check;

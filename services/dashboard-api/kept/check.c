@@ -3,8 +3,7 @@
 #include "services/dashboard-api/kept/check.h"
 
 #include "libcommon/base/alloc.h"
-#include "libcommon/loop/workers.h"
-#include "libcommon/pg/pg.h"
+#include "libcommon/pg/asker.h"
 
 #define WAITING_MAX 4096
 #define ASKED_MAX 256 /* tokens in one question */
@@ -30,59 +29,51 @@ enum {
 static const struct rk_pg_stmt any_stmt = { "check_any", "SELECT EXISTS (SELECT 1 FROM account)" };
 
 struct question {
-    struct rk_job job;
     struct rk_list items;
     char hashes[ASKED_MAX][CHECK_HASH_LEN + 1]; /* each once */
+    struct rk_str hash[ASKED_MAX];
     unsigned n;
     bool any; /* whether there is an account is asked, too */
-    int r;
-    struct rk_pg_result *res, *any_res;
+    struct rk_pg_param param;
+    struct rk_question of_tokens, of_any;
+    unsigned open;      /* how many of these two are under way */
     int row[ASKED_MAX]; /* of each hash, -1 = none */
 };
 
 struct check {
     struct rk_loop *loop;
-    struct rk_workers *workers;
-    char *postgres, *instance;
+    struct rk_asker *asker;
     struct rk_list waiting;
     size_t waiting_n;
     struct question question;
     struct rk_task turn;
     bool turning; /* `turn` is to run */
-    bool busy, stopped;
+    bool stopped;
     unsigned failures;
 };
 
-static void *open_pg(void *arg)
-{
-    struct check *c = arg;
-
-    return rk_pg_new(c->postgres, c->instance);
-}
-
-static void close_pg(void *worker)
-{
-    rk_pg_free(worker);
-}
+static void on_tokens(struct rk_question *rq);
+static void on_any(struct rk_question *rq);
 
 struct check *check_new(struct rk_loop *l, const char *postgres, const char *instance)
 {
-    static const struct rk_workers_ops ops = { .open = open_pg, .close = close_pg };
     struct check *c = rk_new(struct check);
+    struct question *q = &c->question;
 
     c->loop = l;
-    c->postgres = rk_strdup(postgres);
-    c->instance = rk_strdup(instance);
+    c->asker = rk_asker_new(l, postgres, instance);
     rk_list_init(&c->waiting);
-    rk_list_init(&c->question.items);
-    c->workers = rk_workers_new(1, 1, &ops, c);
+    rk_list_init(&q->items);
+    q->of_tokens.on_done = on_tokens;
+    q->of_any.on_done = on_any;
+    q->of_any.stmt = &any_stmt;
     return c;
 }
 
 void check_stop(struct check *c)
 {
     c->stopped = true;
-    rk_workers_free(c->workers);
+    rk_asker_stop(c->asker);
 }
 
 unsigned check_failures(const struct check *c)
@@ -94,79 +85,68 @@ void check_free(struct check *c)
 {
     if (!c)
         return;
-    rk_free(c->postgres);
-    rk_free(c->instance);
+    rk_asker_free(c->asker);
     rk_free(c);
 }
 
-static int ask_tokens(struct question *q, struct rk_pg *pg, struct rk_err *err)
+static void put(struct check *c)
 {
-    struct rk_str hashes[ASKED_MAX];
-    int r;
+    struct question *q = &c->question;
 
-    for (unsigned i = 0; i < q->n; i++) {
-        hashes[i] = rk_str(q->hashes[i]);
-        q->row[i] = -1;
-    }
-    r = q->n == 1 ? rk_pg_run(pg, &one_stmt, &q->res, err, RK_P_STR(hashes[0]))
-                  : rk_pg_run(pg, &several_stmt, &q->res, err, RK_P_ARRAY(hashes, q->n));
-    for (int row = 0; r == 0 && row < rk_pg_rows(q->res); row++)
-        for (unsigned i = 0; i < q->n; i++)
-            if (rk_str_eq(hashes[i], rk_pg_str(q->res, row, HASH)))
-                q->row[i] = row;
-    return r;
-}
-
-static void run(struct rk_job *j, void *worker)
-{
-    struct question *q = rk_container_of(j, struct question, job);
-    struct rk_err err = { 0 };
-
-    q->r = 0;
+    q->open = (q->n > 0) + q->any;
+    for (unsigned i = 0; i < q->n; i++)
+        q->hash[i] = rk_str(q->hashes[i]);
+    q->param = q->n == 1 ? RK_P_STR(q->hash[0]) : RK_P_ARRAY(q->hash, q->n);
+    q->of_tokens.stmt = q->n == 1 ? &one_stmt : &several_stmt;
+    q->of_tokens.params = &q->param;
+    q->of_tokens.n = 1;
     if (q->n > 0)
-        q->r = ask_tokens(q, worker, &err);
-    if (q->r == 0 && q->any)
-        q->r = rk_pg_run0(worker, &any_stmt, &q->any_res, &err);
+        rk_asker_ask(c->asker, &q->of_tokens);
+    if (q->any)
+        rk_asker_ask(c->asker, &q->of_any);
 }
 
-static void tell(const struct question *q, struct check_item *it)
+static void tell_token(const struct question *q, struct check_item *it)
 {
-    bool of_token = it->hash[0] != '\0';
-    int row = of_token && q->r == 0 ? q->row[it->place] : -1;
+    const struct rk_pg_result *res = q->of_tokens.res;
+    int row = res ? q->row[it->place] : -1;
 
-    if (q->r == 0 && !of_token)
-        it->known = rk_str_copy(rk_pg_str(q->any_res, 0, 0), it->version, sizeof(it->version));
     if (row >= 0)
-        it->known =
-            rk_str_copy(rk_pg_str(q->res, row, PAT), it->pat_id, sizeof(it->pat_id)) &&
-            rk_str_copy(rk_pg_str(q->res, row, USER), it->user_id, sizeof(it->user_id)) &&
-            rk_str_copy(rk_pg_str(q->res, row, VERSION), it->version, sizeof(it->version)) &&
-            rk_str_copy(rk_pg_str(q->res, row, PRESENCE), it->presence, sizeof(it->presence));
+        it->known = rk_str_copy(rk_pg_str(res, row, PAT), it->pat_id, sizeof(it->pat_id)) &&
+                    rk_str_copy(rk_pg_str(res, row, USER), it->user_id, sizeof(it->user_id)) &&
+                    rk_str_copy(rk_pg_str(res, row, VERSION), it->version, sizeof(it->version)) &&
+                    rk_str_copy(rk_pg_str(res, row, PRESENCE), it->presence, sizeof(it->presence));
+}
+
+static void tell_any(const struct question *q, struct check_item *it)
+{
+    if (q->of_any.res)
+        it->known = rk_str_copy(rk_pg_str(q->of_any.res, 0, 0), it->version, sizeof(it->version));
 }
 
 static void ask_soon(struct check *c);
 
-static void done(struct rk_job *j)
+/* One half of the question is answered: who waited for it goes home. */
+static void home(struct check *c, struct rk_question *half)
 {
-    struct question *q = rk_container_of(j, struct question, job);
-    struct check *c = rk_container_of(q, struct check, question);
+    struct question *q = &c->question;
+    bool of_tokens = half == &q->of_tokens;
     struct rk_list items, *n, *tmp;
 
-    if (j->refused)
-        q->r = RK_UNAVAILABLE;
-    if (q->r < 0)
-        c->failures++;
+    c->failures += half->r < 0;
     rk_list_init(&items);
     rk_list_each(&q->items, n, tmp)
     {
+        struct check_item *it = rk_list_entry(n, struct check_item, node);
+
+        if ((it->hash[0] != '\0') != of_tokens)
+            continue;
+        (of_tokens ? tell_token : tell_any)(q, it);
         rk_list_remove(n);
-        tell(q, rk_list_entry(n, struct check_item, node));
         rk_list_append(&items, n);
     }
-    rk_pg_result_free(rk_steal(q->res));
-    rk_pg_result_free(rk_steal(q->any_res));
-    c->busy = false;
-    ask_soon(c);
+    rk_pg_result_free(rk_steal(half->res));
+    q->open--;
     rk_list_each(&items, n, tmp)
     {
         struct check_item *it = rk_list_entry(n, struct check_item, node);
@@ -174,6 +154,28 @@ static void done(struct rk_job *j)
         rk_list_remove(n);
         it->on_done(it);
     }
+    /* After them: while their answers are written, others come who can join the next question. */
+    ask_soon(c);
+}
+
+static void on_tokens(struct rk_question *rq)
+{
+    struct question *q = rk_container_of(rq, struct question, of_tokens);
+
+    for (unsigned i = 0; i < q->n; i++)
+        q->row[i] = -1;
+    for (int row = 0; rq->res && row < rk_pg_rows(rq->res); row++)
+        for (unsigned i = 0; i < q->n; i++)
+            if (rk_str_eq(q->hash[i], rk_pg_str(rq->res, row, HASH)))
+                q->row[i] = row;
+    home(rk_container_of(q, struct check, question), rq);
+}
+
+static void on_any(struct rk_question *rq)
+{
+    struct question *q = rk_container_of(rq, struct question, of_any);
+
+    home(rk_container_of(q, struct check, question), rq);
 }
 
 /* The place of the hash among those that are asked for; ASKED_MAX when there is no room. */
@@ -199,7 +201,7 @@ static void ask(struct rk_task *t)
     struct rk_list *n, *tmp;
 
     c->turning = false;
-    if (c->busy || rk_list_empty(&c->waiting))
+    if (q->open > 0 || rk_list_empty(&c->waiting))
         return;
     q->n = 0;
     q->any = false;
@@ -215,19 +217,13 @@ static void ask(struct rk_task *t)
         c->waiting_n--;
         rk_list_append(&q->items, n);
     }
-    q->job.run = run;
-    q->job.done = done;
-    c->busy = true;
-    if (!c->stopped && rk_workers_submit(c->workers, c->loop, &q->job))
-        return;
-    q->job.refused = true;
-    done(&q->job);
+    put(c);
 }
 
 /* Once everything that has come by now has been read: it shares the question. */
 static void ask_soon(struct check *c)
 {
-    if (c->turning || rk_list_empty(&c->waiting))
+    if (c->turning || c->question.open > 0 || rk_list_empty(&c->waiting))
         return;
     c->turning = true;
     c->turn.run = ask;
@@ -241,7 +237,6 @@ bool check_add(struct check *c, struct check_item *it)
     it->known = false;
     c->waiting_n++;
     rk_list_append(&c->waiting, &it->node);
-    if (!c->busy)
-        ask_soon(c);
+    ask_soon(c);
     return true;
 }

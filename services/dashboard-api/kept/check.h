@@ -10,7 +10,7 @@
  * joins a question that is under way. So a hundred requests at once cost one question, and each
  * still sees every change that was committed, on any replica, before it came.
  *
- * Loop thread; the question is put by a thread of its own with a connection of its own.
+ * Loop thread; the question is put from there, over a connection of its own (libcommon/pg/asker.h).
  */
 
 #include <stdbool.h>
