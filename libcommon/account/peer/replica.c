@@ -8,6 +8,9 @@
 #include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
 
+#define BATCH_MAX 5000 /* peers of one transaction */
+#define BATCHES 20     /* of one call */
+
 /* The longest silence that does not count: who lost its connection meanwhile still beats again
  * within its lease. */
 static int64_t gap_s(int64_t lease_s)
@@ -72,12 +75,11 @@ static int note_swept(struct rk_pg *pg, const struct rk_pg_result *swept, struct
 }
 
 /*
- * Judged as of when the statement came, which is before anything it reads: should it be held up, so
- * were the beats. Rows that a batch of presence holds are passed over: they are being written by
- * somebody alive, or stay for the next call. A replica's own row goes when nothing points to it any
- * more.
+ * One transaction. Judged as of when the statement came, which is before anything it reads: should
+ * it be held up, so were the beats. Rows that a batch of presence holds are passed over: they are
+ * being written by somebody alive, or stay for the next call.
  */
-int rk_replica_sweep(
+static int sweep_some(
     struct rk_pg *pg, int64_t lease_s, int64_t ephemeral_s, int64_t *out_peers, struct rk_err *err)
 {
     static const struct rk_pg_stmt sweep = {
@@ -88,7 +90,7 @@ int rk_replica_sweep(
         "    w.beat >= statement_timestamp() - make_interval(secs => $2::bigint)) "
         "  AND NOT EXISTS (SELECT 1 FROM replica r WHERE r.name = s.replica "
         "    AND r.beat > statement_timestamp() - make_interval(secs => $1::bigint)) "
-        "  ORDER BY s.peer_id LIMIT 5000 FOR UPDATE OF s SKIP LOCKED), "
+        "  ORDER BY s.peer_id LIMIT $3::bigint FOR UPDATE OF s SKIP LOCKED), "
         "gone AS (UPDATE peer_status s SET connected = false, "
         "  last_seen = greatest(s.last_seen, (SELECT beat FROM replica WHERE name = d.replica)) "
         "FROM dead d WHERE s.peer_id = d.peer_id RETURNING s.peer_id) "
@@ -96,19 +98,14 @@ int rk_replica_sweep(
         "array_agg(g.peer_id) "
         "FROM gone g JOIN peer p ON p.id = g.peer_id"
     };
-    static const struct rk_pg_stmt forget = {
-        "replica_forget",
-        "DELETE FROM replica r WHERE r.beat < clock_timestamp() - 2 * make_interval(secs => "
-        "$1::bigint) AND NOT EXISTS (SELECT 1 FROM peer_status s WHERE s.connected AND "
-        "s.replica = r.name)"
-    };
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
     if (r == 0)
-        r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s), RK_P_INT(gap_s(lease_s)));
+        r = rk_pg_run(pg, &sweep, &res, err, RK_P_INT(lease_s), RK_P_INT(gap_s(lease_s)),
+                      RK_P_INT(BATCH_MAX));
     if (r == 0)
         r = follow_swept(pg, res, ephemeral_s, err);
     if (r == 0)
@@ -116,8 +113,31 @@ int rk_replica_sweep(
     if (r == 0)
         r = rk_pg_commit(&tx, err);
     if (r == 0)
+        *out_peers = rk_pg_int(res, 0, 0);
+    return r;
+}
+
+/* A replica's own row goes when nothing points to it any more. */
+int rk_replica_sweep(
+    struct rk_pg *pg, int64_t lease_s, int64_t ephemeral_s, int64_t *out_peers, struct rk_err *err)
+{
+    static const struct rk_pg_stmt forget = {
+        "replica_forget",
+        "DELETE FROM replica r WHERE r.beat < clock_timestamp() - 2 * make_interval(secs => "
+        "$1::bigint) AND NOT EXISTS (SELECT 1 FROM peer_status s WHERE s.connected AND "
+        "s.replica = r.name)"
+    };
+    int64_t n = BATCH_MAX, all = 0;
+    int r = 0;
+
+    for (int i = 0; i < BATCHES && r == 0 && n == BATCH_MAX; i++) {
+        r = sweep_some(pg, lease_s, ephemeral_s, &n, err);
+        if (r == 0)
+            all += n;
+    }
+    if (r == 0)
         r = rk_pg_run(pg, &forget, NULL, err, RK_P_INT(lease_s));
     if (r == 0)
-        *out_peers = rk_pg_int(res, 0, 0);
+        *out_peers = all;
     return r;
 }

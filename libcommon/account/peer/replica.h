@@ -29,7 +29,7 @@ int rk_replica_beat(struct rk_pg *pg,
  * Peers whose stream is on a replica without a beat for `lease_s`, in which somebody else was heard
  * again and again (never `lease_s`/2 apart), are no longer connected; they were last seen at its
  * last beat, and have the deadlines of that (due.h). Any number of replicas may do it at once. A
- * call does a bounded part of the work and says how much in *out_peers.
+ * call does 100,000 peers at most and says how many in *out_peers.
  */
 int rk_replica_sweep(struct rk_pg *pg,
                      int64_t lease_s,
