@@ -9,13 +9,14 @@ fuzz_targets() {
     done
 }
 
-# fuzz_one SECONDS TARGET: from the target's corpus; what it finds and learns stays in the build directory.
+# fuzz_one SECONDS TARGET: from the target's corpus; what it finds and learns stays in the build directory. Nothing that
+# is decoded may ask for much memory at once: the length that it names has not been seen yet.
 fuzz_one() {
     local seconds=$1 target=$2 out="$ROOT/build/fuzz/found/$2" runs
 
     mkdir -p "$out/corpus"
     if ASAN_OPTIONS=detect_leaks=1 "$ROOT/build/fuzz/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -artifact_prefix="$out/" "$out/corpus" "$ROOT/tests/fuzz/${target#fuzz_}/corpus" \
+        -malloc_limit_mb=256 -print_final_stats=1 -artifact_prefix="$out/" "$out/corpus" "$ROOT/tests/fuzz/${target#fuzz_}/corpus" \
         >"$out/log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/log")
         printf '%-26s %12s runs in %s s, no finding\n' "$target" "${runs:-?}" "$seconds"
