@@ -56,7 +56,7 @@ need_programs() {
         openssl curl flock setsid setpriv ip ps)
 
     for what in "$@"; do
-        [ "$what" != test ] || programs+=(g++ clang clang-format-14 git)
+        [ "$what" != test ] || programs+=(g++ clang clang-format-14 git npm chromium)
     done
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || missing+=("$program")
