@@ -36,17 +36,13 @@ static const struct {
     { "240.0.0.0/4", RK_REACH_NEVER },
 }, table6[] = {
     { "::1", RK_REACH_LOOPBACK },
-    { "::/96", RK_REACH_NEVER },
-    { "64:ff9b:1::/48", RK_REACH_NEVER },
-    { "100::/64", RK_REACH_NEVER },
     { "2001::/23", RK_REACH_NEVER },
     { "2001:db8::/32", RK_REACH_PRIVATE },
+    { "3fff::/20", RK_REACH_PRIVATE },
     { "fd00:ec2::254", RK_REACH_NEVER }, /* metadata, in the unique local range */
     { "fd20:ce::254", RK_REACH_NEVER },  /* the same */
     { "fc00::/7", RK_REACH_PRIVATE },
-    { "fe80::/10", RK_REACH_NEVER },
-    { "fec0::/10", RK_REACH_NEVER },
-    { "ff00::/8", RK_REACH_NEVER },
+    { "2000::/3", RK_REACH_PUBLIC },
 };
 
 /* Where IPv4 hides in IPv6, and behind how many bytes. */
@@ -86,7 +82,7 @@ static enum rk_reach reach6(const uint8_t addr[16])
     for (size_t i = 0; i < RK_COUNT(table6); i++)
         if (within(table6[i].prefix, &p))
             return table6[i].reach;
-    return RK_REACH_PUBLIC;
+    return RK_REACH_NEVER; /* nobody is given any other */
 }
 
 enum rk_reach rk_address_reach(const struct sockaddr *sa)
