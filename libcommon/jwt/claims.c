@@ -3,15 +3,9 @@
 #include "libcommon/jwt/claims_int.h"
 
 #include "libcommon/base/clock.h"
+#include "libcommon/jwt/member.h"
 
 #define YEAR_10000_S 253402300800
-
-struct rk_str claims_member(const json_t *o, const char *name)
-{
-    const json_t *v = json_object_get(o, name);
-
-    return rk_strn(json_string_value(v), json_string_length(v));
-}
 
 bool claims_time(const json_t *o, const char *name, int64_t *out_s)
 {
@@ -26,7 +20,7 @@ bool claims_time(const json_t *o, const char *name, int64_t *out_s)
 
 static const char *text(const json_t *o, const char *name, struct rk_arena *arena)
 {
-    struct rk_str v = claims_member(o, name);
+    struct rk_str v = rk_json_member(o, name);
 
     return v.n > 0 ? rk_arena_strn(arena, v) : "";
 }
@@ -81,8 +75,7 @@ void rk_claims_read_account(struct rk_claims *c, const char *audience, struct rk
             *texts[i].to = rk_arena_strdup(arena, json_string_value(v));
     }
     v = namespaced(o, audience, "nb_last_login", arena);
-    if (!json_is_string(v) ||
-        !rk_time_parse(rk_strn(json_string_value(v), json_string_length(v)), &c->last_login_us))
+    if (!json_is_string(v) || !rk_time_parse(rk_json_text(v), &c->last_login_us))
         c->last_login_us = RK_TIME_UNSET;
     c->invited = json_is_true(namespaced(o, audience, "nb_invited", arena));
     json_decref(o);

@@ -1,13 +1,11 @@
 #pragma once
 
-/* Reading members of a token's JSON. For this directory. */
+/* What a token's JSON says, while it is checked. For this directory. */
 
 #include <jansson.h>
 
 #include "libcommon/jwt/jwt.h"
 
-/* A string; empty when it is absent or of another type. */
-struct rk_str claims_member(const json_t *o, const char *name);
 /* NumericDate, whole or with a fraction, up to the year 9999. */
 bool claims_time(const json_t *o, const char *name, int64_t *out_s);
 /* All but what the checks have filled. */

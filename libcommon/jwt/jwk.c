@@ -14,6 +14,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/encode.h"
+#include "libcommon/jwt/member.h"
 
 #define RSA_MIN_BITS 2048
 #define RSA_MAX_BITS 8192
@@ -31,13 +32,6 @@ static const struct curve {
     { "P-384", RK_JWK_P384, CJOSE_JWK_EC_P_384, 48 },
     { "P-521", RK_JWK_P521, CJOSE_JWK_EC_P_521, 66 },
 };
-
-static struct rk_str member(const json_t *o, const char *name)
-{
-    const json_t *v = json_object_get(o, name);
-
-    return rk_strn(json_string_value(v), json_string_length(v));
-}
 
 /* A number without its leading zeros. */
 static bool number(struct rk_str text, uint8_t *buf, size_t max, uint8_t **out, size_t *out_n)
@@ -93,7 +87,7 @@ static bool bn_param(const EVP_PKEY *key, const char *name, uint8_t *buf, size_t
 static bool certificate_take(struct rk_jwk *k, const json_t *x5c)
 {
     const json_t *first = json_array_get(x5c, 0);
-    struct rk_str text = rk_strn(json_string_value(first), json_string_length(first));
+    struct rk_str text = rk_json_text(first);
     uint8_t der[MAX_CERTIFICATE], n[RSA_MAX_BITS / 8], e[RSA_MAX_E];
     const unsigned char *at = der;
     size_t der_n, n_len, e_len;
@@ -120,14 +114,14 @@ static bool rsa_read(struct rk_jwk *k, const json_t *o)
 
     if (!json_object_get(o, "n") && !json_object_get(o, "e"))
         return certificate_take(k, json_object_get(o, "x5c"));
-    return number(member(o, "n"), n, sizeof(n), &n_at, &n_len) &&
-           number(member(o, "e"), e, sizeof(e), &e_at, &e_len) &&
+    return number(rk_json_member(o, "n"), n, sizeof(n), &n_at, &n_len) &&
+           number(rk_json_member(o, "e"), e, sizeof(e), &e_at, &e_len) &&
            rsa_take(k, n_at, n_len, e_at, e_len);
 }
 
 static bool ec_read(struct rk_jwk *k, const json_t *o)
 {
-    struct rk_str name = member(o, "crv");
+    struct rk_str name = rk_json_member(o, "crv");
     uint8_t x[EC_MAX], y[EC_MAX];
     cjose_jwk_ec_keyspec spec = { .x = x, .y = y };
 
@@ -136,8 +130,10 @@ static bool ec_read(struct rk_jwk *k, const json_t *o)
 
         if (!rk_str_eq(rk_str(c->name), name))
             continue;
-        if (!rk_b64url_decode(member(o, "x"), x, sizeof(x), &spec.xlen) || spec.xlen != c->bytes ||
-            !rk_b64url_decode(member(o, "y"), y, sizeof(y), &spec.ylen) || spec.ylen != c->bytes)
+        if (!rk_b64url_decode(rk_json_member(o, "x"), x, sizeof(x), &spec.xlen) ||
+            spec.xlen != c->bytes ||
+            !rk_b64url_decode(rk_json_member(o, "y"), y, sizeof(y), &spec.ylen) ||
+            spec.ylen != c->bytes)
             return false;
         spec.crv = c->cjose;
         k->kind = c->kind;
@@ -152,8 +148,8 @@ static bool okp_read(struct rk_jwk *k, const json_t *o)
     uint8_t x[32];
     size_t n;
 
-    if (!rk_str_eq(member(o, "crv"), RK_STR("Ed25519")) ||
-        !rk_b64url_decode(member(o, "x"), x, sizeof(x), &n) || n != sizeof(x))
+    if (!rk_str_eq(rk_json_member(o, "crv"), RK_STR("Ed25519")) ||
+        !rk_b64url_decode(rk_json_member(o, "x"), x, sizeof(x), &n) || n != sizeof(x))
         return false;
     k->kind = RK_JWK_ED25519;
     k->ed25519 = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, n);
@@ -166,14 +162,15 @@ static bool jwk_read(struct rk_jwk *k, const json_t *o)
         const char *kty;
         bool (*read)(struct rk_jwk *k, const json_t *o);
     } kinds[] = { { "RSA", rsa_read }, { "EC", ec_read }, { "OKP", okp_read } };
-    struct rk_str kid = member(o, "kid"), kty = member(o, "kty");
+    struct rk_str kid = rk_json_member(o, "kid"), kty = rk_json_member(o, "kty");
 
     if (kid.n == 0 || kid.n > RK_JWK_MAX_KID)
         return false;
-    if (json_object_get(o, "use") && !rk_str_eq(member(o, "use"), RK_STR("sig")))
+    if (json_object_get(o, "use") && !rk_str_eq(rk_json_member(o, "use"), RK_STR("sig")))
         return false;
     if (json_object_get(o, "alg") &&
-        (member(o, "alg").n == 0 || !rk_str_copy(member(o, "alg"), k->alg, sizeof(k->alg))))
+        (rk_json_member(o, "alg").n == 0 ||
+         !rk_str_copy(rk_json_member(o, "alg"), k->alg, sizeof(k->alg))))
         return false;
     for (size_t i = 0; i < RK_COUNT(kinds); i++) {
         if (!rk_str_eq(rk_str(kinds[i].kty), kty))
@@ -275,12 +272,4 @@ void rk_jwks_unref(struct rk_jwks *s)
 size_t rk_jwks_count(const struct rk_jwks *s)
 {
     return s->n;
-}
-
-bool rk_jwks_has(const struct rk_jwks *s, struct rk_str kid)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (rk_str_eq(rk_str(s->keys[i].kid), kid))
-            return true;
-    return false;
 }

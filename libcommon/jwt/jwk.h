@@ -40,4 +40,3 @@ void rk_jwks_unref(struct rk_jwks *s);
 RK_DEFINE_AUTO(struct rk_jwks, rk_jwks_unref)
 
 size_t rk_jwks_count(const struct rk_jwks *s);
-bool rk_jwks_has(const struct rk_jwks *s, struct rk_str kid);

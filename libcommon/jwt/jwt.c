@@ -17,6 +17,7 @@
 #include "libcommon/crypto/hash.h"
 #include "libcommon/jwt/claims_int.h"
 #include "libcommon/jwt/jwk_int.h"
+#include "libcommon/jwt/member.h"
 #include "libcommon/jwt/signer_int.h"
 
 #define MAX_SIGNATURE 1024
@@ -103,13 +104,13 @@ static int find_key(struct check *c, struct rk_str kid, const struct rk_jwk **ou
 
 static int check_header(struct check *c, const json_t *header, const struct rk_jwk **out_key)
 {
-    struct rk_str kid = claims_member(header, "kid");
+    struct rk_str kid = rk_json_member(header, "kid");
 
     if (kid.n == 0)
         return refuse(c, RK_JWT_MALFORMED, "token: no kid");
     if (json_object_get(header, "crit"))
         return refuse(c, RK_JWT_MALFORMED, "token: it demands extensions (crit)");
-    c->algorithm = algorithm_of(claims_member(header, "alg"));
+    c->algorithm = algorithm_of(rk_json_member(header, "alg"));
     if (!c->algorithm)
         return refuse(c, RK_JWT_ALGORITHM, "token: its algorithm is not accepted");
     return find_key(c, kid, out_key);
@@ -168,7 +169,7 @@ static int cut(struct check *c, struct rk_str *out_header)
 
 static bool audience_known(const struct rk_jwt_expect *e, const json_t *aud)
 {
-    struct rk_str text = rk_strn(json_string_value(aud), json_string_length(aud));
+    struct rk_str text = rk_json_text(aud);
 
     for (size_t i = 0; i < e->audiences_n; i++)
         if (text.n > 0 && rk_str_eq(text, e->audiences[i]))
@@ -212,7 +213,7 @@ static int check_times(struct check *c, const json_t *claims, struct rk_claims *
 static int check_claims(struct check *c, const json_t *claims, struct rk_claims *out)
 {
     const char *user_claim = c->expect->user_claim ? c->expect->user_claim : "sub";
-    struct rk_str issuer = claims_member(claims, "iss"), user = claims_member(claims, user_claim);
+    struct rk_str issuer = rk_json_member(claims, "iss"), user = rk_json_member(claims, user_claim);
     int r;
 
     if (issuer.n == 0 || !rk_str_eq(issuer, rk_str(c->expect->issuer)))
@@ -253,10 +254,11 @@ static int check_all(struct check *c, struct rk_claims *out)
     if (!object)
         return refuse(c, RK_JWT_MALFORMED, "token: its claims are not a JSON object");
     r = check_claims(c, object, out);
-    if (r == 0)
+    if (r == 0) {
         claims_fill(out, object, c->arena);
+        rk_sha256(c->signed_part.p, c->signed_part.n, out->hash);
+    }
     json_decref(object);
-    rk_sha256(c->signed_part.p, c->signed_part.n, out->hash);
     return r;
 }
 

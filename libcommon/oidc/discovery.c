@@ -4,12 +4,7 @@
 
 #include <jansson.h>
 
-static struct rk_str member(const json_t *o, const char *name)
-{
-    const json_t *v = json_object_get(o, name);
-
-    return rk_strn(json_string_value(v), json_string_length(v));
-}
+#include "libcommon/jwt/member.h"
 
 static bool list_has(const json_t *o, const char *name, const char *wanted)
 {
@@ -18,7 +13,7 @@ static bool list_has(const json_t *o, const char *name, const char *wanted)
 
     json_array_foreach(list, i, v)
     {
-        if (rk_str_eq(rk_strn(json_string_value(v), json_string_length(v)), rk_str(wanted)))
+        if (rk_str_eq(rk_json_text(v), rk_str(wanted)))
             return true;
     }
     return false;
@@ -43,12 +38,12 @@ static int read_all(const struct rk_fetch_rules *rules,
         { "end_session_endpoint", &d->end_session_endpoint },
     };
 
-    if (!rk_str_eq(member(o, "issuer"), rk_str(issuer)))
+    if (!rk_str_eq(rk_json_member(o, "issuer"), rk_str(issuer)))
         return rk_fail(err, RK_INVALID,
                        "discovery document: its issuer is not the one that was asked");
     d->issuer = rk_arena_strdup(arena, issuer);
     for (size_t i = 0; i < RK_COUNT(endpoints); i++) {
-        struct rk_str url = member(o, endpoints[i].name);
+        struct rk_str url = rk_json_member(o, endpoints[i].name);
 
         *endpoints[i].to = url.n > 0 ? rk_arena_strn(arena, url) : "";
         if (url.n > 0 && rk_fetch_check_url(rules, *endpoints[i].to, NULL) < 0)

@@ -10,6 +10,7 @@
 
 #include "libcommon/base/arena.h"
 #include "libcommon/base/encode.h"
+#include "libcommon/jwt/jwk_int.h"
 #include "tests/support/test.h"
 
 struct token_key {
@@ -64,6 +65,15 @@ static char *token_number(struct rk_arena *a, EVP_PKEY *key, const char *name, i
     assert_int_equal(BN_bn2binpad(bn, buf, width), width);
     BN_free(bn);
     return token_b64url(a, buf, (size_t)width);
+}
+
+/* Whether a set has a key of that name. */
+static RK_UNUSED bool token_set_has(const struct rk_jwks *s, const char *kid)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->keys[i].kid, kid) == 0)
+            return true;
+    return false;
 }
 
 /* `more` is added as it is: ",\"use\":\"sig\"". */
