@@ -13,8 +13,9 @@ struct rk_keeper;
 /* Fetches at once, then looks every second whether a fetch is due. `conninfo` is for the embedded
  * provider's keys, else may be NULL. The verifier outlives the keeper. */
 struct rk_keeper *rk_keeper_new(struct rk_loop *loop, struct rk_verifier *v, const char *conninfo);
-/* Stops the verifier and joins the thread, within a second or so; who waits is called on the next
- * turn. The loop must still run turns; the verifier is not touched any more. NULL is fine. */
+/* Stops the verifier and joins the thread, within a second or so, or as soon as Postgres lets it
+ * go; who waits is called on the next turn. The loop must still run turns; the verifier is not
+ * touched any more. NULL is fine. */
 void rk_keeper_close(struct rk_keeper *k);
 
 /* For a check that said RK_VERIFIER_FETCH: `t->run` on the loop when a fetch that is under way or

@@ -6,6 +6,7 @@
  * waits for another server.
  */
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/metrics.h"
+#include "libcommon/oidc/verifier_int.h"
 
 #define FRESH_MIN_S 60
 #define FRESH_MAX_S 86400
@@ -25,9 +27,6 @@
 #define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 30000
 
-/* Whoever starts first may ask before the schema is there. */
-static const struct rk_pg_stmt have_table = { "oidc.have_signing_keys",
-                                              "SELECT to_regclass('signing_key') IS NOT NULL" };
 static const struct rk_pg_stmt select_keys = {
     "oidc.signing_keys",
     "SELECT public_jwk::text FROM signing_key WHERE kept_until > now()"
@@ -200,25 +199,24 @@ static enum newer want_newer(struct rk_verifier *v, const struct rk_jwks *keys)
 }
 
 /* There are no keys at all. */
-static int without_keys(struct rk_verifier *v, bool again, struct rk_err *err)
+static int without_keys(struct rk_verifier *v, struct rk_err *err)
 {
     bool may;
 
     pthread_mutex_lock(&v->lock);
     may = v->fetching || due(v);
     pthread_mutex_unlock(&v->lock);
-    if (may && !again)
+    if (may)
         return RK_VERIFIER_FETCH;
     rk_metric_add_at(&metrics[0], TOKEN_NO_KEYS, 1);
     return rk_fail(err, RK_UNAVAILABLE, "the identity provider's keys are not known yet");
 }
 
-static int check(struct rk_verifier *v,
-                 struct rk_str token,
-                 bool again,
-                 struct rk_arena *arena,
-                 struct rk_claims *out,
-                 struct rk_err *err)
+int rk_verifier_check(struct rk_verifier *v,
+                      struct rk_str token,
+                      struct rk_arena *arena,
+                      struct rk_claims *out,
+                      struct rk_err *err)
 {
     for (;;) {
         rk_auto(rk_jwks_unref) struct rk_jwks *keys = NULL;
@@ -231,10 +229,10 @@ static int check(struct rk_verifier *v,
 
         take(v, &keys, &provider);
         if (!keys || !provider)
-            return without_keys(v, again, err);
+            return without_keys(v, err);
         expect.issuer = provider->issuer;
         r = rk_jwt_verify(keys, token, &expect, arena, out, &why, err);
-        if (why == RK_JWT_KEY && !again) {
+        if (why == RK_JWT_KEY) {
             switch (want_newer(v, keys)) {
             case NEWER_NOW:
                 continue;
@@ -251,31 +249,13 @@ static int check(struct rk_verifier *v,
     }
 }
 
-int rk_verifier_check(struct rk_verifier *v,
-                      struct rk_str token,
-                      struct rk_arena *arena,
-                      struct rk_claims *out,
-                      struct rk_err *err)
-{
-    return check(v, token, false, arena, out, err);
-}
-
-int rk_verifier_check_again(struct rk_verifier *v,
-                            struct rk_str token,
-                            struct rk_arena *arena,
-                            struct rk_claims *out,
-                            struct rk_err *err)
-{
-    return check(v, token, true, arena, out, err);
-}
-
 /* --- fetches --- */
 
 static int
 fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, int64_t *out_fresh_s, struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *there = NULL, *rows = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *rows = NULL;
     struct rk_str keys[RK_JWKS_MAX_KEYS];
     size_t n;
     int r;
@@ -283,14 +263,6 @@ fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, int64_t *out_fresh_s, str
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
     if (r < 0)
         return r;
-    r = rk_pg_run0(pg, &have_table, &there, err);
-    if (r < 0)
-        return r;
-    if (!rk_pg_bool(there, 0, 0)) {
-        *out_fresh_s = 1;
-        return rk_jwks_from_keys(NULL, 0, out, err);
-    }
-    *out_fresh_s = FRESH_EMBEDDED_S;
     r = rk_pg_run0(pg, &select_keys, &rows, err);
     if (r < 0)
         return r;
@@ -298,8 +270,10 @@ fetch_embedded(struct rk_pg *pg, struct rk_jwks **out, int64_t *out_fresh_s, str
     if (r < 0)
         return r;
     n = (size_t)rk_pg_rows(rows);
-    for (size_t i = 0; i < n && i < RK_COUNT(keys); i++)
+    assert(n <= RK_COUNT(keys));
+    for (size_t i = 0; i < n; i++)
         keys[i] = rk_pg_str(rows, (int)i, 0);
+    *out_fresh_s = FRESH_EMBEDDED_S;
     return rk_jwks_from_keys(keys, n, out, err);
 }
 

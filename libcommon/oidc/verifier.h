@@ -53,20 +53,15 @@ void rk_verifier_stop(struct rk_verifier *v);
 
 /*
  * 0 and *out: a good token. RK_UNAUTHENTICATED: a bad one (reason for the log in err).
- * RK_VERIFIER_FETCH: have keys fetched, then check again. RK_UNAVAILABLE: there has never been a
- * key set, and the next attempt is not due yet.
+ * RK_VERIFIER_FETCH: have keys fetched, then check again; a second time only when so much time has
+ * gone by that another fetch is due. RK_UNAVAILABLE: there has never been a key set, and the next
+ * attempt is not due yet.
  */
 int rk_verifier_check(struct rk_verifier *v,
                       struct rk_str token,
                       struct rk_arena *arena,
                       struct rk_claims *out,
                       struct rk_err *err) RK_CHECKED;
-/* After the fetch: never RK_VERIFIER_FETCH. */
-int rk_verifier_check_again(struct rk_verifier *v,
-                            struct rk_str token,
-                            struct rk_arena *arena,
-                            struct rk_claims *out,
-                            struct rk_err *err) RK_CHECKED;
 
 /*
  * Blocks up to 20 s (discovery and keys, 10 s each; 10 s when only keys are asked for). Joins a
@@ -77,8 +72,6 @@ int rk_verifier_check_again(struct rk_verifier *v,
 int rk_verifier_fetch(struct rk_verifier *v, struct rk_pg *pg, struct rk_err *err) RK_CHECKED;
 /* The keys are old, or have never come, and an attempt is due. */
 bool rk_verifier_due(struct rk_verifier *v);
-/* The embedded provider has changed its keys: the next rk_verifier_fetch reads them. */
-void rk_verifier_expire(struct rk_verifier *v);
 
 /* One reference; NULL while discovery has not answered yet. */
 struct rk_provider *rk_verifier_provider(struct rk_verifier *v);

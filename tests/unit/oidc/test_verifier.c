@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "libcommon/base/clock.h"
-#include "libcommon/oidc/verifier.h"
+#include "libcommon/oidc/verifier_int.h"
 #include "tests/support/tokens.h"
 #include "tests/support/web.h"
 
@@ -102,14 +102,13 @@ static char *token(struct provider *p, struct rk_arena *a, const struct token_ke
                         p->web->url, now + 600, now));
 }
 
-static int check_with(struct provider *p, const struct token_key *k, bool again)
+static int check_once(struct provider *p, const struct token_key *k)
 {
     rk_auto(rk_arena_free) struct rk_arena *a = rk_arena_new(1 << 20);
     struct rk_str t = rk_str(token(p, a, k));
     struct rk_err err = { 0 };
     struct rk_claims c;
-    int r = again ? rk_verifier_check_again(p->v, t, a, &c, &err)
-                  : rk_verifier_check(p->v, t, a, &c, &err);
+    int r = rk_verifier_check(p->v, t, a, &c, &err);
 
     if (r == 0)
         assert_string_equal(c.user_id, "u");
@@ -121,12 +120,12 @@ static int check_with(struct provider *p, const struct token_key *k, bool again)
 /* As a service does it. */
 static int check(struct provider *p, const struct token_key *k)
 {
-    int r = check_with(p, k, false);
+    int r = check_once(p, k);
 
     if (r != RK_VERIFIER_FETCH)
         return r;
     (void)!rk_verifier_fetch(p->v, NULL, NULL);
-    return check_with(p, k, true);
+    return check_once(p, k);
 }
 
 static void the_first_token_brings_the_keys(void **state)
@@ -138,7 +137,7 @@ static void the_first_token_brings_the_keys(void **state)
     rk_verifier_state(p->v, &s);
     assert_false(s.ready);
     assert_int_equal(s.age_s, -1);
-    assert_int_equal(check_with(p, &p->one, false), RK_VERIFIER_FETCH);
+    assert_int_equal(check_once(p, &p->one), RK_VERIFIER_FETCH);
     assert_int_equal(check(p, &p->one), 0);
     assert_int_equal(check(p, &p->one), 0);
     assert_int_equal(p->asked_keys, 1);
@@ -253,7 +252,7 @@ static void without_any_keys_it_says_so_and_waits_before_it_asks_again(void **st
     publish(p, 500, "");
     assert_int_equal(check(p, &p->one), RK_UNAVAILABLE);
     assert_int_equal(p->asked_keys, 1);
-    assert_int_equal(check_with(p, &p->one, false), RK_UNAVAILABLE);
+    assert_int_equal(check_once(p, &p->one), RK_UNAVAILABLE);
     assert_int_equal(p->asked_keys, 1);
     /* Endpoints are known all the same: flows work. */
     rk_provider_unref(rk_verifier_provider(p->v));
@@ -310,7 +309,7 @@ static void a_slow_provider_holds_up_only_those_who_need_its_answer(void **state
     assert_int_equal(check(p, &p->one), 0);
     publish(p, 200, set_of(p, &p->two));
     web_hold(p->web, true);
-    assert_int_equal(check_with(p, &p->two, false), RK_VERIFIER_FETCH);
+    assert_int_equal(check_once(p, &p->two), RK_VERIFIER_FETCH);
     for (size_t i = 0; i < RK_COUNT(f); i++) {
         f[i].p = p;
         pthread_create(&f[i].thread, NULL, fetch_in_thread, &f[i]);
@@ -318,8 +317,8 @@ static void a_slow_provider_holds_up_only_those_who_need_its_answer(void **state
     web_until_waiting(p->web, 1);
     /* The request hangs. Everybody with a key that is known is served meanwhile. */
     for (int i = 0; i < 1000; i++)
-        assert_int_equal(check_with(p, &p->one, false), 0);
-    assert_int_equal(check_with(p, &p->two, false), RK_VERIFIER_FETCH);
+        assert_int_equal(check_once(p, &p->one), 0);
+    assert_int_equal(check_once(p, &p->two), RK_VERIFIER_FETCH);
     assert_false(rk_verifier_due(p->v));
     web_hold(p->web, false);
     for (size_t i = 0; i < RK_COUNT(f); i++) {
@@ -327,7 +326,7 @@ static void a_slow_provider_holds_up_only_those_who_need_its_answer(void **state
         assert_int_equal(f[i].r, 0);
     }
     assert_int_equal(p->asked_keys, 2); /* one fetch for all eight */
-    assert_int_equal(check_with(p, &p->two, false), 0);
+    assert_int_equal(check_once(p, &p->two), 0);
 }
 
 static void stopping_ends_a_fetch_that_hangs(void **state)
@@ -351,7 +350,7 @@ static void *check_in_thread(void *arg)
     size_t good = 0;
 
     while (!atomic_load(&over)) {
-        int r = check_with(p, &p->one, false);
+        int r = check_once(p, &p->one);
 
         if (r == 0)
             good++;
