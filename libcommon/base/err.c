@@ -17,17 +17,3 @@ int rk_fail(struct rk_err *err, int code, const char *fmt, ...)
     }
     return code;
 }
-
-const char *rk_code_name(int code)
-{
-    static const char *const names[] = {
-        "OK",       "INVALID",     "NOT_FOUND",       "EXISTS",
-        "DENIED",   "EXHAUSTED",   "PRECONDITION",    "UNIMPLEMENTED",
-        "INTERNAL", "UNAVAILABLE", "UNAUTHENTICATED", "BAD_REQUEST",
-        "CONFLICT",
-    };
-
-    if (code > 0 || code <= -(int)RK_COUNT(names))
-        return "UNKNOWN";
-    return names[-code];
-}

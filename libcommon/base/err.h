@@ -32,6 +32,3 @@ struct rk_err {
 /* Fills *err (if any) and returns `code`, so that a caller writes `return rk_fail(err, RK_DENIED,
  * "...")`. */
 int rk_fail(struct rk_err *err, int code, const char *fmt, ...) RK_PRINTF(3, 4);
-
-/* "NOT_FOUND" and so on; never NULL. */
-const char *rk_code_name(int code);

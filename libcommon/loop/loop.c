@@ -23,16 +23,14 @@ struct rk_loop {
     uv_check_t after_poll;
     uv_idle_t no_wait; /* runs while `deferred` holds something */
     struct rk_list deferred;
-    uv_signal_t on_signal[3]; /* TERM, INT, HUP */
-    bool stop_watched, hup_watched;
+    uv_signal_t on_signal[2]; /* TERM, INT */
+    bool stop_watched;
     bool stop_seen;
     pthread_mutex_t lock;
     struct rk_list posted; /* under lock */
     bool stopping;         /* under lock */
     void (*on_stop)(void *arg);
     void *stop_arg;
-    void (*on_hup)(void *arg);
-    void *hup_arg;
 };
 
 /* All of `from` becomes the empty list `to`. */
@@ -118,8 +116,6 @@ void rk_loop_free(struct rk_loop *l)
         uv_close((uv_handle_t *)&l->on_signal[0], NULL);
         uv_close((uv_handle_t *)&l->on_signal[1], NULL);
     }
-    if (l->hup_watched)
-        uv_close((uv_handle_t *)&l->on_signal[2], NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     if (uv_loop_close(&l->uv) != 0)
         abort(); /* an owner left a handle open */
@@ -214,19 +210,11 @@ static void stop_signal(uv_signal_t *s, int signum)
     l->on_stop(l->stop_arg);
 }
 
-static void hup_signal(uv_signal_t *s, int signum)
-{
-    struct rk_loop *l = s->data;
-
-    (void)signum;
-    l->on_hup(l->hup_arg);
-}
-
-static void watch(struct rk_loop *l, unsigned slot, uv_signal_cb cb, int signum)
+static void watch(struct rk_loop *l, unsigned slot, int signum)
 {
     uv_signal_init(&l->uv, &l->on_signal[slot]);
     l->on_signal[slot].data = l;
-    uv_signal_start(&l->on_signal[slot], cb, signum);
+    uv_signal_start(&l->on_signal[slot], stop_signal, signum);
     uv_unref((uv_handle_t *)&l->on_signal[slot]);
 }
 
@@ -235,14 +223,6 @@ void rk_loop_on_stop(struct rk_loop *l, void (*on_stop)(void *arg), void *arg)
     l->on_stop = on_stop;
     l->stop_arg = arg;
     l->stop_watched = true;
-    watch(l, 0, stop_signal, SIGTERM);
-    watch(l, 1, stop_signal, SIGINT);
-}
-
-void rk_loop_on_hup(struct rk_loop *l, void (*on_hup)(void *arg), void *arg)
-{
-    l->on_hup = on_hup;
-    l->hup_arg = arg;
-    l->hup_watched = true;
-    watch(l, 2, hup_signal, SIGHUP);
+    watch(l, 0, SIGTERM);
+    watch(l, 1, SIGINT);
 }

@@ -52,5 +52,3 @@ void rk_timer_close(struct rk_timer *t,
 /* SIGTERM and SIGINT on this loop: first calls on_stop, a second signal exits the process with
  * status 1. SIGPIPE ignored. */
 void rk_loop_on_stop(struct rk_loop *l, void (*on_stop)(void *arg), void *arg);
-/* SIGHUP, for what is re-read on demand. */
-void rk_loop_on_hup(struct rk_loop *l, void (*on_hup)(void *arg), void *arg);

@@ -375,11 +375,6 @@ size_t rk_conn_queued(const struct rk_conn *c)
     return c->out.n + c->plain.n + (c->writing ? c->writing->n : 0);
 }
 
-uint64_t rk_conn_last_progress_ms(const struct rk_conn *c)
-{
-    return rk_conn_queued(c) == 0 ? rk_mono_ms() : c->progress_ms;
-}
-
 /* --- input --- */
 
 static void opened(struct rk_conn *c)

@@ -53,10 +53,7 @@ void rk_conn_start(struct rk_conn *c, const struct rk_conn_ops *ops, void *arg);
 
 /* Copies into the output queue. */
 void rk_conn_write(struct rk_conn *c, const void *p, size_t n);
-size_t rk_conn_queued(const struct rk_conn *c); /* bytes not yet taken by the kernel */
-uint64_t rk_conn_last_progress_ms(
-    const struct rk_conn
-        *c); /* rk_mono_ms of the last time the kernel took bytes or the queue was empty */
+size_t rk_conn_queued(const struct rk_conn *c);         /* bytes not yet taken by the kernel */
 void rk_conn_pause(struct rk_conn *c, bool paused);     /* stops reading */
 void rk_conn_close(struct rk_conn *c, const char *why); /* at once; queued output is dropped */
 void rk_conn_close_flush(struct rk_conn *c,

@@ -443,18 +443,6 @@ void rk_rds_subscribe(struct rk_rds *r, const char *channel)
         send_subscribe(&r->sub, "SUBSCRIBE", ch->name);
 }
 
-void rk_rds_unsubscribe(struct rk_rds *r, const char *channel)
-{
-    struct channel *ch = rk_map_get(r->channels, rk_str(channel));
-
-    if (!ch)
-        return;
-    if (r->sub.ac)
-        send_subscribe(&r->sub, "UNSUBSCRIBE", ch->name);
-    rk_map_del(r->channels, rk_str(channel));
-    free(ch);
-}
-
 /* === Public: commands === */
 
 struct waiting {

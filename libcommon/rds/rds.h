@@ -38,7 +38,6 @@ void rk_rds_close(struct rk_rds *r,
 bool rk_rds_up(const struct rk_rds *r);
 
 void rk_rds_subscribe(struct rk_rds *r, const char *channel); /* remembered across reconnects */
-void rk_rds_unsubscribe(struct rk_rds *r, const char *channel);
 
 /* Reply to a command. Exactly one call per rk_rds_command, never inside it. */
 struct rk_rds_reply {

@@ -123,7 +123,8 @@ static void see_epoch(struct router *r, uint64_t epoch)
         r->last_epoch = epoch;
 }
 
-uint64_t router_local_epoch(struct router *r)
+/* A new local epoch, above every one seen. */
+static uint64_t local_epoch(struct router *r)
 {
     uint64_t now = (uint64_t)rk_wall_us();
 
@@ -434,7 +435,7 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
             s->epoch = epoch; /* late answer: the stream went local after its wait */
         }
     } else {
-        registered(r, s, router_local_epoch(r));
+        registered(r, s, local_epoch(r));
     }
     r->ops.on_reply_done(s, r->arg);
     free(w);
@@ -466,7 +467,7 @@ void router_register(struct router *r, struct stream *s)
     if (rk_rds_up(r->rds))
         ask_to_register(r, s);
     else if (!is_starting(r))
-        registered(r, s, router_local_epoch(r));
+        registered(r, s, local_epoch(r));
 }
 
 void router_unregister(struct router *r, struct rk_str key, uint64_t epoch)
@@ -538,7 +539,7 @@ static void on_tick(struct rk_timer *t)
 
         if (now - s->registering_ms < REGISTER_WAIT_MS)
             break;
-        registered(r, s, router_local_epoch(r));
+        registered(r, s, local_epoch(r));
     }
 }
 

@@ -54,5 +54,3 @@ void router_forward(struct router *r, struct rk_str key, struct rk_bytes *frame)
 /* Keeps the entries of these streams alive, takes them back after a loss of Redis, and finds those
  * that were superseded. */
 void router_refresh(struct router *r, struct stream *const *streams, size_t n);
-/* A new local epoch, above every one seen. */
-uint64_t router_local_epoch(struct router *r);

@@ -86,18 +86,6 @@ static void an_error_is_cut_to_its_size_and_may_be_unwanted(void **state)
     free(longer);
 }
 
-static void every_code_has_a_name(void **state)
-{
-    (void)state;
-    assert_string_equal(rk_code_name(RK_OK), "OK");
-    assert_string_equal(rk_code_name(RK_INVALID), "INVALID");
-    assert_string_equal(rk_code_name(RK_UNAUTHENTICATED), "UNAUTHENTICATED");
-    assert_string_equal(rk_code_name(RK_CONFLICT), "CONFLICT");
-    assert_string_equal(rk_code_name(RK_CONFLICT - 1), "UNKNOWN");
-    assert_string_equal(rk_code_name(1), "UNKNOWN");
-    assert_string_equal(rk_code_name(INT32_MIN), "UNKNOWN");
-}
-
 static void allocation_of_nothing_gives_something_to_free(void **state)
 {
     rk_auto(rk_free) char *text = rk_asprintf("%s/%d", "a", 1);
@@ -122,7 +110,6 @@ int main(void)
         cmocka_unit_test(the_last_of_several_threads_frees),
         cmocka_unit_test(a_list_keeps_its_order_while_items_leave),
         cmocka_unit_test(an_error_is_cut_to_its_size_and_may_be_unwanted),
-        cmocka_unit_test(every_code_has_a_name),
         cmocka_unit_test(allocation_of_nothing_gives_something_to_free),
     };
 

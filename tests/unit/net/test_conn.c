@@ -193,7 +193,6 @@ static void a_paused_reader_lets_the_sender_queue_and_resumes_without_loss(void 
     assert_true(stuck > 0);
     assert_int_equal(e.in.n, 0);
     assert_int_equal(f->server.drained, 0);
-    assert_true(rk_conn_last_progress_ms(f->server.c) <= rk_mono_ms());
     /* The other direction is not concerned. */
     rk_conn_write(e.c, "still", 5);
     UNTIL(f->loop, f->server.in.n == 5);
