@@ -147,8 +147,6 @@ static void renew_run(struct request *q, struct worker *w)
     q->r = RK_CONFLICT;
     for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
         q->r = rk_peer_renew(w->pg, &in, &q->bell, &q->err);
-    if (q->r == 0 && q->ssh_key_differs)
-        ssh_key_run(q, w);
 }
 
 static void renew_after(struct request *q)
@@ -163,7 +161,12 @@ static void renew_after(struct request *q)
         return;
     }
     rk_info(&ctx, "peer logged in again");
-    request_follow(q, answer);
+    if (q->ssh_key_differs) {
+        app_ring(q->app, q->bell.account_id, q->bell.serial); /* it stands, whatever comes now */
+        request_work(q, ssh_key_run, ssh_key_after);
+    } else {
+        request_follow(q, answer);
+    }
 }
 
 /* Whose peer it is, and whether they may have it, the rule says. */
