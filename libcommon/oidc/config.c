@@ -7,8 +7,8 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/conf/addr.h"
 
-#define MAX_AUDIENCES 16
-#define MAX_REDIRECTS 16
+#define MAX_LIST 16                  /* in one setting */
+#define MAX_AUDIENCES (MAX_LIST + 5) /* with those of other settings; one to see too many */
 
 static bool set(const char *s)
 {
@@ -93,6 +93,35 @@ static int check_urls(const struct rk_oidc_config *c, struct rk_err *err)
     return 0;
 }
 
+static size_t list_read(const char *list, struct rk_str out[MAX_LIST + 1])
+{
+    struct rk_str rest = rk_str(list), part;
+    size_t n = 0;
+
+    while (n <= MAX_LIST && rk_str_next(&rest, ',', &part)) {
+        part = rk_str_trim(part);
+        if (part.n > 0)
+            out[n++] = part;
+    }
+    return n;
+}
+
+static int check_lists(const struct rk_oidc_config *c, struct rk_err *err)
+{
+    const struct {
+        const char *key, *value;
+    } lists[] = {
+        { "oidc_extra_audiences", c->oidc_extra_audiences },
+        { "oidc_pkce_redirect_urls", c->oidc_pkce_redirect_urls },
+    };
+    struct rk_str items[MAX_LIST + 1];
+
+    for (size_t i = 0; i < RK_COUNT(lists); i++)
+        if (list_read(lists[i].value, items) > MAX_LIST)
+            return rk_fail(err, RK_INVALID, "%s: write at most %d", lists[i].key, MAX_LIST);
+    return 0;
+}
+
 static int check_embedded(const struct rk_oidc_config *c, struct rk_err *err)
 {
     if (!set(c->public_url))
@@ -158,6 +187,8 @@ int rk_oidc_config_check(const struct rk_oidc_config *c, struct rk_err *err)
 
     if (r == 0)
         r = check_urls(c, err);
+    if (r == 0)
+        r = check_lists(c, err);
     if (r < 0)
         return r;
     switch (rk_oidc_mode(c)) {
@@ -183,18 +214,6 @@ void rk_oidc_embedded_issuer(const struct rk_oidc_config *c, struct rk_buf *out)
         rk_buf_printf(out, "%s/oauth2", c->public_url);
 }
 
-static size_t list_read(const char *list, struct rk_str *out, size_t n, size_t max)
-{
-    struct rk_str rest = rk_str(list), part;
-
-    while (n < max && rk_str_next(&rest, ',', &part)) {
-        part = rk_str_trim(part);
-        if (part.n > 0)
-            out[n++] = part;
-    }
-    return n;
-}
-
 static size_t audiences(const struct rk_oidc_config *c, struct rk_str out[MAX_AUDIENCES])
 {
     const char *more[] = { c->oidc_cli_audience, c->oidc_device_audience, c->oidc_pkce_audience };
@@ -209,7 +228,7 @@ static size_t audiences(const struct rk_oidc_config *c, struct rk_str out[MAX_AU
     for (size_t i = 0; i < RK_COUNT(more); i++)
         if (set(more[i]))
             out[n++] = rk_str(more[i]);
-    return list_read(c->oidc_extra_audiences, out, n, MAX_AUDIENCES);
+    return n + list_read(c->oidc_extra_audiences, out + n);
 }
 
 struct rk_verifier *rk_oidc_verifier_new(const struct rk_oidc_config *c)
@@ -248,9 +267,9 @@ struct rk_verifier *rk_oidc_verifier_new(const struct rk_oidc_config *c)
 static struct rk_str *
 redirects(const struct rk_oidc_config *c, struct rk_arena *arena, size_t *out_n)
 {
-    struct rk_str *out = rk_arena_alloc(arena, MAX_REDIRECTS * sizeof(*out));
+    struct rk_str *out = rk_arena_alloc(arena, (MAX_LIST + 1) * sizeof(*out));
 
-    *out_n = list_read(c->oidc_pkce_redirect_urls, out, 0, MAX_REDIRECTS);
+    *out_n = list_read(c->oidc_pkce_redirect_urls, out);
     return out;
 }
 

@@ -39,6 +39,7 @@ static void load(struct service *s, const char *text)
 }
 
 #define AUD "oidc_audience = api\n"
+#define SIXTEEN "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"
 #define WELL "/.well-known/openid-configuration"
 
 static void mistakes_are_named_with_their_remedy(void **state)
@@ -85,6 +86,11 @@ static void mistakes_are_named_with_their_remedy(void **state)
         { AUD "oidc_issuer = https://y.org\noidc_pkce_token_endpoint = http://y.org/\n",
           "oidc_pkce_token_endpoint" },
         { AUD "oidc_issuer = https://y.org\noidc_pkce_login_flag = 3\n", "from 0 to 2" },
+        { AUD "oidc_issuer = https://y.org\noidc_extra_audiences = " SIXTEEN "\n", NULL },
+        { AUD "oidc_issuer = https://y.org\noidc_extra_audiences = " SIXTEEN ",q\n",
+          "oidc_extra_audiences: write at most 16" },
+        { AUD "oidc_issuer = https://y.org\noidc_pkce_redirect_urls = " SIXTEEN ",q\n",
+          "oidc_pkce_redirect_urls: write at most 16" },
     };
 
     (void)state;
