@@ -75,8 +75,8 @@ struct rk_grpc_client *link_get(struct link *l, struct target *t, uint64_t *out_
         *out_wait_ms = l->not_before_ms - now;
         return NULL;
     }
-    if (rk_grpc_client_new(a->fleet->loop, &t->addr, t->tls ? a->fleet->tls : NULL, t->authority,
-                           on_link_closed, l, &l->grpc, &err) < 0) {
+    if (rk_grpc_client_new(a->fleet->loop, &t->addr, t->tls ? fleet_tls(a->fleet, false) : NULL,
+                           t->authority, on_link_closed, l, &l->grpc, &err) < 0) {
         /* No descriptor or no port: no fault of the servers. */
         fleet_fatal(a->fleet, "%s: %s", t->authority, err.msg);
     }

@@ -36,7 +36,7 @@ struct fleet {
     struct tally *tally;
     struct rk_loop *loop;
     struct wheel wheel;
-    struct rk_tls *tls, *tls_relay; /* NULL: in the clear */
+    struct rk_tls *tls[2]; /* see fleet_tls */
     struct targets targets;
     struct target *management, *signal, *stun;
     struct target *relay[TARGETS_MAX];
@@ -58,6 +58,8 @@ uint32_t plan_group_of(const struct plan *p, uint32_t agent);
 /* Whom `self` may see: of how many there are, itself included. */
 void plan_span(const struct plan *p, uint32_t self, uint32_t *out_first, uint32_t *out_end);
 struct agent *fleet_agent(struct fleet *f, uint32_t number); /* NULL: another process's */
+/* Made when it is wanted first: for gRPC, or for relays, which speak HTTP/1.1. */
+struct rk_tls *fleet_tls(struct fleet *f, bool relay);
 /* What makes the run senseless, as a server name that nobody knows: ends the process with a
  * message. */
 void fleet_fatal(struct fleet *f, const char *fmt, ...) RK_PRINTF(2, 3) __attribute__((noreturn));

@@ -505,13 +505,14 @@ static void on_note(uv_poll_t *poll, int status, int events)
         _exit(1); /* the conductor is gone */
 }
 
-static void open_tls(struct fleet *f)
+struct rk_tls *fleet_tls(struct fleet *f, bool relay)
 {
     struct rk_err err = { 0 };
 
-    if (rk_tls_client_new(f->loop, f->plan->ca_file, "\x02h2", &f->tls, &err) < 0 ||
-        rk_tls_client_new(f->loop, f->plan->ca_file, NULL, &f->tls_relay, &err) < 0)
+    if (!f->tls[relay] && rk_tls_client_new(f->loop, f->plan->ca_file, relay ? NULL : "\x02h2",
+                                            &f->tls[relay], &err) < 0)
         fleet_fatal(f, "%s", err.msg);
+    return f->tls[relay];
 }
 
 void player_run(const struct plan *plan, struct tally *tally, uint32_t first, uint32_t end, int fd)
@@ -531,7 +532,6 @@ void player_run(const struct plan *plan, struct tally *tally, uint32_t first, ui
     f->loop = rk_loop_new();
     f->seen = rk_new_array(uint32_t, plan->scenario.agents);
     rk_buf_init(&f->plain, PLAIN_MAX);
-    open_tls(f);
     if (targets_get(&f->targets, rk_str(plan->management_url), &f->management, &err) < 0)
         fleet_fatal(f, "%s", err.msg);
     f->agent = rk_new_array(struct agent, end - first);

@@ -350,7 +350,7 @@ void relayer_start(struct agent *a)
     r->cut = false;
     r->opened_ns = rk_mono_ns();
     r->alive_s = (uint32_t)(rk_mono_ms() / 1000);
-    if (rk_conn_connect(f->loop, &r->target->addr, r->target->tls ? f->tls_relay : NULL,
+    if (rk_conn_connect(f->loop, &r->target->addr, r->target->tls ? fleet_tls(f, true) : NULL,
                         r->target->host, &ops, a, &r->conn, &err) < 0)
         fleet_fatal(f, "%s: %s", r->target->authority, err.msg);
 }

@@ -1,0 +1,132 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FleetReport is what rookery-fleet writes of a run.
+type FleetReport struct {
+	Run    string
+	Faults int
+	Steps  []FleetStep
+}
+
+// FleetStep is one step of a scenario.
+type FleetStep struct {
+	Step           string
+	Seconds        float64
+	Agents, Online int
+	Times          map[string]FleetTimes
+	Counts, Faults map[string]int
+	FirstFault     string `json:"first_fault"`
+}
+
+// FleetTimes are milliseconds.
+type FleetTimes struct {
+	Count int
+	P50   float64 `json:"p50_ms"`
+	P99   float64 `json:"p99_ms"`
+	Max   float64 `json:"max_ms"`
+}
+
+// Fleet is a run of rookery-fleet against a cluster.
+type Fleet struct {
+	cmd    *exec.Cmd
+	lines  chan string
+	output bytes.Buffer
+	errs   bytes.Buffer
+	json   string
+}
+
+// StartFleet starts rookery-fleet with a scenario. The program lies beside that of management.
+func (c *Cluster) StartFleet(t testing.TB, scenario string) *Fleet {
+	t.Helper()
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", c.Proc(t, c.Names("management")[0]).PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "scenario")
+	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := &Fleet{json: filepath.Join(dir, "report.json"), lines: make(chan string, 1000)}
+	f.cmd = exec.Command(filepath.Join(filepath.Dir(exe), "rookery-fleet"), "--management", c.ManagementURL,
+		"--api", c.FrontURL, "--json", f.json, file)
+	f.cmd.Env = append(os.Environ(), "ROOKERY_TOKEN="+c.Token)
+	f.cmd.Stderr = &f.errs
+	out, err := f.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.cmd.Process.Kill() })
+	go func() {
+		defer close(f.lines)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			f.lines <- lines.Text()
+		}
+	}()
+	return f
+}
+
+// After waits until the first step of that name has been done.
+func (f *Fleet) After(t testing.TB, step string, limit time.Duration) {
+	t.Helper()
+	late := time.After(limit)
+	for {
+		select {
+		case line, more := <-f.lines:
+			f.output.WriteString(line + "\n")
+			if strings.HasPrefix(line, step+" ") {
+				return
+			}
+			if !more {
+				t.Fatalf("the fleet has ended before %s is done\n%s%s", step, &f.output, &f.errs)
+			}
+		case <-late:
+			t.Fatalf("%s is not done after %v\n%s%s", step, limit, &f.output, &f.errs)
+		}
+	}
+}
+
+// Wait returns the report of a run that has ended, and its exit status.
+func (f *Fleet) Wait(t testing.TB, limit time.Duration) (*FleetReport, int) {
+	t.Helper()
+	late := time.AfterFunc(limit, func() { _ = f.cmd.Process.Kill() })
+	for line := range f.lines {
+		f.output.WriteString(line + "\n")
+	}
+	err := f.cmd.Wait()
+	if !late.Stop() {
+		t.Fatalf("the fleet is not done after %v\n%s%s", limit, &f.output, &f.errs)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(f.json)
+	if err != nil {
+		t.Fatalf("no report: %v\n%s%s", err, &f.output, &f.errs)
+	}
+	var r FleetReport
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return &r, f.cmd.ProcessState.ExitCode()
+}
+
+// Output is the table that the run has printed so far, and its errors.
+func (f *Fleet) Output() string { return f.output.String() + f.errs.String() }
