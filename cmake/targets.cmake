@@ -66,7 +66,7 @@ function(rk_service service)
   add_executable(rookery-${service} ${dir}/main.c)
   rk_options(rookery-${service})
   target_link_libraries(rookery-${service} PRIVATE rk_svc_${service})
-  install(TARGETS rookery-${service})
+  install(TARGETS rookery-${service} COMPONENT programs)
 endfunction()
 
 # tests/unit/<path>/test_x.c: one executable each; a path that begins with a service links that service.

@@ -174,6 +174,18 @@ system_tests() {
     return $code
 }
 
+# The Debian package, as dpkg and systemd take it.
+package_test() {
+    local log="$REPORT/package.log" code=0 start=$SECONDS
+
+    (build_services) || return 1
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    "$ROOT/tests/package/run" "$ROOT/build/$PRESET" 2>"$log" || code=$?
+    count $((code == 0)) $((code != 0))
+    [ $code -eq 0 ] || failure "package" "$(cat "$log")"
+    return $code
+}
+
 # Random accounts, here and on the stock server. Without one there is nothing to compare, and that is a failure.
 differential_tests() {
     local log="$REPORT/differential.log" code=0 start=$SECONDS
@@ -253,11 +265,11 @@ cmd_test() {
 
     [ $# -eq 0 ] || shift
     case $what in
-    all | check | unit | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
+    all | check | unit | package | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | agents | scim | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system agents scim differential schemathesis fuzz asan tsan cover" ;;
+    system | package | agents | scim | asan | differential | schemathesis) ;;
+    *) die "there is no test '$what'" "there are: check unit system package agents scim differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -265,12 +277,14 @@ cmd_test() {
     all) # one build, of what is delivered
         part "layout and style" test_check "$PRESET"
         part "unit tests and fuzz corpora" unit_tests "$PRESET"
+        part "Debian package" package_test
         part "system tests" system_tests
         part "differential test, short" differential_tests --accounts 4 --peers 5-10
         ;;
     check) part "layout and style" test_check dev ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
+    package) part "Debian package" package_test ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     scim) part "a large directory by SCIM" scim_tests "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;
