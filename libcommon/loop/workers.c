@@ -51,6 +51,7 @@ static void *work(void *arg)
     pthread_mutex_lock(&w->lock);
     for (;;) {
         struct rk_job *j;
+        bool refused;
 
         if (!wait_for_work(w)) {
             pthread_mutex_unlock(&w->lock);
@@ -69,7 +70,10 @@ static void *work(void *arg)
         pthread_mutex_unlock(&w->lock);
         if (!j->refused)
             j->run(j, worker);
+        refused = j->refused;
         rk_loop_post(j->home, &j->task);
+        if (w->ops.after && !refused)
+            w->ops.after(worker);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
@@ -129,14 +133,23 @@ bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job
     return taken;
 }
 
+/* The lock is not part of what the caller sees. */
+static struct rk_workers *writable(const struct rk_workers *w)
+{
+    return (struct rk_workers *)(uintptr_t)w;
+}
+
 size_t rk_workers_queued(const struct rk_workers *w)
 {
-    struct rk_workers *rw =
-        (struct rk_workers *)(uintptr_t)w; /* the lock is not part of what the caller sees */
     size_t n;
 
-    pthread_mutex_lock(&rw->lock);
+    pthread_mutex_lock(&writable(w)->lock);
     n = w->queued;
-    pthread_mutex_unlock(&rw->lock);
+    pthread_mutex_unlock(&writable(w)->lock);
     return n;
+}
+
+bool rk_workers_full(const struct rk_workers *w)
+{
+    return rk_workers_queued(w) >= w->max_queued;
 }

@@ -27,7 +27,8 @@ struct rk_job {
 struct rk_workers_ops {
     void *(*open)(void *arg); /* on the worker's thread */
     void (*close)(void *worker);
-    void (*idle)(void *worker); /* about every 10 s without a job; may be NULL */
+    void (*idle)(void *worker);  /* about every 10 s without a job; may be NULL */
+    void (*after)(void *worker); /* a job, which is on its way home already; may be NULL */
 };
 
 struct rk_workers *
@@ -39,3 +40,5 @@ void rk_workers_free(struct rk_workers *w);
  * thread. */
 bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job *j) RK_CHECKED;
 size_t rk_workers_queued(const struct rk_workers *w);
+/* Whether rk_workers_submit would have said false just now. Any thread. */
+bool rk_workers_full(const struct rk_workers *w);

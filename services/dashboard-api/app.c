@@ -3,7 +3,6 @@
 #include "services/dashboard-api/app.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "libcommon/account/rules/job.h"
@@ -12,6 +11,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/geo/geo.h"
+#include "libcommon/loop/background.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
 #include "libcommon/oidc/keeper.h"
@@ -24,8 +24,10 @@
 #include "services/dashboard-api/touch.h"
 
 #define MAX_QUEUED 512
-#define PASSWORD_NICE 10
-#define MAX_QUEUED_SLOW 50 /* in the pools where each takes long */
+#define MAX_QUEUED_OUTBOUND 50
+/* For each thread: what one does in 3 s. Who finds the queue full knows at once, and who finds a
+ * place in it is answered while the answer is still waited for. */
+#define MAX_QUEUED_PASSWORD 16
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
@@ -34,6 +36,7 @@
 
 struct worker {
     struct rk_pg *pg;
+    struct rk_background background; /* of those that hash passwords */
 };
 
 /* Migrates until that has worked once, afterwards says whether Postgres answers. */
@@ -101,8 +104,15 @@ static void *worker_open(void *arg)
 /* Hashing takes whole cores for as long as somebody tries passwords: all else goes first. */
 static void *password_worker_open(void *arg)
 {
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), PASSWORD_NICE);
-    return worker_open(arg);
+    struct worker *w = worker_open(arg);
+
+    rk_background_begin(&w->background);
+    return w;
+}
+
+static void password_worker_after(void *worker)
+{
+    rk_background_rest(&((struct worker *)worker)->background);
 }
 
 static void worker_close(void *worker)
@@ -397,15 +407,18 @@ static void open_pools(struct app *a)
     const struct rk_fetch_rules rules = rk_oidc_fetch_rules(&a->config->oidc);
     static const struct rk_workers_ops ops = { .open = worker_open, .close = worker_close };
     static const struct rk_workers_ops password_ops = { .open = password_worker_open,
-                                                        .close = worker_close };
+                                                        .close = worker_close,
+                                                        .after = password_worker_after };
+    unsigned hashing = a->config->password_workers > 0 ? (unsigned)a->config->password_workers
+                                                       : rk_background_threads();
 
     a->shared.upstreams = upstreams_new(&rules, (unsigned)a->config->outbound_workers);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &ops, a);
     a->shared.pool[POOL_COMMON] = a->workers;
     a->shared.pool[POOL_PASSWORD] =
-        rk_workers_new((unsigned)a->config->password_workers, MAX_QUEUED_SLOW, &password_ops, a);
+        rk_workers_new(hashing, (size_t)hashing * MAX_QUEUED_PASSWORD, &password_ops, a);
     a->shared.pool[POOL_OUTBOUND] =
-        rk_workers_new((unsigned)a->config->outbound_workers, MAX_QUEUED_SLOW, &ops, a);
+        rk_workers_new((unsigned)a->config->outbound_workers, MAX_QUEUED_OUTBOUND, &ops, a);
 }
 
 static void open_sign_in(struct app *a)

@@ -27,9 +27,10 @@ static const struct rk_setting rows[] = {
       0, 0, 0, false },
     { "workers", RK_SET_INT, AT(workers), "4", "threads, one Postgres connection each", 1, 256, 0,
       false },
-    { "password_workers", RK_SET_INT, AT(password_workers), "2",
-      "threads that hash passwords, one Postgres connection and 64 MiB each while they do", 1, 64,
-      0, false },
+    { "password_workers", RK_SET_INT, AT(password_workers), "0",
+      "threads that hash passwords, one Postgres connection and 64 MiB each while they do; 0: half "
+      "as many as there are cores, at least one",
+      0, 64, 0, false },
     { "outbound_workers", RK_SET_INT, AT(outbound_workers), "8",
       "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },
     { "trusted_proxies", RK_SET_STRING, AT(trusted_proxies), "",

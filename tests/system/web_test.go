@@ -338,6 +338,62 @@ func TestLoginGuessesAreBounded(t *testing.T) {
 	t.Logf("%v in %v: answers %v", browsers*each, time.Since(start), statuses)
 }
 
+// More passwords than can be looked at: who is sent away keeps the page and what was typed, and gets in by pressing again.
+func TestLoginThatMustWaitKeepsItsPage(t *testing.T) {
+	p := cluster(t).Provider(t, map[string]string{"password_workers": "1"})
+	webOwner(t, p)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 48 {
+		b := newWebBrowser(t, p.URL, fmt.Sprintf("203.0.113.%d", i))
+		page := b.login(t, nil)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					if got := b.give(t, page, fmt.Sprintf("u%d-%d@example.org", i, n), "Wrong-1"); got.status != 401 && got.status != 503 {
+						t.Errorf("%d %s", got.status, got.text)
+						return
+					}
+				}
+			}
+		}()
+	}
+	b := newWebBrowser(t, p.URL, "203.0.113.200")
+	page := b.login(t, nil)
+	sentAway := false
+	for deadline := time.Now().Add(time.Minute); ; {
+		got := b.give(t, page, webEmail, webPassword)
+		if got.status == 303 {
+			if sentAway {
+				break
+			}
+			page = b.login(t, url.Values{"prompt": {"login"}})
+			continue
+		}
+		if got.status != 503 || got.header.Get("Retry-After") == "" {
+			t.Fatalf("%d %v %s", got.status, got.header, got.text)
+		}
+		// Who has had to wait for too long in the queue gets a page of its own.
+		if strings.Contains(got.text, `name="password"`) {
+			if !strings.Contains(got.text, `value="`+webEmail+`"`) || strings.Contains(got.text, webPassword) || !strings.Contains(got.text, "Try again in a few seconds.") {
+				t.Fatalf("the page of who is sent away: %s", got.text)
+			}
+			sentAway = true
+			page = got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody gets in; sent away: %v", sentAway)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
 func TestLoginCookiesAreSecureOverTLS(t *testing.T) {
 	p := cluster(t).Provider(t, map[string]string{"public_url": "https://localhost", "oauth_dashboard_redirect_urls": "", "oauth_dashboard_logout_urls": ""})
 	query := url.Values{

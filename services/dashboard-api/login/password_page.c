@@ -1,5 +1,7 @@
-/* See pages.h. Every failure is the same page, whatever was wrong. */
+/* See pages.h. Every failure is the same page, whatever was wrong; only that too many are signing
+ * in at the moment is told, which has to do with nobody. */
 
+#include "libcommon/loop/workers.h"
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/login/local.h"
 #include "services/dashboard-api/login/pages.h"
@@ -16,11 +18,12 @@ static const char *purpose(struct call *c, const struct login *l)
     return rk_arena_printf(c->arena, "login %s", l->id);
 }
 
+/* `problem`: what is wrong, or TEXT_NONE. */
 static int show(struct call *c,
                 const struct login *l,
                 const char *email,
                 bool remember,
-                bool failed,
+                enum text problem,
                 struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *others = NULL;
@@ -29,10 +32,10 @@ static int show(struct call *c,
 
     if (r < 0)
         return r;
-    c->status = failed ? 401 : 200;
+    c->status = problem == TEXT_NONE ? 200 : problem == TEXT_ERROR_BUSY ? 503 : 401;
     page_begin(c, &s, TEXT_LOGIN_TITLE);
-    if (failed)
-        page_notice(&s, "error", TEXT_LOGIN_FAILED, NULL);
+    if (problem != TEXT_NONE)
+        page_notice(&s, "error", problem, NULL);
     page_form(&s, rk_arena_printf(c->arena, "/oauth2/auth/local/login?login=%s", l->id),
               purpose(c, l));
     page_field(&s, &(struct page_field){ .name = "login",
@@ -73,7 +76,7 @@ int login_password_get(struct call *c, struct rk_err *err)
 
     if (r != 0)
         return r < 0 ? r : 0;
-    return show(c, &l, l.login_hint, false, false, err);
+    return show(c, &l, l.login_hint, false, TEXT_NONE, err);
 }
 
 int login_password_post(struct call *c, struct rk_err *err)
@@ -94,19 +97,21 @@ int login_password_post(struct call *c, struct rk_err *err)
     email = rk_arena_strn(c->arena, rk_str_trim(rk_str(form_get(&f, "login"))));
     password = form_get(&f, "password");
     remember = strcmp(form_get(&f, "remember_me"), "on") == 0;
+    if (c->pool != POOL_PASSWORD && rk_workers_full(c->shared->pool[POOL_PASSWORD]))
+        return show(c, &l, email, remember, TEXT_ERROR_BUSY, err);
     if (c->pool != POOL_PASSWORD) { /* who may not try anyway keeps nobody waiting there */
         r = local_may_try(c, email, &allowed, err);
         if (r < 0)
             return r;
         if (!allowed)
-            return show(c, &l, email, remember, true, err);
+            return show(c, &l, email, remember, TEXT_LOGIN_FAILED, err);
         c->move = POOL_PASSWORD;
         return CALL_MOVE;
     }
     r = local_check(c, email, password, &user, err);
     if (r == RK_UNAUTHENTICATED) {
         rk_info(NULL, "login failed from %s", c->remote_ip);
-        return show(c, &l, email, remember, true, err);
+        return show(c, &l, email, remember, TEXT_LOGIN_FAILED, err);
     }
     return r < 0 ? r : step_begin(c, &l, &user, remember, err);
 }

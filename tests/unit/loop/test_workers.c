@@ -42,7 +42,7 @@ static void close_worker(void *worker)
     (void)worker;
 }
 
-static const struct rk_workers_ops ops = { open_worker, close_worker, NULL };
+static const struct rk_workers_ops ops = { .open = open_worker, .close = close_worker };
 
 static void every_job_comes_back_once(void **state)
 {
@@ -205,7 +205,8 @@ static void close_context(void *worker)
 
 static void each_worker_makes_and_ends_its_context_on_its_own_thread(void **state)
 {
-    static const struct rk_workers_ops context_ops = { open_context, close_context, NULL };
+    static const struct rk_workers_ops context_ops = { .open = open_context,
+                                                       .close = close_context };
     struct contexts all = { .lock = PTHREAD_MUTEX_INITIALIZER };
     struct rk_workers *w = rk_workers_new(3, 1, &context_ops, &all);
 
@@ -219,6 +220,32 @@ static void each_worker_makes_and_ends_its_context_on_its_own_thread(void **stat
     }
 }
 
+static void after_job(void *worker)
+{
+    (*(unsigned *)worker)++;
+}
+
+static void a_worker_may_do_something_after_each_job(void **state)
+{
+    static const struct rk_workers_ops after_ops = { .open = open_worker,
+                                                     .close = close_worker,
+                                                     .after = after_job };
+    static struct count jobs[JOBS];
+    struct rk_loop *l = rk_loop_new();
+    unsigned finished = 0, after = 0;
+    struct rk_workers *w = rk_workers_new(1, JOBS, &after_ops, &after);
+
+    (void)state;
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = (struct count){ { .run = run, .done = done }, &finished, l, 0 };
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+    }
+    rk_loop_run(l);
+    rk_workers_free(w);
+    assert_int_equal(after, JOBS);
+    rk_loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +253,7 @@ int main(void)
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
         cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
         cmocka_unit_test(each_worker_makes_and_ends_its_context_on_its_own_thread),
+        cmocka_unit_test(a_worker_may_do_something_after_each_job),
     };
 
     return RUN_TESTS(tests);

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Background: a thread whose work takes a core for a tenth of a second and more, and that nobody
+ * is to feel. It runs as SCHED_BATCH with nice 5, in turns of 100 ms that whoever wakes up
+ * interrupts (Linux 6.12 and later). That counts among the threads of one scheduling group: the
+ * service, or more where the machine groups no further. A machine that gives every service its
+ * share of the cores looks at groups alone, so there it is the number of such threads that
+ * counts, and that each rests after work in which it was in others' way.
+ */
+
+#include <stdint.h>
+
+struct rk_background {
+    uint64_t waited_ns; /* for a core, since the thread began */
+};
+
+/* Of the calling thread, for good. */
+void rk_background_begin(struct rk_background *b);
+/* The same thread, after each piece of work. Takes rk_background_rest_ns. */
+void rk_background_rest(struct rk_background *b);
+
+/* Twice as long as it had to wait for a core meanwhile, at most half a second: on a core that
+ * somebody else wants it has a quarter, and all of one that nobody wants. Pure. */
+uint64_t rk_background_rest_ns(uint64_t waited_ns);
+
+/* As many as may be at it: half of the cores, at least one. */
+unsigned rk_background_threads(void);
