@@ -266,6 +266,85 @@ func TestProvidersAreNotMixedUp(t *testing.T) {
 	}
 }
 
+// The same among providers that do not name themselves in their answers: the code does reach the evil one, which has no use for it.
+func TestACodeThatAnotherProviderHasSeenIsSpent(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	api := c.DashboardAPI(t, 2, nil)
+	silent := func(u *harness.Upstream) {
+		u.Change(func(l *harness.Levers) {
+			l.Document = func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") }
+			l.Return = func(q url.Values) { q.Del("iss") }
+		})
+	}
+	evil, honest := harness.NewUpstream(t, "sly"), harness.NewUpstream(t, "meek")
+	silent(evil)
+	silent(honest)
+	e, h := makeProvider(t, api.REST, evil, "oidc"), makeProvider(t, api.REST, honest, "oidc")
+	forget(t, c, subject("meek-person", h.ID))
+
+	// The attacker begins a login by the honest provider, and has the victim sign in there for it, by way of the evil one.
+	attacker, theirs := harness.NewLogin(api.URL), harness.NewWalk(t)
+	begun := theirs.Get(attacker.URL(url.Values{"connector_id": {h.ID}}), honest.URL).URL.Query()
+	stolen := ""
+	evil.Change(func(l *harness.Levers) {
+		l.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			switch r.URL.Path {
+			case "/authorize":
+				q := r.URL.Query()
+				for _, name := range []string{"client_id", "nonce", "code_challenge"} {
+					q.Set(name, begun.Get(name))
+				}
+				http.Redirect(w, r, honest.URL+"/authorize?"+q.Encode(), http.StatusFound)
+			case "/token":
+				stolen = r.FormValue("code")
+				w.WriteHeader(http.StatusBadRequest)
+			default:
+				return false
+			}
+			return true
+		}
+	})
+	victim := harness.NewLogin(api.URL)
+	refusedPage(t, harness.NewWalk(t).Get(victim.URL(url.Values{"connector_id": {e.ID}}), victim.Redirect), 400)
+	if stolen == "" {
+		t.Fatal("the evil provider has got no code: there is no attack")
+	}
+	refusedPage(t, theirs.Get(api.URL+"/oauth2/callback?"+url.Values{"code": {stolen}, "state": {begun.Get("state")}}.Encode(), attacker.Redirect), 400)
+	if honest.Asked("/token") != 0 {
+		t.Error("the stolen code was redeemed")
+	}
+
+	// A provider that sends people back to an address of its own does not even bring it here.
+	var own provider
+	api.Want(t, 200, "PUT", "/api/identity-providers/"+h.ID, object{"type": "oidc", "name": h.Name, "issuer": honest.URL,
+		"client_id": honest.ClientID, "own_redirect_uri": true}, &own)
+	if own.RedirectURI != api.URL+"/oauth2/callback/"+h.ID {
+		t.Fatalf("its own address: %+v", own)
+	}
+	stolen = ""
+	honest.Change(func(l *harness.Levers) {
+		l.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if got := r.URL.Query().Get("redirect_uri"); r.URL.Path == "/authorize" && got != own.RedirectURI {
+				http.Error(w, "not registered: "+got, http.StatusBadRequest)
+				return true
+			}
+			return false
+		}
+	})
+	begun = theirs.Get(attacker.URL(url.Values{"connector_id": {h.ID}}), honest.URL).URL.Query()
+	if got := harness.NewWalk(t).Get(victim.URL(url.Values{"connector_id": {e.ID}}), victim.Redirect); got.Status != 400 || stolen != "" {
+		t.Errorf("%d at %v, code %q", got.Status, got.URL, stolen)
+	}
+	through(t, api, h.ID)
+	login, walk := harness.NewLogin(api.URL), harness.NewWalk(t)
+	back := *walk.Get(login.URL(url.Values{"connector_id": {h.ID}}), own.RedirectURI).URL
+	back.Path = "/oauth2/callback"
+	if got := walk.Get(back.String(), login.Redirect); got.Status != 400 {
+		t.Errorf("by the address that all share: %d at %v", got.Status, got.URL)
+	}
+}
+
 // Where a provider leads at login is as guarded as where it was when it was entered.
 func TestAProviderDoesNotLeadInside(t *testing.T) {
 	c := cluster(t)

@@ -14,6 +14,7 @@ import (
 type provider struct {
 	ID, Type, Name, Issuer string
 	ClientID               string `json:"client_id"`
+	RedirectURI            string `json:"redirect_uri"`
 }
 
 // makeProvider makes a connector, which goes with the test.
@@ -63,7 +64,7 @@ func TestIdentityProvidersAreManaged(t *testing.T) {
 	// What is empty stays; the type always does.
 	var now provider
 	api.Want(t, 200, "PUT", path, object{"type": "keycloak", "name": "Renamed", "issuer": "", "client_id": u.ClientID, "client_secret": ""}, &now)
-	if now != (provider{made.ID, "keycloak", "Renamed", u.URL, u.ClientID}) {
+	if now != (provider{made.ID, "keycloak", "Renamed", u.URL, u.ClientID, ""}) {
 		t.Errorf("renamed: %+v", now)
 	}
 	api.WantError(t, 422, "identity provider type cannot be changed", "PUT", path, body(object{"type": "oidc"}))

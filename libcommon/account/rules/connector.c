@@ -7,7 +7,9 @@
 
 #include "libcommon/crypto/box.h"
 
-#define COLUMNS "SELECT id, account_id, type, name, issuer, client_id, sealed_secret FROM connector"
+#define COLUMNS                                                                                    \
+    "SELECT id, account_id, type, name, issuer, client_id, sealed_secret, own_redirect_uri FROM "  \
+    "connector"
 enum {
     ID,
     ACCOUNT,
@@ -15,7 +17,8 @@ enum {
     NAME,
     ISSUER,
     CLIENT,
-    SECRET
+    SECRET,
+    OWN_REDIRECT
 };
 
 static const struct rk_pg_stmt get_stmt = { "connector_get",
@@ -23,12 +26,13 @@ static const struct rk_pg_stmt get_stmt = { "connector_get",
 static const struct rk_pg_stmt find_stmt = { "connector_find", COLUMNS " WHERE id = $1" };
 static const struct rk_pg_stmt insert_stmt = {
     "connector_insert",
-    "INSERT INTO connector (id, account_id, type, name, issuer, client_id, sealed_secret)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    "INSERT INTO connector (id, account_id, type, name, issuer, client_id, sealed_secret, "
+    "own_redirect_uri) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 };
 static const struct rk_pg_stmt update_stmt = {
     "connector_update", "UPDATE connector SET name = $3, issuer = $4, client_id = $5,"
-                        " sealed_secret = coalesce($6, sealed_secret)"
+                        " sealed_secret = coalesce($6, sealed_secret),"
+                        " own_redirect_uri = coalesce($7, own_redirect_uri)"
                         " WHERE account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt delete_stmt = {
@@ -158,6 +162,7 @@ int rk_connector_read(struct rk_pg *pg,
     c.name = rk_arena_strn(arena, rk_pg_str(row, 0, NAME));
     c.issuer = rk_arena_strn(arena, rk_pg_str(row, 0, ISSUER));
     c.client_id = rk_arena_strn(arena, rk_pg_str(row, 0, CLIENT));
+    c.own_redirect_uri = rk_pg_bool(row, 0, OWN_REDIRECT);
     if (seal) {
         r = open_secret(seal, row, arena, &c.client_secret, err);
         if (r < 0)
@@ -212,7 +217,8 @@ int rk_connector_create(struct rk_pg *pg,
         return r;
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
                   RK_P_C(in->type), RK_P_C(in->name), RK_P_C(in->issuer), RK_P_C(in->client_id),
-                  RK_P_BYTEA(rk_buf_str(&sealed)));
+                  RK_P_BYTEA(rk_buf_str(&sealed)),
+                  RK_P_BOOL(in->own_redirect_uri && *in->own_redirect_uri));
     if (r < 0)
         return r;
     r = tell(ch, actor, "identityprovider.create", id, in->type, in->name, in->issuer, err);
@@ -276,7 +282,8 @@ int rk_connector_update(struct rk_pg *pg,
     issuer = in->issuer[0] != '\0' ? in->issuer : rk_pg_str(row, 0, ISSUER).p;
     r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
                   RK_P_C(in->name), RK_P_C(issuer), RK_P_C(in->client_id),
-                  in->client_secret[0] != '\0' ? RK_P_BYTEA(rk_buf_str(&sealed)) : RK_P_NULL);
+                  in->client_secret[0] != '\0' ? RK_P_BYTEA(rk_buf_str(&sealed)) : RK_P_NULL,
+                  in->own_redirect_uri ? RK_P_BOOL(*in->own_redirect_uri) : RK_P_NULL);
     if (r < 0)
         return r;
     if (!rk_str_eq(rk_pg_str(row, 0, ISSUER), rk_str(issuer)) ||

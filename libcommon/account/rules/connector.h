@@ -40,6 +40,7 @@ struct rk_connector_input {
     const char *issuer;
     const char *client_id;
     const char *client_secret;
+    const bool *own_redirect_uri; /* NULL: not said */
 };
 
 /* The checks that ask nobody, in their order; RK_INVALID. `creates`: nothing is stored yet that an
@@ -57,6 +58,7 @@ struct rk_connector {
     const char *issuer; /* as entered; "" = the kind's own */
     const char *client_id;
     const char *client_secret; /* "" unless read with a seal */
+    bool own_redirect_uri;     /* people come back from it at an address that no other has */
 };
 
 /* RK_NOT_FOUND "identity provider not found". `account_id` NULL: whoever's it is. `seal` NULL:
@@ -75,8 +77,8 @@ int rk_connector_create(struct rk_pg *pg,
                         const struct rk_connector_input *in,
                         char out_id[RK_CONNECTOR_ID_MAX],
                         struct rk_err *err) RK_CHECKED;
-/* Empty texts keep what is stored. RK_INVALID for another type. Another issuer or client means
- * other people: who is signed in through the connector is signed out. */
+/* Empty texts, and what is not said, keep what is stored. RK_INVALID for another type. Another
+ * issuer or client means other people: who is signed in through the connector is signed out. */
 int rk_connector_update(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const struct rk_seal *seal,

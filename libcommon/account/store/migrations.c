@@ -669,6 +669,14 @@ static const char tokens_of_peers[] =
     "ALTER TABLE used_token ADD COLUMN peer_key bytea NOT NULL DEFAULT '',"
     "  ADD COLUMN claimed_at timestamptz NOT NULL DEFAULT now();";
 
+/* Providers that name themselves by the address that they send people back to. */
+static const char own_redirects[] =
+    "ALTER TABLE connector ADD COLUMN own_redirect_uri boolean NOT NULL DEFAULT false;";
+
+/* In which browser a grant began: who signs out there ends what came of it. */
+static const char grant_sessions[] = "ALTER TABLE oauth_grant ADD COLUMN session bytea;"
+                                     "CREATE INDEX oauth_grant_session ON oauth_grant (session);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
@@ -684,5 +692,7 @@ const struct rk_migration rk_migrations[] = {
     { 12, "presence noted", presence_noted },
     { 13, "replicas watched", replicas_watched },
     { 14, "tokens of peers", tokens_of_peers },
+    { 14, "own redirects", own_redirects },
+    { 15, "grants of sessions", grant_sessions },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

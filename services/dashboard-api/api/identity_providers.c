@@ -7,12 +7,13 @@
 #include "libcommon/account/rules/connector.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
+#include "services/dashboard-api/connector/redirect.h"
 #include "services/dashboard-api/connector/upstream.h"
 #include "services/dashboard-api/json/body.h"
 
 static const struct rk_pg_stmt list_stmt = {
-    "connector_list", "SELECT id, type, name, issuer, client_id FROM connector"
-                      " WHERE account_id = $1 ORDER BY created_at, id"
+    "connector_list", "SELECT id, type, name, issuer, client_id, own_redirect_uri FROM "
+                      "connector WHERE account_id = $1 ORDER BY created_at, id"
 };
 
 static bool embedded(const struct call *c)
@@ -20,20 +21,26 @@ static bool embedded(const struct call *c)
     return rk_oidc_mode(&c->config->oidc) == RK_OIDC_EMBEDDED;
 }
 
-static void write_provider(struct rk_json *j,
-                           struct rk_str id,
-                           struct rk_str type,
-                           struct rk_str name,
-                           struct rk_str issuer,
-                           struct rk_str client_id)
+static void write_provider(struct call *c, const struct rk_connector *p, const char *type)
 {
+    struct rk_json *j = &c->json;
+
     rk_json_object(j, NULL);
-    rk_json_str(j, "id", id);
-    rk_json_str(j, "type", type);
-    rk_json_str(j, "name", name);
-    rk_json_str(j, "issuer", issuer);
-    rk_json_str(j, "client_id", client_id);
+    rk_json_cstr(j, "id", p->id);
+    rk_json_cstr(j, "type", type);
+    rk_json_cstr(j, "name", p->name);
+    rk_json_cstr(j, "issuer", p->issuer);
+    rk_json_cstr(j, "client_id", p->client_id);
+    if (p->own_redirect_uri) {
+        rk_json_bool(j, "own_redirect_uri", true);
+        rk_json_cstr(j, "redirect_uri", redirect_uri(c, p));
+    }
     rk_json_object_end(j);
+}
+
+static const char *column(struct call *c, const struct rk_pg_result *res, int row, int n)
+{
+    return rk_arena_strn(c->arena, rk_pg_str(res, row, n));
 }
 
 int provider_list(struct call *c, struct rk_err *err)
@@ -46,9 +53,15 @@ int provider_list(struct call *c, struct rk_err *err)
         r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id));
         if (r < 0)
             return r;
-        for (int i = 0; i < rk_pg_rows(res); i++)
-            write_provider(&c->json, rk_pg_str(res, i, 0), rk_pg_str(res, i, 1),
-                           rk_pg_str(res, i, 2), rk_pg_str(res, i, 3), rk_pg_str(res, i, 4));
+        for (int i = 0; i < rk_pg_rows(res); i++) {
+            const struct rk_connector p = { .id = column(c, res, i, 0),
+                                            .name = column(c, res, i, 2),
+                                            .issuer = column(c, res, i, 3),
+                                            .client_id = column(c, res, i, 4),
+                                            .own_redirect_uri = rk_pg_bool(res, i, 5) };
+
+            write_provider(c, &p, column(c, res, i, 1)); /* also of a kind that we do not know */
+        }
     }
     rk_json_array_end(&c->json);
     return 0;
@@ -68,8 +81,7 @@ static int answer(struct call *c, const char *id, struct rk_err *err)
 
     if (r < 0)
         return r;
-    write_provider(&c->json, rk_str(p.id), rk_str(rk_connector_kind_name(p.kind)), rk_str(p.name),
-                   rk_str(p.issuer), rk_str(p.client_id));
+    write_provider(c, &p, rk_connector_kind_name(p.kind));
     return 0;
 }
 
@@ -78,9 +90,11 @@ int provider_get(struct call *c, struct rk_err *err)
     return answer(c, c->var[0], err);
 }
 
+/* `own` is what *in may point to. */
 static int read_body(struct call *c,
                      bool creates,
                      struct body *body,
+                     bool *own,
                      struct rk_connector_input *in,
                      struct rk_err *err)
 {
@@ -93,6 +107,8 @@ static int read_body(struct call *c,
     in->issuer = body_str(body, body->root, "issuer");
     in->client_id = body_str(body, body->root, "client_id");
     in->client_secret = body_str(body, body->root, "client_secret");
+    *own = body_bool(body, body->root, "own_redirect_uri");
+    in->own_redirect_uri = body_get(body->root, "own_redirect_uri") ? own : NULL;
     r = body_check(body, err);
     return r < 0 ? r : rk_connector_validate(in, creates, err);
 }
@@ -108,9 +124,10 @@ int provider_create(struct call *c, struct rk_err *err)
     rk_auto(body_done) struct body body = { 0 };
     struct rk_connector_input in = { 0 };
     char id[RK_CONNECTOR_ID_MAX];
+    bool own;
     int r;
 
-    r = read_body(c, true, &body, &in, err);
+    r = read_body(c, true, &body, &own, &in, err);
     if (r < 0)
         return r;
     if (!embedded(c))
@@ -129,9 +146,10 @@ int provider_update(struct call *c, struct rk_err *err)
     rk_auto(body_done) struct body body = { 0 };
     struct rk_connector_input in = { 0 };
     struct rk_connector now;
+    bool own;
     int r;
 
-    r = read_body(c, false, &body, &in, err);
+    r = read_body(c, false, &body, &own, &in, err);
     if (r < 0)
         return r;
     r = find(c, c->var[0], &now, err);

@@ -2,10 +2,17 @@
  * The way back from an upstream provider. What comes is believed only if it belongs to the trip
  * that this login is on (trip.h), comes from the provider that the trip went to (RFC 9207), and
  * brings a code that this provider itself turns into an ID token for us.
+ *
+ * Not every provider says who it is. One that lies can send a browser on to another, in our name,
+ * and have that one's code brought here as its own. Such a code is then asked for at the liar's,
+ * who so learns it; but it has been here, and who brings it once more, as what it is, is refused.
  */
 
 #include <string.h>
 
+#include "libcommon/account/rules/used_token.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/crypto/hash.h"
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/connector/exchange.h"
 #include "services/dashboard-api/connector/handlers.h"
@@ -18,6 +25,7 @@
 #define MAX_CODE 8192
 #define MAX_QUERY ((size_t)16 * 1024)
 #define MAX_ATTEMPTS 5
+#define CODE_S 3600 /* no provider's code lives longer */
 
 /* What came back, and to what it belongs. */
 struct arrival {
@@ -56,21 +64,36 @@ static int end_trip(struct call *c, struct arrival *a, struct rk_err *err)
     return login_note(c, &a->login, RK_STR(""), err);
 }
 
+/* A code comes here once, whoever is said to have made it. */
+static int spend_code(struct call *c, const char *code, struct rk_err *err)
+{
+    const char *text = rk_arena_printf(c->arena, "upstream code\n%s", code);
+    uint8_t hash[32];
+    int r;
+
+    rk_sha256(text, strlen(text), hash);
+    r = rk_used_token_claim(c->pg, hash, rk_wall_s() + CODE_S, err);
+    return r == RK_UNAUTHENTICATED ? rk_fail(err, RK_DENIED, "the code was here before") : r;
+}
+
 static int identify(struct call *c, struct arrival *a, struct identity *out, struct rk_err *err)
 {
     rk_auto(upstream_unref) struct upstream *up = NULL;
     struct upstreams *s = c->shared->upstreams;
     const char *code = form_get(&a->form, "code");
-    int r = upstream_open(s, &a->connector, &up, err);
+    int r;
 
-    if (r < 0)
-        return r;
-    r = check_sender(a, up, err);
-    if (r < 0)
-        return r;
     if (!*code || strlen(code) > MAX_CODE)
         return rk_fail(err, RK_DENIED, "there is no code, or one that is too long");
-    return exchange(s, up, &a->connector, &a->trip, code, redirect_uri(c), c->arena, out, err);
+    r = spend_code(c, code, err);
+    if (r == 0)
+        r = upstream_open(s, &a->connector, &up, err);
+    if (r == 0)
+        r = check_sender(a, up, err);
+    if (r < 0)
+        return r;
+    return exchange(s, up, &a->connector, &a->trip, code, redirect_uri(c, &a->connector), c->arena,
+                    out, err);
 }
 
 /* Somebody with that cookie may have pressed twice; the transaction may have lost against
@@ -136,6 +159,10 @@ static int find(struct call *c, struct arrival *a, struct rk_err *err)
     r = rk_connector_read(c->pg, NULL, a->trip.connector_id, c->seal, c->arena, &a->connector, err);
     if (r == RK_NOT_FOUND) {
         (void)page_error_retry(c, 404, TEXT_ERROR_CONNECTOR, login_chooser_path(c, &a->login));
+        return 1;
+    }
+    if (r == 0 && a->connector.own_redirect_uri && c->var[0][0] == '\0') {
+        (void)page_error_retry(c, 400, TEXT_ERROR_LOGIN_GONE, login_chooser_path(c, &a->login));
         return 1;
     }
     return r;

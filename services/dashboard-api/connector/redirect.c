@@ -8,13 +8,15 @@
 
 #define MAX_URL 4096
 
-const char *redirect_uri(struct call *c)
+const char *redirect_uri(struct call *c, const struct rk_connector *k)
 {
     rk_auto(rk_buf_done) struct rk_buf uri = { 0 };
 
     rk_buf_init(&uri, MAX_URL);
     rk_oidc_embedded_issuer(&c->config->oidc, &uri);
     rk_buf_put_c(&uri, "/callback");
+    if (k->own_redirect_uri)
+        rk_buf_printf(&uri, "/%s", k->id);
     return rk_arena_strn(c->arena, rk_buf_str(&uri));
 }
 

@@ -5,8 +5,8 @@
 #include "libcommon/account/rules/connector.h"
 #include "services/dashboard-api/call.h"
 
-/* Where providers send people back to, as it is registered with them; in the arena. */
-const char *redirect_uri(struct call *c);
+/* Where this provider sends people back to, as it is registered with it; in the arena. */
+const char *redirect_uri(struct call *c, const struct rk_connector *k);
 
 /* The page that says, without saying why, that it did not work; why is for the log. `retry` leads
  * there once more. 0, what a handler returns. */

@@ -28,7 +28,7 @@ static const char *request_url(struct call *c,
     rk_form_put(&q, "client_id", rk_str(k->client_id));
     rk_form_put(&q, "response_type", RK_STR("code"));
     rk_form_put(&q, "scope", rk_str(kind_of(k->kind)->scope));
-    rk_form_put(&q, "redirect_uri", rk_str(redirect_uri(c)));
+    rk_form_put(&q, "redirect_uri", rk_str(redirect_uri(c, k)));
     rk_form_put(&q, "state", rk_str(trip_state(trip, l->id, c->arena)));
     rk_form_put(&q, "nonce", rk_str(trip->nonce));
     if (up->endpoints.s256 || kind_of(k->kind)->pkce) {

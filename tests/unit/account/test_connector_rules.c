@@ -17,7 +17,7 @@ static void a_connector_has_a_name_a_known_type_an_issuer_and_a_client(void **st
     static const char *const bad_issuers[] = { "idp.d.test",  "ftp://idp.d.test", "https://",
                                                "https:///x",  "https://a b",      "https://a?b",
                                                "https://a#b", "HTTPS://a" };
-    struct rk_connector_input in = { "", "", "", "", "" };
+    struct rk_connector_input in = { "", "", "", "", "", NULL };
     struct rk_err err = { 0 };
 
     (void)state;
