@@ -35,6 +35,7 @@ struct caller {
     bool view_blocked; /* the account hides its peers from plain users */
     char *domain;      /* of the account's peers */
     char pat_id[RK_XID_LEN + 1];
+    struct rk_str grant; /* of a token of the embedded provider; else empty */
 };
 
 /* A job that its peer is to be told of; peer_id "" = none. */

@@ -5,13 +5,23 @@
 /* A device that was let in but has not asked yet is told that it was not. */
 static const struct rk_pg_stmt end_stmt = {
     "user_sessions_end",
-    "WITH s AS (DELETE FROM oauth_session WHERE user_id = $1), "
-    "g AS (DELETE FROM oauth_grant WHERE user_id = $1), "
+    "WITH s AS (DELETE FROM oauth_session WHERE user_id = $1 AND id IS DISTINCT FROM "
+    "(SELECT session FROM oauth_grant WHERE id = $2)), "
+    "g AS (DELETE FROM oauth_grant WHERE user_id = $1 AND id IS DISTINCT FROM $2), "
     "c AS (DELETE FROM oauth_code WHERE user_id = $1) "
     "UPDATE oauth_device SET answer = 'denied' WHERE user_id = $1 AND answer = 'approved'"
 };
 
 int rk_user_sessions_end(struct rk_pg *pg, const char *user_id, struct rk_err *err)
 {
-    return rk_pg_run(pg, &end_stmt, NULL, err, RK_P_C(user_id));
+    return rk_user_sessions_end_others(pg, user_id, (struct rk_str){ NULL, 0 }, err);
+}
+
+int rk_user_sessions_end_others(struct rk_pg *pg,
+                                const char *user_id,
+                                struct rk_str grant,
+                                struct rk_err *err)
+{
+    return rk_pg_run(pg, &end_stmt, NULL, err, RK_P_C(user_id),
+                     grant.n > 0 ? RK_P_BYTEA(grant) : RK_P_NULL);
 }

@@ -7,6 +7,12 @@
 #include "libcommon/base/err.h"
 #include "libcommon/pg/pg.h"
 
-/* Deletes the sessions and refresh tokens of this user, and the codes not yet redeemed. As part of
- * the transaction that is open on `pg`, or by itself. */
+/* Deletes the sessions and grants of this user, whose tokens are then refused, and the codes not
+ * yet redeemed. As part of the transaction that is open on `pg`, or by itself. */
 int rk_user_sessions_end(struct rk_pg *pg, const char *user_id, struct rk_err *err) RK_CHECKED;
+/* The same but for the grant by whose token it was asked for (empty: none), and its browser's
+ * session. */
+int rk_user_sessions_end_others(struct rk_pg *pg,
+                                const char *user_id,
+                                struct rk_str grant,
+                                struct rk_err *err) RK_CHECKED;

@@ -19,7 +19,10 @@
  * Such a one counts when the last is this long ago. */
 #define GUESSED_LOGIN_US (3600LL * 1000000)
 
-/* All that a settled user's request needs. $3 = names of the groups in the token. */
+#define GRANT_STANDS "($4::bytea IS NULL OR EXISTS (SELECT 1 FROM oauth_grant WHERE id = $4))"
+
+/* All that a settled user's request needs. $3 = names of the groups in the token, $4 = its grant or
+ * NULL. */
 static const struct rk_pg_stmt look_stmt = {
     "sign_in_look",
     "SELECT u.account_id, u.role, u.is_service_user, u.blocked, u.pending_approval, u.name = '', "
@@ -33,7 +36,7 @@ static const struct rk_pg_stmt look_stmt = {
     "array(SELECT g.name FROM account_group g WHERE g.account_id = a.id AND g.id = "
     "ANY(u.auto_groups) AND g.issued = 'jwt'), "
     "array(SELECT g.name FROM account_group g WHERE g.account_id = a.id AND g.name = "
-    "ANY($3::text[]) AND g.issued <> 'jwt') "
+    "ANY($3::text[]) AND g.issued <> 'jwt'), " GRANT_STANDS " "
     "FROM users u JOIN account a ON a.id = u.account_id WHERE u.id = $1"
 };
 enum {
@@ -53,6 +56,7 @@ enum {
     ALLOWED,
     HAVE,
     TAKEN,
+    STANDS,
 };
 
 static const struct rk_pg_stmt only_stmt = {
@@ -67,6 +71,8 @@ static const struct rk_pg_stmt primary_stmt = {
 };
 static const struct rk_pg_stmt tenant_stmt = { "sign_in_tenant",
                                                "SELECT account_id FROM connector WHERE id = $1" };
+static const struct rk_pg_stmt granted_stmt = { "sign_in_granted",
+                                                "SELECT 1 FROM oauth_grant WHERE id = $1" };
 static const struct rk_pg_stmt known_stmt = { "sign_in_known",
                                               "SELECT 1 FROM users WHERE id = $1" };
 static const struct rk_pg_stmt departed_stmt = {
@@ -200,6 +206,24 @@ static int is_known(struct signing *s, bool *out, struct rk_err *err)
     return r;
 }
 
+static int refuse_revoked(struct signing *s, struct rk_err *err)
+{
+    s->out->revoked = true;
+    return rk_fail(err, RK_UNAUTHENTICATED, "the token was taken back");
+}
+
+static int check_granted(struct signing *s, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r;
+
+    if (!s->out->granted)
+        return 0;
+    r = rk_pg_run(s->pg, &granted_stmt, &res, err,
+                  RK_P_BYTEA(rk_strn(s->out->grant, RK_GRANT_ID_LEN)));
+    return r == 0 && rk_pg_rows(res) == 0 ? refuse_revoked(s, err) : r;
+}
+
 /* Tokens outlive their users: whoever was deleted comes back with a new one only. */
 static int check_newcomer(struct signing *s, struct rk_err *err)
 {
@@ -218,6 +242,9 @@ static int check_newcomer(struct signing *s, struct rk_err *err)
     }
     if (*s->claims->account_id)
         return rk_fail(err, RK_UNAUTHENTICATED, "the token is for another account");
+    r = check_granted(s, err);
+    if (r < 0)
+        return r;
     r = rk_pg_run(s->pg, &departed_stmt, &res, err, RK_P_C(s->claims->user_id),
                   RK_P_TIME(s->claims->issued_s * 1000000));
     if (r == 0 && rk_pg_rows(res) > 0)
@@ -391,7 +418,9 @@ static int look(struct signing *s, struct rk_pg_result **out, struct rk_err *err
         sign_in_group_names(s->claims, claim_guess, s->arena, &s->names, &s->names_n);
         rk_pg_result_free(rk_steal(res));
         r = rk_pg_run(s->pg, &look_stmt, &res, err, RK_P_C(s->claims->user_id),
-                      RK_P_C(s->rules->default_domain), RK_P_ARRAY(s->names, s->names_n));
+                      RK_P_C(s->rules->default_domain), RK_P_ARRAY(s->names, s->names_n),
+                      s->out->granted ? RK_P_BYTEA(rk_strn(s->out->grant, RK_GRANT_ID_LEN))
+                                      : RK_P_NULL);
         if (r < 0)
             return r;
         if (rk_pg_rows(res) == 0 || s->local || !rk_pg_bool(res, 0, FOLLOWS) ||
@@ -483,6 +512,9 @@ settle(struct signing *s, const struct rk_pg_result *res, bool dashboard, struct
     bool same = true;
     int r;
 
+    /* What keeps out who is blocked or waits is for them to know. */
+    if (!rk_pg_bool(res, 0, STANDS) && !s->out->blocked && !s->out->pending_approval)
+        return refuse_revoked(s, err);
     if (rk_pg_bool(res, 0, SERVICE))
         return rk_fail(err, RK_UNAUTHENTICATED, "a service user cannot sign in");
     if (*s->claims->account_id && strcmp(s->claims->account_id, s->out->account_id) != 0)
@@ -519,13 +551,16 @@ static int find_mode(struct signing *s, struct rk_err *err)
     return r;
 }
 
-static void read_subject(struct signing *s)
+/* What our own provider says besides. */
+static void read_ours(struct signing *s)
 {
     char id[RK_SUBJECT_PART_MAX];
 
     if (!s->rules->embedded || !rk_subject_decode(s->claims->user_id, id, s->connector))
         s->connector[0] = '\0';
     s->local = strcmp(s->connector, RK_CONNECTOR_LOCAL) == 0;
+    s->out->granted = s->rules->embedded && rk_jti_grant(rk_claims_str(s->claims, "jti", s->arena),
+                                                         s->out->grant) != RK_GRANT_NONE;
 }
 
 static int check_claims(const struct rk_claims *c, struct rk_err *err)
@@ -562,7 +597,7 @@ int rk_sign_in(struct rk_pg *pg,
     r = check_claims(claims, err);
     if (r < 0)
         return r;
-    read_subject(&s);
+    read_ours(&s);
     r = look(&s, &res, err);
     if (r < 0)
         return r;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcommon/account/rules/grant_name.h"
 #include "libcommon/account/rules/subject.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/arena.h"
@@ -35,6 +36,9 @@ struct rk_signed_in {
     bool blocked, pending_approval;
     bool view_blocked; /* the account hides its peers from plain users */
     bool joined;       /* this call made the user */
+    bool revoked;      /* with RK_UNAUTHENTICATED: what the token was made for has ended */
+    bool granted;      /* it is our own provider's, and says for which grant: */
+    uint8_t grant[RK_GRANT_ID_LEN];
     struct rk_bell bell;
     struct rk_err groups_err; /* code 0, or what kept the groups from being followed; for the log */
 };
@@ -42,8 +46,9 @@ struct rk_signed_in {
 /*
  * RK_DENIED: in none of the groups that the account lets in; RK_UNAUTHENTICATED: the token speaks
  * of another account, or of a user who cannot sign in (a service user, a local user who does not
- * exist, somebody deleted since it was issued). RK_CONFLICT: do it again. `dashboard`: a newer
- * login is told of as dashboard.login.
+ * exist, somebody deleted since it was issued), or it was taken back: by signing out, by a new
+ * password, by the second use of its code. Whoever is blocked is told that instead. RK_CONFLICT: do
+ * it again. `dashboard`: a newer login is told of as dashboard.login.
  */
 int rk_sign_in(struct rk_pg *pg,
                const struct rk_sign_in_rules *rules,

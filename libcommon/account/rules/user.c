@@ -323,6 +323,7 @@ static int check_password(const char *stored,
 
 int rk_user_set_password(struct rk_pg *pg,
                          const struct rk_actor *actor,
+                         struct rk_str grant,
                          const char *id,
                          const char *old_password,
                          const char *new_password,
@@ -362,7 +363,7 @@ int rk_user_set_password(struct rk_pg *pg,
         return r;
     if (rk_pg_affected(done) == 0)
         return rk_fail(err, RK_CONFLICT, "the password has changed meanwhile");
-    r = rk_user_sessions_end(pg, id, err);
+    r = rk_user_sessions_end_others(pg, id, grant, err);
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "user.password.change", id, err, NULL);

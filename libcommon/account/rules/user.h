@@ -67,9 +67,11 @@ int rk_user_reject(struct rk_pg *pg,
                    struct rk_bell *out_bell,
                    struct rk_err *err) RK_CHECKED;
 
-/* Of a local user, by itself. Takes as long as two password hashes. */
+/* Of a local user, by itself; who is signed in with it elsewhere is signed out: all but `grant`
+ * (see access_end.h). Takes as long as two password hashes. */
 int rk_user_set_password(struct rk_pg *pg,
                          const struct rk_actor *actor,
+                         struct rk_str grant,
                          const char *id,
                          const char *old_password,
                          const char *new_password,

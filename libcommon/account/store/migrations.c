@@ -692,7 +692,7 @@ const struct rk_migration rk_migrations[] = {
     { 12, "presence noted", presence_noted },
     { 13, "replicas watched", replicas_watched },
     { 14, "tokens of peers", tokens_of_peers },
-    { 14, "own redirects", own_redirects },
-    { 15, "grants of sessions", grant_sessions },
+    { 15, "own redirects", own_redirects },
+    { 16, "grants of sessions", grant_sessions },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

@@ -263,6 +263,7 @@ int user_password(struct call *c, struct rk_err *err)
     r = body_check(&body, err);
     if (r < 0)
         return r;
-    r = rk_user_set_password(c->pg, &c->actor, c->var[0], old_password, new_password, err);
+    r = rk_user_set_password(c->pg, &c->actor, c->caller.grant, c->var[0], old_password,
+                             new_password, err);
     return r < 0 ? r : write_empty(c);
 }

@@ -47,8 +47,15 @@ int bearer_load(struct call *c, struct rk_err *err)
     r = rk_sign_in(c->pg, &c->shared->sign_in, &claims, true, c->arena, &got, &why);
     if (got.bell.serial > 0)
         c->sign_in_bell = got.bell;
+    if (got.revoked) {
+        rk_debug(NULL, "token refused: %s", why.msg);
+        return rk_fail(err, RK_UNAUTHENTICATED, "token expired");
+    }
     if (r < 0)
         return refuse(r, &why, err);
+    if (got.granted)
+        who->grant = rk_strn(rk_arena_strn(c->arena, rk_strn(got.grant, sizeof(got.grant))),
+                             sizeof(got.grant));
     if (got.groups_err.code < 0)
         rk_warn(NULL, "account %s: groups of %s not followed: %s", got.account_id, claims.user_id,
                 got.groups_err.msg);

@@ -93,7 +93,8 @@ static int change(struct call *c,
         chosen->wrong = TEXT_CHANGE_SAME;
         return show(c, user, TEXT_NONE, chosen);
     }
-    r = rk_user_set_password(c->pg, &actor, user->id, old, chosen->password, err);
+    r = rk_user_set_password(c->pg, &actor, (struct rk_str){ NULL, 0 }, user->id, old,
+                             chosen->password, err);
     if (r == 0)
         r = session_start(c, &session->who, session->second_factor, false, &renewed, err);
     if (r < 0)

@@ -4,36 +4,9 @@
 
 #include <string.h>
 
-#include "libcommon/base/encode.h"
-#include "libcommon/base/id.h"
 #include "libcommon/base/json.h"
 #include "libcommon/jwt/jwt.h"
 #include "services/dashboard-api/oauth/scope.h"
-
-#define RANDOM_LEN 8
-
-void claims_jti(bool access, struct rk_str grant_id, char out[JTI_LEN + 1])
-{
-    uint8_t bytes[REFRESH_ID_LEN + RANDOM_LEN];
-
-    rk_random(bytes, sizeof(bytes));
-    if (access)
-        memcpy(bytes, grant_id.p, REFRESH_ID_LEN);
-    out[0] = access ? 'a' : 'i';
-    rk_hex_encode(bytes, sizeof(bytes), out + 1);
-}
-
-bool claims_jti_grant(const char *jti, uint8_t out[REFRESH_ID_LEN])
-{
-    uint8_t bytes[REFRESH_ID_LEN + RANDOM_LEN];
-    size_t n;
-
-    if (jti[0] != 'a' || !rk_hex_decode(rk_str(jti + 1), bytes, sizeof(bytes), &n) ||
-        n != sizeof(bytes))
-        return false;
-    memcpy(out, bytes, REFRESH_ID_LEN);
-    return true;
-}
 
 static bool known(const char *s)
 {

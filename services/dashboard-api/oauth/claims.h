@@ -2,8 +2,8 @@
 
 /*
  * Claims: what an ID token and an access token say. Both say the same of the person, by the scope;
- * an access token has neither nonce nor hashes, and names its grant in its jti, by which the two
- * kinds are told apart. Pure; any thread.
+ * an access token has neither nonce nor hashes. Each names its grant in its jti, by which the two
+ * kinds are told apart (libcommon/account/rules/grant_name.h). Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -11,7 +11,6 @@
 
 #include "libcommon/base/buf.h"
 #include "services/dashboard-api/oauth/identity.h"
-#include "services/dashboard-api/oauth/refresh_token.h"
 
 struct claims {
     const char *issuer;
@@ -25,11 +24,5 @@ struct claims {
 };
 
 #define CLAIMS_MAX ((size_t)256 << 10)
-#define JTI_LEN (1 + 2 * REFRESH_ID_LEN + 16)
-/* "a" and the grant's id, or "i" and a random one; then 16 random digits. */
-void claims_jti(bool access, struct rk_str grant_id, char out[JTI_LEN + 1]);
-/* The grant that an access token names. False: an ID token, or none of ours. */
-bool claims_jti_grant(const char *jti, uint8_t out[REFRESH_ID_LEN]);
-
 void claims_write_access(const struct claims *c, const char *jti, struct rk_buf *out);
 void claims_write_id(const struct claims *c, const char *jti, struct rk_buf *out);

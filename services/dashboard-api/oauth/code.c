@@ -22,7 +22,7 @@ static const struct rk_pg_stmt lock_code = {
     "oauth_code_lock",
     "SELECT client_id, redirect_uri, scope, nonce, code_challenge, identity::text, "
     "extract(epoch FROM auth_time)::bigint, good_until > now(), used_at IS NOT NULL, "
-    "EXISTS (SELECT 1 FROM oauth_session s WHERE s.id = oauth_code.session) "
+    "EXISTS (SELECT 1 FROM oauth_session s WHERE s.id = oauth_code.session), session "
     "FROM oauth_code WHERE id = $1 FOR UPDATE"
 };
 static const struct rk_pg_stmt use_code = { "oauth_code_use",
@@ -122,6 +122,7 @@ int code_redeem(struct call *c,
     (void)scope_parse(rk_pg_str(res, 0, 2), &got.scope);
     got.nonce = rk_arena_strn(c->arena, rk_pg_str(res, 0, 3));
     got.auth_time_s = rk_pg_int(res, 0, 6);
+    got.session = rk_pg_bytes(res, 0, 10, c->arena);
     *out = got;
     return 0;
 }

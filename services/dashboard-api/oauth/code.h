@@ -28,7 +28,7 @@ int code_issue(struct call *c,
 
 /* A code that was redeemed. Strings of the arena. */
 struct code {
-    struct rk_str id;
+    struct rk_str id, session;
     const char *nonce;
     unsigned scope;
     struct identity who;

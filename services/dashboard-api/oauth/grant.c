@@ -8,12 +8,14 @@
 #include "services/dashboard-api/oauth/scope.h"
 #include "services/dashboard-api/oauth/secret.h"
 
+#define AFTER_S 60 /* a grant outlives its tokens: clocks differ */
+
 static const struct rk_pg_stmt add_grant = {
     "oauth_grant_add",
     "INSERT INTO oauth_grant (id, user_id, connector_id, client_id, scope, identity, auth_time, "
-    "refresh_key, expires_at, last_at) VALUES ($1, $2, $3, $4, $5, $6::jsonb, "
+    "refresh_key, expires_at, last_at, session) VALUES ($1, $2, $3, $4, $5, $6::jsonb, "
     "to_timestamp($7::bigint), $8, now() + $9::bigint * interval '1 second', "
-    "now() + $10::bigint * interval '1 second')"
+    "now() + $10::bigint * interval '1 second', $11)"
 };
 /* Bounds what one person's logins leave behind. */
 static const struct rk_pg_stmt drop_oldest = {
@@ -44,8 +46,17 @@ static const struct rk_pg_stmt end_grant = { "oauth_grant_end",
 static const struct rk_pg_stmt ask_grant = { "oauth_grant_alive",
                                              "SELECT 1 FROM oauth_grant g WHERE g.id = $1 AND "
                                              "g.expires_at > now() AND " GOOD_PERSON };
-static const struct rk_pg_stmt end_all = {
-    "oauth_grant_end_all", "DELETE FROM oauth_grant WHERE user_id = $1 AND client_id = $2"
+/* $2: of the browser that is left, $3: or of the one in which this grant began. */
+static const struct rk_pg_stmt end_browser = {
+    "oauth_grant_end_browser",
+    "DELETE FROM oauth_grant WHERE user_id = $1 AND (id = $3 OR session = $2 OR "
+    "session = (SELECT session FROM oauth_grant WHERE id = $3))"
+};
+/* No more refreshing; the access token that is out lives as long as it may. */
+static const struct rk_pg_stmt end_refresh = {
+    "oauth_grant_end_refresh",
+    "UPDATE oauth_grant SET refresh_key = NULL, expires_at = LEAST(expires_at, now() + $3::bigint "
+    "* interval '1 second') WHERE user_id = $1 AND client_id = $2 AND refresh_key IS NOT NULL"
 };
 
 static const char *
@@ -91,8 +102,9 @@ int grant_new(struct call *c, struct grant *g, struct rk_err *err)
                   RK_P_C(g->who.connector_id), RK_P_C(g->client->id),
                   RK_P_C(scope_text(g->scope, c->arena)), RK_P_STR(rk_buf_str(&json)),
                   RK_P_INT(g->auth_time_s), offline ? RK_P_BYTEA(key) : RK_P_NULL,
-                  RK_P_INT(offline ? GRANT_IDLE_S : g->client->token_s),
-                  RK_P_INT(offline ? GRANT_LONGEST_S : g->client->token_s));
+                  RK_P_INT(offline ? GRANT_IDLE_S : g->client->token_s + AFTER_S),
+                  RK_P_INT(offline ? GRANT_LONGEST_S : g->client->token_s + AFTER_S),
+                  g->session.n > 0 ? RK_P_BYTEA(g->session) : RK_P_NULL);
     if (r < 0 || !offline)
         return r;
     return rk_pg_run(c->pg, &drop_oldest, NULL, err, RK_P_C(g->who.user_id), RK_P_C(g->client->id),
@@ -209,7 +221,23 @@ int grant_alive(struct call *c, struct rk_str id, bool *out_alive, struct rk_err
     return r;
 }
 
-int grant_end_all(struct call *c, const char *user_id, const char *client_id, struct rk_err *err)
+static struct rk_pg_param id_or_null(struct rk_str id)
 {
-    return rk_pg_run(c->pg, &end_all, NULL, err, RK_P_C(user_id), RK_P_C(client_id));
+    return id.n > 0 ? RK_P_BYTEA(id) : RK_P_NULL;
+}
+
+int grant_sign_out(struct call *c,
+                   const char *user_id,
+                   const struct client *client,
+                   struct rk_str session,
+                   struct rk_str grant,
+                   struct rk_err *err)
+{
+    int r = rk_pg_run(c->pg, &end_browser, NULL, err, RK_P_C(user_id), id_or_null(session),
+                      id_or_null(grant));
+
+    if (r < 0 || !client)
+        return r;
+    return rk_pg_run(c->pg, &end_refresh, NULL, err, RK_P_C(user_id), RK_P_C(client->id),
+                     RK_P_INT(client->token_s + AFTER_S));
 }

@@ -25,6 +25,7 @@ struct grant {
     unsigned scope;
     struct identity who;
     int64_t auth_time_s;
+    struct rk_str session;     /* the browser's, in which it began; empty: a device */
     const char *refresh_token; /* the good one; NULL without offline_access */
 };
 
@@ -43,6 +44,14 @@ int grant_refresh(struct call *c,
                   struct rk_err *err) RK_CHECKED;
 /* Still in force, and its person not blocked. */
 int grant_alive(struct call *c, struct rk_str id, bool *out_alive, struct rk_err *err) RK_CHECKED;
-/* All that a client was given for this person. */
-int grant_end_all(struct call *c, const char *user_id, const char *client_id, struct rk_err *err)
-    RK_CHECKED;
+/*
+ * Somebody signs out: ends what was granted in that browser, known by its session or by a grant
+ * (empty: not known), and what would go on giving this client (NULL: not known) new tokens
+ * elsewhere.
+ */
+int grant_sign_out(struct call *c,
+                   const char *user_id,
+                   const struct client *client,
+                   struct rk_str session,
+                   struct rk_str grant,
+                   struct rk_err *err) RK_CHECKED;

@@ -55,7 +55,7 @@ int oauth_introspect(struct call *c, struct rk_err *err)
     r = token_check(c, token, false, &got, err);
     if (r < 0 && r != RK_UNAUTHENTICATED)
         return r;
-    if (r == 0 && got.client == client && got.grant_id.n > 0) {
+    if (r == 0 && got.client == client && got.access) {
         r = grant_alive(c, got.grant_id, &alive, err);
         if (r < 0)
             return r;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "libcommon/account/rules/grant_name.h"
 #include "libcommon/account/rules/subject.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/jwt/jwt.h"
@@ -46,9 +47,9 @@ static int sign(const struct key_set *keys,
                 struct rk_err *err)
 {
     rk_auto(rk_buf_done) struct rk_buf json = { .max = CLAIMS_MAX };
-    char jti[JTI_LEN + 1];
+    char jti[RK_JTI_LEN + 1];
 
-    claims_jti(access, grant_id, jti);
+    rk_jti_new(access ? RK_GRANT_ACCESS : RK_GRANT_ID, (const uint8_t *)grant_id.p, jti);
     if (access)
         claims_write_access(claims, jti, &json);
     else

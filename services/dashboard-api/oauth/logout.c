@@ -25,6 +25,7 @@ struct logout {
     const struct client *client;        /* NULL: not said */
     const char *client_id, *to, *state; /* "" = not said */
     const char *hint_sub;               /* NULL: no hint, or none of ours */
+    struct rk_str hint_grant;           /* whose token the hint is; empty: not said */
 };
 
 /* Non-zero: the answer, or an error. */
@@ -45,6 +46,7 @@ read_logout(struct call *c, const struct params *params, struct logout *out, str
     out->state = params_text(params, "state");
     out->client = client_find(&out->p->clients, out->client_id);
     out->hint_sub = NULL;
+    out->hint_grant = (struct rk_str){ NULL, 0 };
     if (params->repeated || strlen(out->state) > MAX_STATE ||
         (out->client_id[0] != '\0' && !out->client)) {
         r = view_problem(c, VIEW_BAD_REQUEST);
@@ -57,6 +59,7 @@ read_logout(struct call *c, const struct params *params, struct logout *out, str
         if (r == 0 && (!out->client || out->client == t.client)) {
             out->client = t.client;
             out->hint_sub = rk_arena_strdup(c->arena, t.claims.subject);
+            out->hint_grant = t.grant_id;
         }
     }
     if (out->to[0] != '\0' && (!out->client || !client_logout_allowed(out->client, out->to))) {
@@ -101,7 +104,8 @@ static int go(struct call *c, const char *to)
     return to ? page_redirect(c, to) : view_logged_out(c);
 }
 
-/* Ends the session, if it is whose it is said to be, and what the client holds of that person. */
+/* Ends the session, if it is whose it is said to be, and what is held of that person: in this
+ * browser all, elsewhere what would go on without end. */
 static int end(struct call *c, const struct logout *q, const struct session *s, struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
@@ -117,11 +121,10 @@ static int end(struct call *c, const struct logout *q, const struct session *s, 
         if (r < 0)
             return r;
     }
-    if (q->client) {
-        r = grant_end_all(c, user, q->client->id, err);
-        if (r < 0)
-            return r;
-    }
+    r = grant_sign_out(c, user, q->client, own ? s->hash : (struct rk_str){ NULL, 0 },
+                       q->hint_grant, err);
+    if (r < 0)
+        return r;
     r = rk_pg_commit(&tx, err);
     if (r < 0)
         return r;

@@ -31,6 +31,11 @@ static const struct rk_pg_stmt add_session = {
     "auth_time, used_at, expires_at) VALUES ($1, $2, $3, $4::jsonb, $5, $6, now(), now(), "
     "now() + $7::bigint * interval '1 second') RETURNING extract(epoch FROM auth_time)::bigint"
 };
+/* The same browser goes on, with another session. */
+static const struct rk_pg_stmt hand_on = {
+    "oauth_session_hand_on",
+    "UPDATE oauth_grant SET session = $2 WHERE session = $1 AND user_id = $3"
+};
 static const struct rk_pg_stmt end_session = { "oauth_session_end",
                                                "DELETE FROM oauth_session WHERE id = $1" };
 
@@ -85,13 +90,18 @@ int session_start(struct call *c,
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
+    identity_write(who, &json);
+    id = secret_new(c->arena, &s.hash);
     if (old) {
-        r = rk_pg_run(c->pg, &end_session, NULL, err, RK_P_BYTEA(secret_hash(c->arena, old)));
+        struct rk_str hash = secret_hash(c->arena, old);
+
+        r = rk_pg_run(c->pg, &end_session, NULL, err, RK_P_BYTEA(hash));
+        if (r == 0)
+            r = rk_pg_run(c->pg, &hand_on, NULL, err, RK_P_BYTEA(hash), RK_P_BYTEA(s.hash),
+                          RK_P_C(who->user_id));
         if (r < 0)
             return r;
     }
-    identity_write(who, &json);
-    id = secret_new(c->arena, &s.hash);
     r = rk_pg_run(c->pg, &add_session, &res, err, RK_P_BYTEA(s.hash), RK_P_C(who->user_id),
                   RK_P_C(who->connector_id), RK_P_STR(rk_buf_str(&json)), RK_P_BOOL(second_factor),
                   RK_P_BOOL(remember), RK_P_INT(p->session_s));

@@ -80,6 +80,7 @@ static int by_code(struct exchange *x, struct rk_err *err)
     g.scope = q.scope = got.scope;
     g.who = got.who;
     g.auth_time_s = got.auth_time_s;
+    g.session = got.session;
     q.nonce = got.nonce;
     r = grant_new(x->c, &g, err);
     if (r < 0)

@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
+#include "libcommon/account/rules/grant_name.h"
 #include "libcommon/base/encode.h"
-#include "services/dashboard-api/oauth/claims.h"
 #include "services/dashboard-api/oauth/keys.h"
 #include "services/dashboard-api/oauth/provider.h"
 
@@ -50,7 +50,8 @@ int token_check(
     enum rk_jwt_refusal why = RK_JWT_ACCEPTED;
     struct token_checked got = { .client = NULL };
     const struct provider *p;
-    uint8_t grant[REFRESH_ID_LEN];
+    uint8_t grant[RK_GRANT_ID_LEN];
+    enum rk_grant_use use;
     int r;
 
     r = provider_of(c, &p, err);
@@ -78,7 +79,9 @@ int token_check(
     got.client = client_of(&p->clients, &got.claims, c->arena);
     if (!got.client)
         return rk_fail(err, RK_UNAUTHENTICATED, "the token has several audiences");
-    if (claims_jti_grant(rk_claims_str(&got.claims, "jti", c->arena), grant))
+    use = rk_jti_grant(rk_claims_str(&got.claims, "jti", c->arena), grant);
+    got.access = use == RK_GRANT_ACCESS;
+    if (use != RK_GRANT_NONE)
         got.grant_id =
             rk_strn(rk_arena_strn(c->arena, rk_strn(grant, sizeof(grant))), sizeof(grant));
     *out = got;

@@ -11,7 +11,8 @@
 struct token_checked {
     struct rk_claims claims;
     const struct client *client; /* whom it is for */
-    struct rk_str grant_id;      /* of access tokens; empty for ID tokens */
+    bool access;                 /* an access token */
+    struct rk_str grant_id;      /* empty: an ID token of an earlier version */
 };
 /* RK_UNAUTHENTICATED: no. `old_too`: an expired one is as good (hints). */
 int token_check(struct call *c,

@@ -80,7 +80,7 @@ int oauth_userinfo(struct call *c, struct rk_err *err)
     if (!token)
         return refuse(c);
     r = token_check(c, token, false, &got, err);
-    if (r == RK_UNAUTHENTICATED || (r == 0 && got.grant_id.n == 0))
+    if (r == RK_UNAUTHENTICATED || (r == 0 && !got.access))
         return refuse(c);
     if (r < 0)
         return r;

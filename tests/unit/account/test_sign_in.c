@@ -68,6 +68,7 @@ static void team(const char *settings)
     come(&single, "owner");
     snprintf(sql, sizeof(sql), "UPDATE account SET settings = settings || '%s'", settings);
     pg_must(pg, sql);
+    memcpy(acc.account_id, got.account_id, sizeof(acc.account_id));
     actor = (struct rk_actor){ .account_id = rk_arena_strdup(arena, got.account_id),
                                .user_id = "owner",
                                .is_admin = true,
@@ -746,6 +747,92 @@ static void whoever_may_not_sign_in_any_more_is_signed_out(void **state)
     assert_int_equal(held(), 4);
 }
 
+/* A grant of our own provider to `user`, and the claims of a token of it. */
+static struct rk_claims granted(const char *user, enum rk_grant_use use, uint8_t byte)
+{
+    uint8_t id[RK_GRANT_ID_LEN];
+    char jti[RK_JTI_LEN + 1], sql[400];
+
+    memset(id, byte, sizeof(id));
+    rk_jti_new(use, id, jti);
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO oauth_grant (id, user_id, connector_id, client_id, scope, identity, "
+             "auth_time, expires_at, last_at) VALUES (decode(repeat('%02x', 16), 'hex'), '%s', "
+             "'local', 'netbird-dashboard', 'openid', '{}', now(), now() + interval '1 hour', "
+             "now() + interval '1 hour') ON CONFLICT DO NOTHING",
+             byte, user);
+    pg_must(pg, sql);
+    return claims_of(user, rk_arena_printf(arena, "{\"jti\":\"%s\"}", jti));
+}
+
+static void a_token_that_was_taken_back_is_refused_at_once(void **state)
+{
+    struct rk_claims access, id, other;
+
+    (void)state;
+    come(&single, "owner");
+    access = granted("owner", RK_GRANT_ACCESS, 7);
+    id = granted("owner", RK_GRANT_ID, 7);
+    other = granted("owner", RK_GRANT_ACCESS, 8);
+    done(sign_in(&embedded, &access), &err);
+    assert_true(got.granted);
+    done(sign_in(&embedded, &id), &err);
+    pg_must(pg, "DELETE FROM oauth_grant WHERE id = decode(repeat('07', 16), 'hex')");
+    assert_int_equal(sign_in(&embedded, &access), RK_UNAUTHENTICATED);
+    assert_true(got.revoked);
+    assert_int_equal(sign_in(&embedded, &id), RK_UNAUTHENTICATED);
+    assert_true(got.revoked);
+    assert_int_equal(rk_sign_in(pg, &embedded, &access, false, arena, &got, &err),
+                     RK_UNAUTHENTICATED); /* an agent's */
+    done(sign_in(&embedded, &other), &err);
+    /* What another provider writes there is its own affair. */
+    done(sign_in(&single, &access), &err);
+    assert_false(got.granted);
+    /* Whoever is blocked is told so. */
+    pg_must(pg, "UPDATE users SET blocked = true WHERE id = 'owner'");
+    done(sign_in(&embedded, &access), &err);
+    assert_true(got.blocked);
+}
+
+static void a_token_that_was_taken_back_makes_no_user(void **state)
+{
+    struct rk_claims c;
+    char sub[RK_USER_ID_MAX];
+
+    (void)state;
+    come(&single, "owner");
+    connector("c1", got.account_id);
+    assert_true(rk_subject_encode("newcomer", "c1", sub));
+    c = granted(sub, RK_GRANT_ACCESS, 9);
+    pg_must(pg, "DELETE FROM oauth_grant");
+    assert_int_equal(sign_in(&embedded, &c), RK_UNAUTHENTICATED);
+    assert_true(got.revoked);
+    assert_int_equal(ask("SELECT count(*) FROM users"), 1);
+    c = granted(sub, RK_GRANT_ACCESS, 9);
+    done(sign_in(&embedded, &c), &err);
+    assert_true(got.joined);
+}
+
+static void whoever_changes_a_password_stays_signed_in_where_it_was_changed(void **state)
+{
+    static const uint8_t here[RK_GRANT_ID_LEN] = { 0 };
+
+    (void)state;
+    come(&single, "owner");
+    pg_must(pg, "DELETE FROM oauth_session; DELETE FROM oauth_grant");
+    (void)granted("owner", RK_GRANT_ACCESS, 0);
+    (void)granted("owner", RK_GRANT_ACCESS, 1);
+    pg_must(pg, "UPDATE oauth_grant SET session = substr(id, 1, 1)");
+    pg_must(pg, "INSERT INTO oauth_session (id, user_id, connector_id, identity, second_factor, "
+                "remember, auth_time, used_at, expires_at) SELECT session, 'owner', 'local', '{}', "
+                "false, false, now(), now(), now() + interval '1 hour' FROM oauth_grant");
+    done(rk_user_sessions_end_others(pg, "owner", rk_strn(here, sizeof(here)), &err), &err);
+    assert_int_equal(ask("SELECT count(*) FROM oauth_grant WHERE session = '\\x00'"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM oauth_session WHERE id = '\\x00'"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM oauth_grant"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM oauth_session"), 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, empty)
@@ -775,6 +862,9 @@ int main(void)
         T(who_waits_or_is_blocked_brings_no_groups),
         T(each_account_has_its_own_claim),
         T(whoever_may_not_sign_in_any_more_is_signed_out),
+        T(a_token_that_was_taken_back_is_refused_at_once),
+        T(a_token_that_was_taken_back_makes_no_user),
+        T(whoever_changes_a_password_stays_signed_in_where_it_was_changed),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);

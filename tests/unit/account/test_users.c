@@ -279,14 +279,18 @@ static void a_password_is_changed_by_who_knows_it(void **state)
     pg_must(pg, sql);
     for (size_t i = 0; i < RK_COUNT(rows); i++) {
         pg_must(pg, "DELETE FROM rate_bucket");
-        refused_with(rk_user_set_password(pg, &actor, acc.user_id, rows[i].was, rows[i].now, &err),
+        refused_with(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, acc.user_id,
+                                          rows[i].was, rows[i].now, &err),
                      RK_INVALID, &err, rows[i].message);
     }
-    refused_with(rk_user_set_password(pg, &actor, "nobody", "the first", "the second", &err),
+    refused_with(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, "nobody", "the first",
+                                      "the second", &err),
                  RK_INVALID, &err, "users can only change their own password");
-    assert_int_equal(
-        rk_user_set_password(pg, &actor, acc.user_id, "the first", "The 2nd one", &err), 0);
-    refused_with(rk_user_set_password(pg, &actor, acc.user_id, "the first", "the third", &err),
+    assert_int_equal(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, acc.user_id,
+                                          "the first", "The 2nd one", &err),
+                     0);
+    refused_with(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, acc.user_id,
+                                      "the first", "the third", &err),
                  RK_INVALID, &err, "current password is incorrect");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code = 'user.password.change' "
                                  "AND meta = '{}' AND changes IS NULL"),
@@ -294,12 +298,14 @@ static void a_password_is_changed_by_who_knows_it(void **state)
     /* Guessing is slow for whoever has somebody's token. */
     pg_must(pg, "DELETE FROM rate_bucket");
     for (int i = 0; i < 6; i++)
-        refused_with(rk_user_set_password(pg, &actor, acc.user_id, "a guess", "The 3rd one", &err),
+        refused_with(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, acc.user_id,
+                                          "a guess", "The 3rd one", &err),
                      i < 5 ? RK_INVALID : RK_EXHAUSTED, &err,
                      i < 5 ? "current password is incorrect"
                            : "rate limit exceeded, please try again later");
     pg_must(pg, "UPDATE users SET password_hash = NULL");
-    refused_with(rk_user_set_password(pg, &actor, acc.user_id, "The 2nd one", "the third", &err),
+    refused_with(rk_user_set_password(pg, &actor, (struct rk_str){ NULL, 0 }, acc.user_id,
+                                      "The 2nd one", "the third", &err),
                  RK_PRECONDITION, &err, "only available with embedded identity provider");
 }
 

@@ -67,31 +67,11 @@ static void an_id_token_has_the_nonce_and_the_hashes_as_well(void **state)
     assert_null(strstr((char *)out.p, "c_hash"));
 }
 
-static void the_two_kinds_are_told_apart_by_their_ids(void **state)
-{
-    static const uint8_t id[REFRESH_ID_LEN] = { 1, 2, 3, 255 };
-    char access[JTI_LEN + 1], again[JTI_LEN + 1], other[JTI_LEN + 1];
-    uint8_t got[REFRESH_ID_LEN];
-
-    (void)state;
-    claims_jti(true, rk_strn(id, sizeof(id)), access);
-    claims_jti(true, rk_strn(id, sizeof(id)), again);
-    claims_jti(false, rk_strn(id, sizeof(id)), other);
-    assert_string_not_equal(access, again);
-    assert_true(claims_jti_grant(access, got));
-    assert_memory_equal(got, id, sizeof(id));
-    assert_false(claims_jti_grant(other, got));
-    assert_false(claims_jti_grant("", got));
-    assert_false(claims_jti_grant("a", got));
-    assert_false(claims_jti_grant("axyz", got));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_access_token_says_who_and_for_whom_to_the_letter),
         cmocka_unit_test(an_id_token_has_the_nonce_and_the_hashes_as_well),
-        cmocka_unit_test(the_two_kinds_are_told_apart_by_their_ids),
     };
 
     return RUN_TESTS(tests);
