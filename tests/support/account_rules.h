@@ -90,7 +90,7 @@ static RK_UNUSED void make_group(const char *name, char out[RK_XID_LEN + 1])
     done(rk_group_create(pg, &actor, &(struct rk_group_input){ .name = name }, out, &bell, &err),
          &err);
     assert_int_equal((int64_t)bell.serial, serial());
-    assert_string_equal(bell.account_id, acc.account_id);
+    assert_string_equal(bell.account_id, actor.account_id);
 }
 
 /* Two peers: a at the first address of the account's network, b at the second. */
