@@ -44,9 +44,10 @@ struct health {
     struct rk_job job;
     bool busy;
     unsigned late; /* turns of the timer since it was asked */
-    bool migrated;
+    bool migrated; /* these three are the worker's while it is busy */
     bool ok;
     struct rk_err err;
+    bool up; /* the loop's own: what it last heard */
 };
 
 struct touch_job {
@@ -160,7 +161,8 @@ static void health_done(struct rk_job *j)
     if (h->ok && a->said_away)
         rk_info(NULL, "postgres is back");
     a->said_away = !h->ok;
-    if (h->ok)
+    h->up = h->ok;
+    if (h->up)
         keep_keys(a);
 }
 
@@ -282,7 +284,7 @@ static void on_tend_timer(struct rk_timer *t)
 {
     struct app *a = rk_container_of(t, struct app, tend_timer);
 
-    if (a->tend_job.busy || !a->health.ok)
+    if (a->tend_job.busy || !a->health.up)
         return;
     a->tend_job.provider = a->shared.provider;
     a->tend_job.job.run = tend_run;
