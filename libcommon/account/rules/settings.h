@@ -8,15 +8,9 @@
 
 #include <stdbool.h>
 
-#include <jansson.h>
-
 #include "libcommon/account/rules/actor.h"
+#include "libcommon/base/jansson.h"
 #include "libcommon/base/prefix.h"
-
-static inline RK_UNUSED void rk_auto_json_decref(json_t **p)
-{
-    json_decref(*p);
-}
 
 /*
  * A whole settings object from a request: known members only, each of its type, zero values for

@@ -34,20 +34,17 @@ int exchange_read(struct rk_str json,
         { "id_token", &out->id_token, RK_JWT_MAX },
         { "access_token", &out->access_token, MAX_ACCESS_TOKEN },
     };
-    json_t *root;
+    rk_auto(json_decref) json_t *root = NULL;
 
     if (person_parse(json, &root, err) < 0)
         return rk_fail(err, RK_DENIED, "the token endpoint's answer is not a JSON object");
     for (size_t i = 0; i < RK_COUNT(want); i++) {
         const char *v = json_string_value(json_object_get(root, want[i].name));
 
-        if (v && !is_token(v, want[i].max)) {
-            json_decref(root);
+        if (v && !is_token(v, want[i].max))
             return rk_fail(err, RK_DENIED, "the %s is too long or no token", want[i].name);
-        }
         *want[i].to = rk_arena_strdup(arena, v ? v : "");
     }
-    json_decref(root);
     return 0;
 }
 
@@ -59,9 +56,9 @@ static const char *named_error(struct rk_str json)
                                          "invalid_scope",       "unsupported_grant_type",
                                          "invalid_redirect_uri" };
     const char *found = "no error that we know";
+    rk_auto(json_decref) json_t *root = NULL;
     struct rk_err ignored;
     const char *said;
-    json_t *root;
 
     if (person_parse(json, &root, &ignored) < 0)
         return found;
@@ -69,7 +66,6 @@ static const char *named_error(struct rk_str json)
     for (size_t i = 0; said && i < RK_COUNT(known); i++)
         if (strcmp(said, known[i]) == 0)
             found = known[i];
-    json_decref(root);
     return found;
 }
 
@@ -198,7 +194,7 @@ static int by_graph(struct upstreams *s,
                     struct identity *out,
                     struct rk_err *err)
 {
-    json_t *more = NULL;
+    rk_auto(json_decref) json_t *more = NULL;
     int r;
 
     if (!*tokens->access_token)
@@ -206,9 +202,7 @@ static int by_graph(struct upstreams *s,
     r = ask_more(s, up, tokens->access_token, &more, err);
     if (r < 0)
         return r;
-    r = person_identity(c, NULL, more, arena, out, err);
-    json_decref(more);
-    return r;
+    return person_identity(c, NULL, more, arena, out, err);
 }
 
 static int by_id_token(struct upstreams *s,
@@ -221,7 +215,8 @@ static int by_id_token(struct upstreams *s,
                        struct rk_err *err)
 {
     const struct kind *kind = kind_of(c->kind);
-    json_t *token = NULL, *more = NULL;
+    rk_auto(json_decref) json_t *token = NULL;
+    rk_auto(json_decref) json_t *more = NULL;
     struct rk_claims claims;
     int r;
 
@@ -242,11 +237,7 @@ static int by_id_token(struct upstreams *s,
         if (r == 0)
             r = same_person(&claims, more, err);
     }
-    if (r == 0)
-        r = person_identity(c, token, more, arena, out, err);
-    json_decref(token);
-    json_decref(more);
-    return r;
+    return r < 0 ? r : person_identity(c, token, more, arena, out, err);
 }
 
 /* Where its own session can be ended, with everything but where to return to. */

@@ -7,11 +7,10 @@
 
 #include <stdbool.h>
 
-#include <jansson.h>
-
 #include "libcommon/account/rules/connector.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/base/err.h"
+#include "libcommon/base/jansson.h"
 #include "libcommon/base/str.h"
 #include "services/dashboard-api/oauth/identity.h"
 

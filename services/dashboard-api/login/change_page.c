@@ -45,9 +45,7 @@ static int show(struct call *c,
     c->status = wrong ? 422 : 200;
     page_begin(c, &s, TEXT_CHANGE_TITLE);
     page_form(&s, "/oauth2/password", "password");
-    html_void(&s.html, "input", "type", "email", "name", "email", "value", user->email,
-              "autocomplete", "username", "readonly", "", "hidden", "", "aria-label",
-              text_in(s.lang, TEXT_LOGIN_EMAIL), NULL);
+    chosen_whose(&s, user->email);
     page_field(&s, &(struct page_field){ .name = "old_password",
                                          .label = TEXT_CHANGE_OLD,
                                          .type = "password",

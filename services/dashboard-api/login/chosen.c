@@ -26,6 +26,13 @@ bool chosen_good(const struct chosen *p)
     return p->wrong == TEXT_NONE && p->wrong_again == TEXT_NONE;
 }
 
+void chosen_whose(struct sheet *s, const char *email)
+{
+    html_void(&s->html, "input", "type", "email", "name", "email", "value", email, "autocomplete",
+              "username", "readonly", "", "hidden", "", "aria-label",
+              text_in(s->lang, TEXT_LOGIN_EMAIL), NULL);
+}
+
 void chosen_fields(struct sheet *s, const struct chosen *p, bool focus)
 {
     page_field(s, &(struct page_field){ .name = "password",

@@ -13,4 +13,6 @@ struct chosen {
 /* Fields password and password_again. */
 struct chosen chosen_take(const struct form *f);
 bool chosen_good(const struct chosen *p);
+/* For password managers: whose password it is. */
+void chosen_whose(struct sheet *s, const char *email);
 void chosen_fields(struct sheet *s, const struct chosen *p, bool focus);

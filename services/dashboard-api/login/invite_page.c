@@ -42,10 +42,7 @@ show(struct call *c, const char *token, const struct rk_invite *i, const struct 
     page_say(&s, "p", TEXT_INVITE_PROMPT, i->invited_by, i->email, NULL);
     page_form(&s, "/oauth2/invite", "invite");
     page_hidden(&s, "token", token);
-    /* For password managers: whose password it is. */
-    html_void(&s.html, "input", "type", "email", "name", "email", "value", i->email, "autocomplete",
-              "username", "readonly", "", "hidden", "", "aria-label",
-              text_in(s.lang, TEXT_LOGIN_EMAIL), NULL);
+    chosen_whose(&s, i->email);
     chosen_fields(&s, chosen, !wrong);
     page_button(&s, TEXT_INVITE_SUBMIT, NULL, NULL);
     return page_end(&s);

@@ -2,8 +2,7 @@
 
 #include "services/dashboard-api/oauth/identity.h"
 
-#include <jansson.h>
-
+#include "libcommon/base/jansson.h"
 #include "libcommon/base/json.h"
 
 void identity_write(const struct identity *id, struct rk_buf *out)
@@ -26,12 +25,6 @@ void identity_write(const struct identity *id, struct rk_buf *out)
     rk_json_object_end(&j);
 }
 
-static void json_drop(json_t *j)
-{
-    json_decref(j);
-}
-RK_DEFINE_AUTO(json_t, json_drop)
-
 static bool take(const json_t *from, const char *key, struct rk_arena *arena, const char **out)
 {
     const char *v = json_string_value(json_object_get(from, key));
@@ -45,7 +38,7 @@ int identity_read(struct rk_str json,
                   struct identity *out,
                   struct rk_err *err)
 {
-    rk_auto(json_drop) json_t *all = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
+    rk_auto(json_decref) json_t *all = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
     const json_t *groups = json_object_get(all, "groups"), *verified;
     struct identity id = { 0 };
     struct rk_str *list;

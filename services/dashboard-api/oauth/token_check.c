@@ -2,20 +2,18 @@
 
 #include "services/dashboard-api/oauth/token_check.h"
 
-#include <jansson.h>
-
 #include "libcommon/account/rules/grant_name.h"
 #include "libcommon/base/encode.h"
+#include "libcommon/base/jansson.h"
 #include "services/dashboard-api/oauth/keys.h"
 #include "services/dashboard-api/oauth/provider.h"
 
 /* When it expires, said by a token that nobody has checked yet; 0: nothing readable. */
 static int64_t claimed_expiry(struct rk_str token, struct rk_arena *arena)
 {
+    rk_auto(json_decref) json_t *all = NULL;
     struct rk_str part;
     uint8_t *json;
-    json_t *all;
-    int64_t at;
     size_t n;
 
     if (token.n > RK_JWT_MAX || !rk_str_next(&token, '.', &part) ||
@@ -25,9 +23,7 @@ static int64_t claimed_expiry(struct rk_str token, struct rk_arena *arena)
     if (!rk_b64url_decode(part, json, part.n, &n))
         return 0;
     all = json_loadb((const char *)json, n, JSON_REJECT_DUPLICATES, NULL);
-    at = json_integer_value(json_object_get(all, "exp"));
-    json_decref(all);
-    return at;
+    return json_integer_value(json_object_get(all, "exp"));
 }
 
 static const struct client *

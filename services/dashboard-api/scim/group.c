@@ -5,11 +5,6 @@
 #include "services/dashboard-api/scim/fault.h"
 #include "services/dashboard-api/scim/json.h"
 
-static bool is_empty(const json_t *v)
-{
-    return !v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0);
-}
-
 /* One member: an object with a value, or the value alone. */
 static int read_member(const json_t *from, struct scim_step *step, struct rk_err *err)
 {
@@ -35,7 +30,7 @@ read_members(const json_t *value, struct rk_arena *a, struct scim_step *step, st
     int r = 0;
 
     step->ids = rk_arena_alloc(a, (n + 1) * sizeof(*step->ids));
-    if (is_empty(value))
+    if (scim_json_empty(value))
         return 0;
     if (!json_is_array(value))
         return read_member(value, step, err);
@@ -48,12 +43,9 @@ static int read_text(const json_t *value, bool required, struct scim_step *step,
 {
     const char *what = required ? "displayName" : "externalId";
 
-    if (json_is_array(value) && json_array_size(value) == 1)
-        value = json_array_get(value, 0);
-    if (json_is_object(value) && scim_json_get(value, "value"))
-        value = scim_json_get(value, "value");
+    value = scim_json_unwrap(value);
     step->text = "";
-    if (is_empty(value))
+    if (scim_json_empty(value))
         return required ? scim_fail(err, SCIM_INVALID_VALUE, "%s is required", what) : 0;
     if (!json_is_string(value))
         return scim_fail(err, SCIM_INVALID_VALUE, "%s is not a string", what);
@@ -111,9 +103,9 @@ static int patch_members(const struct scim_op *op,
     if (op->path.attr.sub.n > 0)
         return scim_fail(err, SCIM_MUTABILITY, "a member can be added and removed, not changed");
     /* Without a value all are removed; with a list these, and no others. */
-    step->kind = op->kind == SCIM_ADD                              ? SCIM_STEP_ADD
-                 : op->kind == SCIM_REMOVE && !is_empty(op->value) ? SCIM_STEP_REMOVE
-                                                                   : SCIM_STEP_REPLACE;
+    step->kind = op->kind == SCIM_ADD                                     ? SCIM_STEP_ADD
+                 : op->kind == SCIM_REMOVE && !scim_json_empty(op->value) ? SCIM_STEP_REMOVE
+                                                                          : SCIM_STEP_REPLACE;
     return read_members(op->value, a, step, err);
 }
 

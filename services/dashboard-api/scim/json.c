@@ -87,3 +87,15 @@ json_t *scim_json_get(const json_t *object, const char *name)
             return json_object_iter_value(it);
     return NULL;
 }
+
+bool scim_json_empty(const json_t *v)
+{
+    return !v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0);
+}
+
+const json_t *scim_json_unwrap(const json_t *v)
+{
+    if (json_is_array(v) && json_array_size(v) == 1)
+        v = json_array_get(v, 0);
+    return json_is_object(v) && scim_json_get(v, "value") ? scim_json_get(v, "value") : v;
+}

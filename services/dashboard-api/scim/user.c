@@ -7,19 +7,6 @@
 
 /* === One value === */
 
-static bool is_empty(const json_t *v)
-{
-    return !v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0);
-}
-
-/* Some send a single value as a list of one {"value": ...}. */
-static const json_t *unwrap(const json_t *v)
-{
-    if (json_is_array(v) && json_array_size(v) == 1)
-        v = json_array_get(v, 0);
-    return json_is_object(v) && scim_json_get(v, "value") ? scim_json_get(v, "value") : v;
-}
-
 static int to_flag(const struct scim_attribute *at, const json_t *v, bool *out, struct rk_err *err)
 {
     struct rk_str text = rk_str(json_string_value(v));
@@ -48,7 +35,7 @@ set_simple(json_t *object, const struct scim_attribute *at, const json_t *value,
             (void)json_object_set_new(object, at->name, json_boolean(flag));
         return r;
     }
-    if (is_empty(value)) {
+    if (scim_json_empty(value)) {
         if (at->required)
             return scim_fail(err, SCIM_INVALID_VALUE, "%s can't be empty", at->name);
         (void)json_object_del(object, at->name);
@@ -261,7 +248,8 @@ static int patch_elements(json_t *list,
         else if (op->kind == SCIM_REMOVE)
             (void)json_object_del(e, sub->name);
         else
-            r = sub ? set_simple(e, sub, unwrap(op->value), err) : merge(e, at, op->value, err);
+            r = sub ? set_simple(e, sub, scim_json_unwrap(op->value), err)
+                    : merge(e, at, op->value, err);
         if (r == 0 && !drop)
             one_primary(list, e);
     }
@@ -272,7 +260,7 @@ static int patch_elements(json_t *list,
 
         r = f ? imagine(element, at, f, err) : 0;
         if (r == 0)
-            r = sub ? set_simple(element, sub, unwrap(op->value), err)
+            r = sub ? set_simple(element, sub, scim_json_unwrap(op->value), err)
                     : merge(element, at, op->value, err);
         if (r < 0 || !json_object_get(element, "value"))
             return r;
@@ -310,12 +298,12 @@ static int patch_list(json_t *user,
             return scim_fail(err, SCIM_INVALID_VALUE, "the value of %s[] is not an object",
                              at->name);
         r = patch_elements(list, at, op, sub, err);
-    } else if (op->kind == SCIM_REMOVE && !is_empty(op->value)) {
+    } else if (op->kind == SCIM_REMOVE && !scim_json_empty(op->value)) {
         subtract(list, op->value);
     } else {
         if (op->kind != SCIM_ADD)
             (void)json_array_clear(list);
-        if (op->kind != SCIM_REMOVE && !is_empty(op->value))
+        if (op->kind != SCIM_REMOVE && !scim_json_empty(op->value))
             r = unite_all(list, at, op->value, err);
     }
     sweep(list);
@@ -342,8 +330,8 @@ static int patch_complex(json_t *user,
     if (sub && op->kind == SCIM_REMOVE)
         (void)json_object_del(object, sub->name);
     else if (sub)
-        r = set_simple(object, sub, unwrap(op->value), err);
-    else if (op->kind == SCIM_REMOVE || is_empty(op->value))
+        r = set_simple(object, sub, scim_json_unwrap(op->value), err);
+    else if (op->kind == SCIM_REMOVE || scim_json_empty(op->value))
         (void)json_object_clear(object);
     else if (json_is_object(op->value))
         r = merge(object, at, op->value, err);
@@ -360,7 +348,7 @@ static int patch_simple(json_t *user,
                         struct rk_err *err)
 {
     if (op->kind != SCIM_REMOVE)
-        return set_simple(user, at, unwrap(op->value), err);
+        return set_simple(user, at, scim_json_unwrap(op->value), err);
     if (at->required || at->always)
         return scim_fail(err, SCIM_MUTABILITY, "%s can't be removed", at->name);
     (void)json_object_del(user, at->name);
