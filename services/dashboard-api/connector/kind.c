@@ -14,6 +14,7 @@ static const struct kind kinds[RK_CONNECTOR_KINDS] = {
     [RK_CONNECTOR_ENTRA] = { .scope = PLAIN,
                              .user_claim = "oid",
                              .ask_again = "login",
+                             .gives_logins = true,
                              .pkce = true },
     [RK_CONNECTOR_GOOGLE] = { .issuer = "https://accounts.google.com",
                               .scope = PLAIN,
@@ -22,6 +23,7 @@ static const struct kind kinds[RK_CONNECTOR_KINDS] = {
     [RK_CONNECTOR_OKTA] = { .scope = PLAIN " groups",
                             .user_claim = "sub",
                             .ask_again = "login",
+                            .gives_logins = true,
                             .secret_in_body = true,
                             .no_logout = true },
     [RK_CONNECTOR_POCKETID] = { .scope = PLAIN " groups",
@@ -39,6 +41,7 @@ static const struct kind kinds[RK_CONNECTOR_KINDS] = {
     [RK_CONNECTOR_ADFS] = { .scope = PLAIN " allatclaims",
                             .user_claim = "sub",
                             .ask_again = "login",
+                            .gives_logins = true,
                             .no_userinfo = true },
 };
 

@@ -16,6 +16,7 @@ struct kind {
     bool asks_userinfo;     /* always; else only for what the ID token leaves out */
     bool no_userinfo;       /* it has nothing to say there */
     bool no_logout;         /* ending its session takes an ID token, which we do not keep */
+    bool gives_logins;      /* preferred_username is the directory's, nobody chooses it */
     bool graph;             /* OAuth 2 and Microsoft Graph; no ID token is looked at */
 };
 

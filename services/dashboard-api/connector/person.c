@@ -47,19 +47,25 @@ static const char *text_of(const struct sources *s, const char *const *names)
     return "";
 }
 
+/* The first of them that may be an e-mail address; "" when none may. */
+static const char *address_of(const struct sources *s, const char *const *names)
+{
+    for (; *names; names++) {
+        const char *one[] = { *names, NULL }, *v = text_of(s, one);
+
+        if (strchr(v, '@'))
+            return v;
+    }
+    return "";
+}
+
 /* Claims where an e-mail address may stand, though some are logins elsewhere. */
 static const char *email_of(const struct sources *s, enum rk_connector_kind kind)
 {
     static const char *const usual[] = { "email", "preferred_username", "upn", NULL };
     static const char *const graph[] = { "userPrincipalName", "mail", NULL };
 
-    for (const char *const *n = kind_of(kind)->graph ? graph : usual; *n; n++) {
-        const char *one[] = { *n, NULL }, *v = text_of(s, one);
-
-        if (strchr(v, '@'))
-            return v;
-    }
-    return "";
+    return address_of(s, kind_of(kind)->graph ? graph : usual);
 }
 
 static const char *name_of(const struct sources *s, enum rk_connector_kind kind)
@@ -107,12 +113,20 @@ static const char *clean_name(const char *s, struct rk_arena *arena)
     return out;
 }
 
-/* Some providers send a text. Most of those who say nothing know no other addresses than those they
- * have given out. Nobody is ever taken for somebody else by address, so little hangs on it. */
-static bool verified(const struct sources *s)
+/*
+ * Somebody whom a directory has announced, or an administrator invited, is found by a verified
+ * address (rk_scim_bind, rk_pre_invite_adopt). Most providers who say nothing know no other
+ * addresses than those they have given out; but what stands in for one may be a login name that its
+ * owner chose. Some send a text.
+ */
+static bool verified(const struct sources *s, enum rk_connector_kind kind)
 {
+    static const char *const given[] = { "email", "upn", NULL };
+    const struct kind *k = kind_of(kind);
     const json_t *v = claim(s, "email_verified");
 
+    if (!k->graph && !k->gives_logins && !*address_of(s, given))
+        return false;
     if (json_is_string(v))
         return strcmp(json_string_value(v), "true") == 0;
     return !v || json_is_null(v) || json_is_true(v);
@@ -167,7 +181,7 @@ int person_identity(const struct rk_connector *c,
     if (!*who.name)
         who.name = who.email;
     who.preferred_username = clean_name(text_of(&s, login), arena);
-    who.email_verified = verified(&s);
+    who.email_verified = verified(&s, c->kind);
     take_groups(&s, arena, &who);
     *out = who;
     return 0;

@@ -124,6 +124,35 @@ static void microsoft_is_asked_through_graph(void **state)
     assert_true(s.who.email_verified);
 }
 
+static void a_login_name_is_nobodys_verified_address(void **state)
+{
+    static const struct {
+        enum rk_connector_kind kind;
+        const char *claims;
+        bool verified;
+    } cases[] = {
+        { RK_CONNECTOR_KEYCLOAK, "\"preferred_username\":\"boss@d.test\"", false },
+        { RK_CONNECTOR_OIDC, "\"preferred_username\":\"boss@d.test\",\"email_verified\":true",
+          false },
+        { RK_CONNECTOR_OIDC, "\"email\":\"\",\"preferred_username\":\"boss@d.test\"", false },
+        { RK_CONNECTOR_OIDC, "\"upn\":\"a@d.test\"", true },
+        { RK_CONNECTOR_OKTA, "\"preferred_username\":\"a@d.test\"", true },
+        { RK_CONNECTOR_ADFS, "\"preferred_username\":\"a@d.test\"", true },
+        { RK_CONNECTOR_OKTA, "\"preferred_username\":\"a@d.test\",\"email_verified\":false",
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(cases); i++) {
+        char text[200];
+
+        snprintf(text, sizeof(text), "{\"sub\":\"s\",%s}", cases[i].claims);
+        rk_auto(said_done) struct said s = says(cases[i].kind, text, NULL);
+        assert_int_equal(s.r, 0);
+        assert_int_equal(s.who.email_verified, cases[i].verified);
+    }
+}
+
 static void an_address_is_verified_unless_the_provider_says_it_is_not(void **state)
 {
     static const struct {
@@ -270,6 +299,7 @@ int main(void)
         cmocka_unit_test(userinfo_adds_to_the_token_and_does_not_overrule_it),
         cmocka_unit_test(entra_names_people_by_oid),
         cmocka_unit_test(microsoft_is_asked_through_graph),
+        cmocka_unit_test(a_login_name_is_nobodys_verified_address),
         cmocka_unit_test(an_address_is_verified_unless_the_provider_says_it_is_not),
         cmocka_unit_test(groups_are_copied_as_far_as_they_are_texts),
         cmocka_unit_test(there_are_only_so_many_groups),
