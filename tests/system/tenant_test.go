@@ -165,7 +165,8 @@ func TestTenantsOfTheEmbeddedProviderAreSeparate(t *testing.T) {
 	c.SQL(t, "INSERT INTO connector (id, account_id, type, name, client_id, issuer, sealed_secret) SELECT 'oidc' || row_number() OVER (), id, 'oidc', 'Way ' || id, 'c', 'https://idp.test', '' FROM account")
 	ask := "http://" + api.Listen + "/oauth2/auth?client_id=netbird-cli&response_type=code&scope=openid&state=s&code_challenge_method=S256" +
 		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri=http%3A%2F%2Flocalhost%3A53000%2F"
-	if s := harness.NewWalk(t).Get(ask); s.Status != 200 || strings.Contains(s.Body, "Way ") || !strings.Contains(s.Body, "current-password") {
+	if s := harness.NewWalk(t).Get(ask); s.Status != 200 || strings.Contains(s.Body, "Way ") || !strings.Contains(s.Body, "current-password") ||
+		strings.Contains(s.Body, "Choose another login method") {
 		t.Errorf("a stranger is shown %d at %s: %s", s.Status, s.URL, s.Body)
 	}
 	named := "http://" + api.Listen + "/oauth2/auth/oidc1?"

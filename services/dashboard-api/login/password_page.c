@@ -10,9 +10,6 @@
 #include "services/dashboard-api/page/form.h"
 #include "services/dashboard-api/page/page.h"
 
-static const struct rk_pg_stmt other_ways = { "login_other_ways",
-                                              "SELECT EXISTS (SELECT 1 FROM connector)" };
-
 static const char *purpose(struct call *c, const struct login *l)
 {
     return rk_arena_printf(c->arena, "login %s", l->id);
@@ -26,9 +23,9 @@ static int show(struct call *c,
                 enum text problem,
                 struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *others = NULL;
     struct sheet s;
-    int r = rk_pg_run0(c->pg, &other_ways, &others, err);
+    bool choice;
+    int r = login_has_choice(c, l, &choice, err);
 
     if (r < 0)
         return r;
@@ -53,7 +50,7 @@ static int show(struct call *c,
     page_checkbox(&s, "remember_me", TEXT_LOGIN_REMEMBER, remember);
     page_button(&s, TEXT_LOGIN_SUBMIT, NULL, NULL);
     html_close(&s.html);
-    if (rk_pg_bool(others, 0, 0))
+    if (choice)
         page_anchor(&s, TEXT_LOGIN_OTHER, login_chooser_path(c, l));
     return page_end(&s);
 }

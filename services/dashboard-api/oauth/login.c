@@ -43,10 +43,10 @@ static const struct rk_pg_stmt take_login = {
 };
 /* Of several accounts none shows a stranger whom it signs in with: its people name their connector.
  */
-static const struct rk_pg_stmt list_ways = {
-    "oauth_ways", "SELECT id, type, name FROM connector WHERE id = $1 OR NOT EXISTS (SELECT 1 FROM "
-                  "account OFFSET 1) ORDER BY lower(name), id LIMIT 63"
-};
+#define WAYS "FROM connector WHERE id = $1 OR NOT EXISTS (SELECT 1 FROM account OFFSET 1)"
+static const struct rk_pg_stmt list_ways = { "oauth_ways", "SELECT id, type, name " WAYS
+                                                           " ORDER BY lower(name), id LIMIT 63" };
+static const struct rk_pg_stmt any_way = { "oauth_any_way", "SELECT EXISTS (SELECT 1 " WAYS ")" };
 
 static struct rk_str id_of(struct call *c, const struct login *l)
 {
@@ -188,6 +188,16 @@ int login_ask(struct call *c, const struct login *l, bool choose, struct rk_err 
             return page_redirect(c, ways[i].href);
     }
     return view_chooser(c, ways, n);
+}
+
+int login_has_choice(struct call *c, const struct login *l, bool *out, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(c->pg, &any_way, &res, err, RK_P_C(l->connector_id));
+
+    if (r == 0)
+        *out = rk_pg_bool(res, 0, 0);
+    return r;
 }
 
 int login_join(struct call *c, struct login *l, const struct session *s, struct rk_err *err)

@@ -6,13 +6,16 @@
  * the URLs of all pages in between; it is worth nothing without the page cookie of the browser
  * that began. 30 minutes. Worker thread.
  *
- *   /oauth2/auth                   oauth/authorize.c begins the login and sends the browser to
- *                                  /oauth2/auth/<connector>?login=<id>; with several ways to sign
- * in it shows view_chooser() with links there /oauth2/auth/local             oauth/authorize.c
- * sends it on to /oauth2/auth/local/login       login/: the password form; second factor below
- * /oauth2/mfa /oauth2/auth/{connector}       connector/: off to the upstream provider, back at
- * /oauth2/callback, whose `state` is the login's id. Without `login` in the query it is an
- * authorization request that names its connector: oauth_authorize_with(c, connector)
+ * - /oauth2/auth: oauth/authorize.c begins the login and sends the browser to
+ *   /oauth2/auth/<connector>?login=<id>; with several ways to sign in view_chooser() links there.
+ *
+ * - /oauth2/auth/local: oauth/authorize.c sends it on to /oauth2/auth/local/login.
+ *
+ * - /oauth2/auth/local/login: login/, the password form; second factor below /oauth2/mfa.
+ *
+ * - /oauth2/auth/{connector}: connector/, off to the upstream provider, back at /oauth2/callback,
+ *   whose `state` has the login's id. Without `login` in the query it is an authorization request
+ *   that names its connector: oauth_authorize_with(c, connector).
  *
  * Each of them finds the login (login_find), may keep something with it (login_note), and when it
  * knows the person calls login_done, which is the handler's answer.
@@ -47,8 +50,10 @@ struct login {
 int login_find(struct call *c, const char *id, struct login *out, struct rk_err *err) RK_CHECKED;
 /* `/oauth2/auth/<connector>?login=<id>`; in the arena. */
 const char *login_path(struct call *c, const struct login *l, const char *connector_id);
-/* To the chooser: "choose another way to sign in". */
+/* To the chooser: "choose another way to sign in"; and whether it has another than a password. */
 const char *login_chooser_path(struct call *c, const struct login *l);
+int login_has_choice(struct call *c, const struct login *l, bool *out, struct rk_err *err)
+    RK_CHECKED;
 
 /* Keeps up to LOGIN_NOTE_MAX bytes with the login, sealed; replaces what was there. One owner at a
  * time: the connector, or the second factor's page. */
