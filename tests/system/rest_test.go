@@ -241,8 +241,10 @@ func TestREST21And22Policies(t *testing.T) {
 func TestREST23To25SetupKeys(t *testing.T) {
 	s := cluster(t).Lonely(t)
 	var key api.SetupKeyClear
-	s.Want(t, 200, "POST", "/api/setup-keys",
-		`{"name":"k","type":"one-off","expires_in":86400,"auto_groups":[],"usage_limit":0}`, &key)
+	if a := s.Want(t, 200, "POST", "/api/setup-keys",
+		`{"name":"k","type":"one-off","expires_in":86400,"auto_groups":[],"usage_limit":0}`, &key); a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("Cache-Control %q", a.Header.Get("Cache-Control"))
+	}
 	defer s.Do(t, "DELETE", "/api/setup-keys/"+key.Id, nil)
 	if !regexp.MustCompile(`^[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}$`).MatchString(key.Key) {
 		t.Errorf("key %q", key.Key)
@@ -280,7 +282,9 @@ func TestREST30Tokens(t *testing.T) {
 		r.WantError(t, 422, "expiration has to be between 1 and 365", "POST", at, map[string]any{"name": "t", "expires_in": days})
 	}
 	var made api.PersonalAccessTokenGenerated
-	r.Want(t, 200, "POST", at, map[string]any{"name": "t", "expires_in": 30}, &made)
+	if a := r.Want(t, 200, "POST", at, map[string]any{"name": "t", "expires_in": 30}, &made); a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("Cache-Control %q", a.Header.Get("Cache-Control"))
+	}
 	p := made.PersonalAccessToken
 	if !regexp.MustCompile(`^nbp_[0-9A-Za-z]{36}$`).MatchString(made.PlainToken) || p.ExpirationDate.Sub(p.CreatedAt) != 30*24*time.Hour {
 		t.Errorf("%+v", made)

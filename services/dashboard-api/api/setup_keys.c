@@ -1,6 +1,7 @@
 /* /api/setup-keys */
 
 #include "libcommon/account/rules/setup_key.h"
+#include "libcommon/crypto/box.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"
@@ -104,7 +105,7 @@ int setup_key_create(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
     struct rk_setup_key_input in = { 0 };
-    char id[RK_XID_LEN + 1], secret[RK_UUID_LEN + 1];
+    char id[RK_XID_LEN + 1], secret[RK_UUID_LEN + 1] = "";
     int r;
 
     r = body_parse(c->body, c->arena, &body, err);
@@ -121,9 +122,11 @@ int setup_key_create(struct call *c, struct rk_err *err)
     if (r < 0)
         return r;
     r = rk_setup_key_create(c->pg, &c->actor, &in, id, secret, err);
-    if (r < 0)
-        return r;
-    return answer(c, id, secret, err);
+    if (r == 0)
+        r = answer(c, id, secret, err);
+    c->no_store = true;
+    rk_wipe(secret, sizeof(secret));
+    return r;
 }
 
 int setup_key_update(struct call *c, struct rk_err *err)

@@ -1,6 +1,7 @@
 /* /api/users/{userId}/tokens: personal access tokens. */
 
 #include "libcommon/account/rules/pat.h"
+#include "libcommon/crypto/box.h"
 #include "services/dashboard-api/api/api.h"
 #include "services/dashboard-api/api/write.h"
 #include "services/dashboard-api/json/body.h"
@@ -63,7 +64,7 @@ int token_create(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    char id[RK_XID_LEN + 1], plain[RK_PAT_LEN + 1];
+    char id[RK_XID_LEN + 1], plain[RK_PAT_LEN + 1] = "";
     const char *name;
     int64_t days;
     int r;
@@ -77,16 +78,17 @@ int token_create(struct call *c, struct rk_err *err)
     if (r < 0)
         return r;
     r = rk_pat_create(c->pg, &c->actor, c->var[0], name, days, id, plain, err);
-    if (r < 0)
-        return r;
-    r = find_inside(c, &get_stmt, "pat", id, &res, err);
-    if (r < 0)
-        return r;
-    rk_json_object(&c->json, NULL);
-    rk_json_cstr(&c->json, "plain_token", plain);
-    write_token(&c->json, "personal_access_token", res, 0);
-    rk_json_object_end(&c->json);
-    return 0;
+    if (r == 0)
+        r = find_inside(c, &get_stmt, "pat", id, &res, err);
+    if (r == 0) {
+        c->no_store = true;
+        rk_json_object(&c->json, NULL);
+        rk_json_cstr(&c->json, "plain_token", plain);
+        write_token(&c->json, "personal_access_token", res, 0);
+        rk_json_object_end(&c->json);
+    }
+    rk_wipe(plain, sizeof(plain));
+    return r;
 }
 
 int token_delete(struct call *c, struct rk_err *err)

@@ -144,7 +144,7 @@ void request_serve(struct request *q, struct rk_pg *pg)
     }
     if (r == 0) {
         q->worker_status = c->status ? c->status : 200;
-        if (q->route->kind == ROUTE_REST && !q->route->writes)
+        if (q->route->kind == ROUTE_REST && !q->route->writes && !c->no_store)
             tag(q);
         return;
     }

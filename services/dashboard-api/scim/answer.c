@@ -70,7 +70,7 @@ static void write_error(struct call *c, unsigned status, const char *usual, cons
 static void log_refusal(struct call *c, const struct rk_scim *scim, const char *message)
 {
     struct rk_err ignored = { 0 };
-    char *text = rk_arena_printf(c->arena, "%s %s/%s: %s", c->route->method, c->route->group,
+    char *text = rk_arena_printf(c->arena, "%s %s/%.64s: %s", c->route->method, c->route->group,
                                  c->var[0], message);
 
     if (rk_scim_log(c->pg, scim->id, RK_SCIM_ERROR, text, &ignored) < 0)
