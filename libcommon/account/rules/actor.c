@@ -154,23 +154,34 @@ int rk_actor_commit(struct rk_change **ch,
     return 0;
 }
 
-int rk_auto_groups_check(struct rk_change *ch,
-                         const struct rk_actor *actor,
-                         const struct rk_str *groups,
-                         size_t n,
-                         struct rk_err *err)
+int rk_auto_groups_bad(struct rk_change *ch,
+                       const struct rk_str *groups,
+                       size_t n,
+                       struct rk_pg_result **out,
+                       struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     if (n == 0)
         return 0;
-    r = rk_pg_run(rk_change_pg(ch), &auto_groups_stmt, &res, err, RK_P_C(actor->account_id),
+    r = rk_pg_run(rk_change_pg(ch), &auto_groups_stmt, &res, err, RK_P_C(rk_change_account_id(ch)),
                   RK_P_ARRAY(groups, n));
-    if (r < 0)
+    if (r == 0 && rk_pg_rows(res) > 0)
+        *out = rk_steal(res);
+    return r;
+}
+
+int rk_auto_groups_check(struct rk_change *ch,
+                         const struct rk_str *groups,
+                         size_t n,
+                         struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_auto_groups_bad(ch, groups, n, &res, err);
+
+    if (r < 0 || !res)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return 0;
     if (rk_pg_null(res, 0, 1))
         return rk_fail(err, RK_INVALID, "invalid auto groups: group not found: %s",
                        rk_pg_str(res, 0, 0).p);

@@ -75,12 +75,15 @@ int rk_actor_finish(struct rk_change **ch,
 /* Whom to tell of a serial that was committed otherwise. */
 void rk_bell_set(struct rk_bell *bell, const char *account_id, uint64_t serial);
 
-/*
- * Groups that a setup key (or user) may give to its peers: each must exist in the account and not
- * be All. RK_INVALID "invalid auto groups: ...".
- */
+/* The first of these groups that may not be given to peers: in column 1 its name, which is All, or
+ * NULL when the account has none of that id (column 0). *out stays NULL when all of them may. */
+int rk_auto_groups_bad(struct rk_change *ch,
+                       const struct rk_str *groups,
+                       size_t n,
+                       struct rk_pg_result **out,
+                       struct rk_err *err) RK_CHECKED;
+/* Groups that a setup key gives to its peers. RK_INVALID "invalid auto groups: ...". */
 int rk_auto_groups_check(struct rk_change *ch,
-                         const struct rk_actor *actor,
                          const struct rk_str *groups,
                          size_t n,
                          struct rk_err *err) RK_CHECKED;

@@ -172,23 +172,6 @@ int rk_connector_read(struct rk_pg *pg,
     return 0;
 }
 
-static int tell(struct rk_change *ch,
-                const struct rk_actor *actor,
-                const char *code,
-                const char *id,
-                const char *type,
-                const char *name,
-                const char *issuer,
-                struct rk_err *err)
-{
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
-
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, actor->user_id, id,
-                           rk_event_meta(&meta, "name", name, "type", type, "issuer", issuer, NULL),
-                           err);
-}
-
 int rk_connector_create(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const struct rk_seal *seal,
@@ -221,7 +204,8 @@ int rk_connector_create(struct rk_pg *pg,
                   RK_P_BOOL(in->own_redirect_uri && *in->own_redirect_uri));
     if (r < 0)
         return r;
-    r = tell(ch, actor, "identityprovider.create", id, in->type, in->name, in->issuer, err);
+    r = rk_actor_tell(ch, actor, "identityprovider.create", id, err, "name", in->name, "type",
+                      in->type, "issuer", in->issuer, NULL);
     if (r < 0)
         return r;
     r = rk_change_commit(&ch, NULL, err);
@@ -292,7 +276,8 @@ int rk_connector_update(struct rk_pg *pg,
         if (r < 0)
             return r;
     }
-    r = tell(ch, actor, "identityprovider.update", id, in->type, in->name, issuer, err);
+    r = rk_actor_tell(ch, actor, "identityprovider.update", id, err, "name", in->name, "type",
+                      in->type, "issuer", issuer, NULL);
     if (r < 0)
         return r;
     return rk_change_commit(&ch, NULL, err);
@@ -319,8 +304,9 @@ int rk_connector_delete(struct rk_pg *pg,
     r = rk_pg_run(pg, &sign_out_stmt, NULL, err, RK_P_C(id));
     if (r < 0)
         return r;
-    r = tell(ch, actor, "identityprovider.delete", id, rk_pg_str(row, 0, TYPE).p,
-             rk_pg_str(row, 0, NAME).p, rk_pg_str(row, 0, ISSUER).p, err);
+    r = rk_actor_tell(ch, actor, "identityprovider.delete", id, err, "name",
+                      rk_pg_str(row, 0, NAME).p, "type", rk_pg_str(row, 0, TYPE).p, "issuer",
+                      rk_pg_str(row, 0, ISSUER).p, NULL);
     if (r < 0)
         return r;
     return rk_change_commit(&ch, NULL, err);

@@ -64,11 +64,9 @@ static int tell(struct rk_change *ch,
                 const char *email,
                 struct rk_err *err)
 {
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
+    const struct rk_actor by = { .user_id = initiator };
 
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(ch, code, initiator, target, rk_event_meta(&meta, "email", email, NULL),
-                           err);
+    return rk_actor_tell(ch, &by, code, target, err, "email", email, NULL);
 }
 
 static void draw(char plain[RK_PAT_LEN + 1], char hash[45])

@@ -44,7 +44,6 @@ static int network_event(struct rk_change *ch,
                          const char *name,
                          struct rk_err *err)
 {
-
     return rk_actor_tell(ch, actor, code, id, err, "name", name, NULL);
 }
 

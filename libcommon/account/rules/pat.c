@@ -59,7 +59,6 @@ static int pat_event(struct rk_change *ch,
                      const struct rk_pg_result *owner,
                      struct rk_err *err)
 {
-
     return rk_actor_tell(ch, actor, code, user_id, err, "name", name, "is_service_user",
                          rk_pg_bool(owner, 0, 1) ? "true" : "false", "user_name",
                          rk_pg_str(owner, 0, 2).p, NULL);

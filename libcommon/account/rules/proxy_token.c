@@ -19,17 +19,6 @@ static const struct rk_pg_stmt revoke_stmt = {
     "name, revoked FROM was"
 };
 
-static int tell(struct rk_change *ch,
-                const struct rk_actor *actor,
-                const char *code,
-                const char *id,
-                const char *name,
-                struct rk_err *err)
-{
-
-    return rk_actor_tell(ch, actor, code, id, err, "name", name, NULL);
-}
-
 int rk_proxy_token_create(struct rk_pg *pg,
                           const struct rk_actor *actor,
                           const char *name,
@@ -57,7 +46,7 @@ int rk_proxy_token_create(struct rk_pg *pg,
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id), RK_P_C(name),
                   RK_P_C(hash), RK_P_C(actor->user_id), RK_P_INT(expires_in_s));
     if (r == 0)
-        r = tell(ch, actor, "proxy.token.create", id, name, err);
+        r = rk_actor_tell(ch, actor, "proxy.token.create", id, err, "name", name, NULL);
     if (r == 0)
         r = rk_change_commit(&ch, NULL, err);
     if (r < 0)
@@ -86,6 +75,7 @@ int rk_proxy_token_revoke(struct rk_pg *pg,
         return rk_fail(err, RK_NOT_FOUND, "token not found");
     if (rk_pg_bool(was, 0, 1))
         return 0;
-    r = tell(ch, actor, "proxy.token.revoke", id, rk_pg_str(was, 0, 0).p, err);
+    r = rk_actor_tell(ch, actor, "proxy.token.revoke", id, err, "name", rk_pg_str(was, 0, 0).p,
+                      NULL);
     return r < 0 ? r : rk_change_commit(&ch, NULL, err);
 }

@@ -122,7 +122,6 @@ static int resource_event(struct rk_change *ch,
                           const char *network_name,
                           struct rk_err *err)
 {
-
     return rk_actor_tell(ch, actor, code, id, err, "name", name, "type", type, "network_name",
                          network_name, "network_id", network_id, NULL);
 }

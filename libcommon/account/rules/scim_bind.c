@@ -86,26 +86,38 @@ static int settle(struct rk_change *ch,
     return r;
 }
 
+int scim_make_user(struct rk_change *ch,
+                   const char *id,
+                   struct rk_str name,
+                   struct rk_str email,
+                   struct rk_err *err)
+{
+    int r = rk_pg_run(rk_change_pg(ch), &insert_stmt, NULL, err, RK_P_C(id),
+                      RK_P_C(rk_change_account_id(ch)), RK_P_STR(name), RK_P_STR(email));
+
+    return r == RK_EXISTS ? rk_fail(err, RK_CONFLICT, "the user has just come") : r;
+}
+
+int scim_bind_user(struct rk_change *ch, struct rk_str person, const char *id, struct rk_err *err)
+{
+    return rk_pg_later(rk_change_pg(ch), &bind_stmt, NULL, err, RK_P_STR(person), RK_P_C(id));
+}
+
 int rk_scim_bind(struct rk_change *ch,
                  const struct rk_scim_login *login,
                  bool *out_bound,
                  struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *person = NULL;
-    struct rk_pg *pg = rk_change_pg(ch);
     int r = find(ch, login, &person, err);
 
     *out_bound = false;
     if (r < 0 || !person)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(login->user_id),
-                  RK_P_C(rk_change_account_id(ch)), RK_P_STR(rk_pg_str(person, 0, NAME)),
-                  RK_P_STR(rk_pg_str(person, 0, EMAIL)));
-    if (r == RK_EXISTS)
-        return rk_fail(err, RK_CONFLICT, "the user has just come");
+    r = scim_make_user(ch, login->user_id, rk_pg_str(person, 0, NAME), rk_pg_str(person, 0, EMAIL),
+                       err);
     if (r == 0)
-        r = rk_pg_run(pg, &bind_stmt, NULL, err, RK_P_STR(rk_pg_str(person, 0, PERSON)),
-                      RK_P_C(login->user_id));
+        r = scim_bind_user(ch, rk_pg_str(person, 0, PERSON), login->user_id, err);
     if (r == 0)
         r = rk_change_event(ch, "user.join", login->user_id, login->user_id, RK_STR(""), err);
     if (r == 0)

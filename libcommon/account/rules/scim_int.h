@@ -41,7 +41,16 @@ void scim_dirty_rows(struct rk_scim_change *sc, const struct rk_pg_result *res);
 /* Makes users, groups and peers of the account what the directory says of everybody dirty; nobody
  * is afterwards. */
 int scim_settle(struct rk_scim_change *sc, struct rk_err *err) RK_CHECKED;
-/* Blocks a user with everything that follows; told. */
+/* The row of a new user whom a directory has announced. RK_CONFLICT: somebody was quicker. */
+int scim_make_user(struct rk_change *ch,
+                   const char *id,
+                   struct rk_str name,
+                   struct rk_str email,
+                   struct rk_err *err) RK_CHECKED;
+/* This person of the directory is that user, for good. */
+int scim_bind_user(struct rk_change *ch, struct rk_str person, const char *id, struct rk_err *err)
+    RK_CHECKED;
+/* Blocks users with everything that follows; told. */
 int scim_block(struct rk_scim_change *sc,
                const struct rk_str *user_ids,
                size_t n,

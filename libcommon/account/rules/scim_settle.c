@@ -6,13 +6,10 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/rules/access_end.h"
 #include "libcommon/account/rules/scim_int.h"
-#include "libcommon/account/rules/settings_int.h"
 #include "libcommon/account/rules/subject.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/base/alloc.h"
 
-/* Past this many memberships one reload of a group is cheaper than naming each. */
-#define MAX_NAMED_MEMBERS 64
 /* Past this many users the audit trail says what happened, not what each looked like before. */
 #define MAX_WATCHED 8
 
@@ -55,13 +52,6 @@ static const struct rk_pg_stmt adopt_stmt = {
     "UPDATE users SET issued = 'integration', blocked = blocked AND NOT pending_approval, "
     "pending_approval = false, name = coalesce(nullif($2, ''), name), email = "
     "coalesce(nullif($3, ''), email) WHERE id = $1"
-};
-static const struct rk_pg_stmt insert_stmt = {
-    "scim_user_join", "INSERT INTO users (id, account_id, role, name, email, issued) VALUES ($1, "
-                      "$2, 'user', $3, $4, 'integration')"
-};
-static const struct rk_pg_stmt bound_stmt = {
-    "scim_user_bound", "UPDATE scim_user SET user_id = $2, blocked = false WHERE id = $1"
 };
 static const struct rk_pg_stmt block_stmt = {
     "scim_block",
@@ -106,24 +96,6 @@ static const struct rk_pg_stmt events_stmt = {
     "x.target, x.meta::jsonb FROM unnest($3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS "
     "x(code, target, meta, n) ORDER BY x.n"
 };
-static const struct rk_pg_stmt propagated_stmt = {
-    "scim_propagated",
-    "SELECT coalesce((settings->>'groups_propagation_enabled')::boolean, false) FROM account "
-    "WHERE id = $1"
-};
-static const struct rk_pg_stmt join_stmt = {
-    "scim_peers_join",
-    "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p WHERE p.account_id = "
-    "$1 "
-    "AND p.user_id IN (SELECT unnest($2::text[])) AND NOT p.ephemeral ON CONFLICT DO NOTHING "
-    "RETURNING peer_id"
-};
-static const struct rk_pg_stmt leave_stmt = {
-    "scim_peers_leave",
-    "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND p.id = "
-    "m.peer_id AND p.account_id = $1 AND p.user_id IN (SELECT unnest($2::text[])) RETURNING "
-    "m.peer_id"
-};
 
 static int tell(struct rk_scim_change *sc, const char *code, const char *id, struct rk_err *err)
 {
@@ -133,11 +105,11 @@ static int tell(struct rk_scim_change *sc, const char *code, const char *id, str
 }
 
 /* Somebody whose id is known: a new user, or one who has signed in before the directory spoke. */
-static int make_user(struct rk_scim_change *sc,
-                     const struct rk_pg_result *people,
-                     int row,
-                     bool watch,
-                     struct rk_err *err)
+static int become_user(struct rk_scim_change *sc,
+                       const struct rk_pg_result *people,
+                       int row,
+                       bool watch,
+                       struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *known = NULL;
     struct rk_pg *pg = rk_change_pg(sc->ch);
@@ -167,18 +139,14 @@ static int make_user(struct rk_scim_change *sc,
         if (r == 0)
             r = rk_change_touch(sc->ch, RK_OBJ_USER, id, err);
     } else {
-        r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(sc->scim.account_id),
-                      RK_P_STR(rk_pg_str(people, row, NAME)),
-                      RK_P_STR(rk_pg_str(people, row, EMAIL)));
-        if (r == RK_EXISTS)
-            return rk_fail(err, RK_CONFLICT, "the user has just come");
+        r = scim_make_user(sc->ch, id, rk_pg_str(people, row, NAME), rk_pg_str(people, row, EMAIL),
+                           err);
         if (r == 0)
             r = tell(sc, "user.create", id, err);
     }
     if (r < 0)
         return r;
-    return rk_pg_later(pg, &bound_stmt, NULL, err, RK_P_STR(rk_pg_str(people, row, PERSON)),
-                       RK_P_C(id));
+    return scim_bind_user(sc->ch, rk_pg_str(people, row, PERSON), id, err);
 }
 
 int scim_block(struct rk_scim_change *sc,
@@ -234,7 +202,7 @@ static int settle_access(struct rk_scim_change *sc, struct rk_err *err)
         struct rk_str id = rk_pg_str(people, i, USER);
 
         if (rk_pg_null(people, i, USER)) {
-            r = make_user(sc, people, i, rows <= MAX_WATCHED, err);
+            r = become_user(sc, people, i, rows <= MAX_WATCHED, err);
             continue;
         }
         if (rk_pg_bool(people, i, OWNER) && !rk_pg_bool(people, i, EFFECTIVE_NOW)) {
@@ -256,28 +224,6 @@ static int settle_access(struct rk_scim_change *sc, struct rk_err *err)
     if (r == 0 && out_n > 0)
         r = rk_scim_note(sc, RK_SCIM_INFO, err, "%zu users have lost access", out_n);
     return r;
-}
-
-/* The peers of these users into the group, or out of it. */
-static int move_peers(struct rk_scim_change *sc,
-                      const char *group_id,
-                      bool in,
-                      const struct rk_str *user_ids,
-                      size_t n,
-                      struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *moved = NULL;
-    int r;
-
-    r = rk_pg_run(rk_change_pg(sc->ch), in ? &join_stmt : &leave_stmt, &moved, err,
-                  RK_P_C(sc->scim.account_id), RK_P_ARRAY(user_ids, n), RK_P_C(group_id));
-    if (r < 0 || rk_pg_rows(moved) == 0)
-        return r;
-    if (rk_pg_rows(moved) > MAX_NAMED_MEMBERS)
-        r = rk_change_touch(sc->ch, RK_OBJ_GROUP, group_id, err);
-    for (int i = 0; r == 0 && rk_pg_rows(moved) <= MAX_NAMED_MEMBERS && i < rk_pg_rows(moved); i++)
-        r = rk_change_touch_member(sc->ch, group_id, rk_pg_str(moved, i, 0).p, err);
-    return r < 0 ? r : rk_settings_follow6(sc->ch, group_id, err);
 }
 
 /* One of few, so that it may say what the user looked like before. */
@@ -327,20 +273,19 @@ tell_groups(struct rk_scim_change *sc, const struct rk_pg_result *res, struct rk
 static int settle_groups(struct rk_scim_change *sc, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *settings = NULL;
     rk_auto(rk_free) struct rk_str *users = NULL;
-    struct rk_pg *pg = rk_change_pg(sc->ch);
+    bool propagated = false;
     size_t n = 0;
     int r, rows;
 
-    r = rk_pg_run(pg, &groups_stmt, &res, err, RK_P_C(sc->scim.account_id), RK_P_INT(sc->scim.id),
-                  RK_P_ARRAY(sc->dirty, sc->dirty_n));
+    r = rk_pg_run(rk_change_pg(sc->ch), &groups_stmt, &res, err, RK_P_C(sc->scim.account_id),
+                  RK_P_INT(sc->scim.id), RK_P_ARRAY(sc->dirty, sc->dirty_n));
     rows = r < 0 ? 0 : rk_pg_rows(res);
     if (rows == 0)
         return r;
     r = tell_groups(sc, res, err);
     if (r == 0)
-        r = rk_pg_run(pg, &propagated_stmt, &settings, err, RK_P_C(sc->scim.account_id));
+        r = user_groups_propagated(sc->ch, &propagated, err);
     if (r < 0)
         return r;
     users = rk_new_array(struct rk_str, (size_t)rows);
@@ -353,8 +298,9 @@ static int settle_groups(struct rk_scim_change *sc, struct rk_err *err)
         users[n++] = rk_pg_str(res, i, GROUP_USER);
         if (!last)
             continue;
-        if (rk_pg_bool(settings, 0, 0))
-            r = move_peers(sc, rk_pg_str(res, i, GROUP).p, rk_pg_bool(res, i, CAME), users, n, err);
+        if (propagated)
+            r = user_move_peers(sc->ch, rk_pg_str(res, i, GROUP).p, rk_pg_bool(res, i, CAME), users,
+                                n, err);
         n = 0;
     }
     return r;

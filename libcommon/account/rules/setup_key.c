@@ -132,7 +132,7 @@ int rk_setup_key_create(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_SETUP_KEY, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    r = rk_auto_groups_check(ch, actor, in->auto_groups, in->auto_groups_n, err);
+    r = rk_auto_groups_check(ch, in->auto_groups, in->auto_groups_n, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
@@ -165,7 +165,6 @@ static int key_event(struct rk_change *ch,
                      const struct rk_pg_result *key,
                      struct rk_err *err)
 {
-
     return rk_actor_tell(ch, actor, code, id, err, "name", rk_pg_str(key, 0, 0).p, "type",
                          rk_pg_str(key, 0, 1).p, "key", rk_pg_str(key, 0, 2).p, NULL);
 }
@@ -193,7 +192,7 @@ int rk_setup_key_update(struct rk_pg *pg,
         return r;
     if (rk_pg_bool(key, 0, 3) && !revoked)
         return rk_fail(err, RK_INVALID, "can't un-revoke a revoked setup key");
-    r = rk_auto_groups_check(ch, actor, auto_groups, auto_groups_n, err);
+    r = rk_auto_groups_check(ch, auto_groups, auto_groups_n, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),

@@ -4,16 +4,10 @@
 #include "libcommon/account/store/int.h"
 #include "libcommon/account/rules/user_int.h"
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/json.h"
 
 /* Past this many memberships one reload of a group is cheaper than naming each. */
 #define MAX_NAMED_MEMBERS 64
 
-static const struct rk_pg_stmt bad_group_stmt = {
-    "user_bad_group", "SELECT x.id, g.name FROM unnest($2::text[]) WITH ORDINALITY AS x(id, n)"
-                      " LEFT JOIN account_group g ON g.account_id = $1 AND g.id = x.id"
-                      " WHERE g.id IS NULL OR g.name = 'All' ORDER BY x.n LIMIT 1"
-};
 static const struct rk_pg_stmt set_stmt = {
     "user_set_groups", "UPDATE users SET auto_groups = $3::text[] WHERE account_id = $1 AND id = $2"
 };
@@ -28,12 +22,14 @@ static const struct rk_pg_stmt propagated_stmt = {
 static const struct rk_pg_stmt join_stmt = {
     "user_peers_join",
     "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p "
-    "WHERE p.account_id = $1 AND p.user_id = $2 AND NOT p.ephemeral ON CONFLICT DO NOTHING "
+    "WHERE p.account_id = $1 AND p.user_id IN (SELECT unnest($2::text[])) AND NOT p.ephemeral ON "
+    "CONFLICT DO NOTHING "
     "RETURNING peer_id"
 };
 static const struct rk_pg_stmt leave_stmt = {
     "user_peers_leave", "DELETE FROM group_peer m USING peer p WHERE m.group_id = $3 AND "
-                        "p.id = m.peer_id AND p.account_id = $1 AND p.user_id = $2 "
+                        "p.id = m.peer_id AND p.account_id = $1 AND p.user_id IN (SELECT "
+                        "unnest($2::text[])) "
                         "RETURNING m.peer_id"
 };
 static const struct rk_pg_stmt join_all_stmt = {
@@ -51,14 +47,9 @@ int user_check_groups(
     rk_auto(rk_pg_result_free) struct rk_pg_result *bad = NULL;
     int r;
 
-    if (n == 0)
-        return 0;
-    r = rk_pg_run(rk_change_pg(ch), &bad_group_stmt, &bad, err, RK_P_C(rk_change_account_id(ch)),
-                  RK_P_ARRAY(groups, n));
-    if (r < 0)
+    r = rk_auto_groups_bad(ch, groups, n, &bad, err);
+    if (r < 0 || !bad)
         return r;
-    if (rk_pg_rows(bad) == 0)
-        return 0;
     if (rk_pg_null(bad, 0, 1))
         return rk_fail(err, RK_INVALID,
                        "provided group id %.100s in the user %s update doesn't exist",
@@ -66,20 +57,37 @@ int user_check_groups(
     return rk_fail(err, RK_INVALID, "can't add all group to the user");
 }
 
-/* Every peer of the user into the group, or out of it. */
-static int move_peers(
-    struct rk_change *ch, const char *user_id, const char *group_id, bool in, struct rk_err *err)
+int user_groups_propagated(struct rk_change *ch, bool *out, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r =
+        rk_pg_run(rk_change_pg(ch), &propagated_stmt, &res, err, RK_P_C(rk_change_account_id(ch)));
+
+    if (r == 0)
+        *out = rk_pg_rows(res) > 0 && rk_pg_bool(res, 0, 0);
+    return r;
+}
+
+int user_move_peers(struct rk_change *ch,
+                    const char *group_id,
+                    bool in,
+                    const struct rk_str *user_ids,
+                    size_t n,
+                    struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *moved = NULL;
-    int r;
+    int r, rows;
 
     r = rk_pg_run(rk_change_pg(ch), in ? &join_stmt : &leave_stmt, &moved, err,
-                  RK_P_C(rk_change_account_id(ch)), RK_P_C(user_id), RK_P_C(group_id));
-    for (int i = 0; r == 0 && i < rk_pg_rows(moved); i++)
-        r = rk_change_touch_member(ch, group_id, rk_pg_str(moved, i, 0).p, err);
-    if (r < 0 || rk_pg_rows(moved) == 0)
+                  RK_P_C(rk_change_account_id(ch)), RK_P_ARRAY(user_ids, n), RK_P_C(group_id));
+    rows = r < 0 ? 0 : rk_pg_rows(moved);
+    if (rows == 0)
         return r;
-    return rk_settings_follow6(ch, group_id, err);
+    if (rows > MAX_NAMED_MEMBERS)
+        r = rk_change_touch(ch, RK_OBJ_GROUP, group_id, err);
+    for (int i = 0; r == 0 && rows <= MAX_NAMED_MEMBERS && i < rows; i++)
+        r = rk_change_touch_member(ch, group_id, rk_pg_str(moved, i, 0).p, err);
+    return r < 0 ? r : rk_settings_follow6(ch, group_id, err);
 }
 
 struct move {
@@ -93,7 +101,6 @@ struct move {
 static int move_group(const struct move *m, struct rk_str group, bool in, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    rk_auto(rk_buf_done) struct rk_buf meta = { 0 };
     char id[RK_XID_LEN + 1];
     int r;
 
@@ -104,17 +111,16 @@ static int move_group(const struct move *m, struct rk_str group, bool in, struct
     if (r < 0 || rk_pg_rows(res) == 0)
         return r; /* the group has gone since: nothing to name */
     if (m->propagated) {
-        r = move_peers(m->ch, m->user_id, id, in, err);
+        const struct rk_str one = rk_str(m->user_id);
+
+        r = user_move_peers(m->ch, id, in, &one, 1, err);
         if (r < 0)
             return r;
     }
-    rk_buf_init(&meta, RK_META_MAX);
-    return rk_change_event(
-        m->ch, in ? "user.group.add" : "user.group.delete", m->actor->user_id, m->user_id,
-        rk_event_meta(&meta, "group", rk_pg_str(res, 0, 0).p, "group_id", id, "is_service_user",
-                      rk_pg_bool(m->row, 0, USER_SERVICE) ? "true" : "false", "user_name",
-                      rk_pg_str(m->row, 0, USER_NAME).p, NULL),
-        err);
+    return rk_actor_tell(m->ch, m->actor, in ? "user.group.add" : "user.group.delete", m->user_id,
+                         err, "group", rk_pg_str(res, 0, 0).p, "group_id", id, "is_service_user",
+                         rk_pg_bool(m->row, 0, USER_SERVICE) ? "true" : "false", "user_name",
+                         rk_pg_str(m->row, 0, USER_NAME).p, NULL);
 }
 
 /* Those of `of` that are not in `without`. */
@@ -149,7 +155,6 @@ int user_set_groups(struct rk_change *ch,
                     size_t n,
                     struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *settings = NULL;
     rk_auto(rk_free) struct rk_str *was = NULL;
     struct move m = { .ch = ch, .actor = actor, .user_id = id, .row = row };
     size_t was_n = 0;
@@ -159,11 +164,9 @@ int user_set_groups(struct rk_change *ch,
                   RK_P_C(id), RK_P_ARRAY(groups, n));
     if (r < 0)
         return r;
-    r = rk_pg_run(rk_change_pg(ch), &propagated_stmt, &settings, err,
-                  RK_P_C(rk_change_account_id(ch)));
+    r = user_groups_propagated(ch, &m.propagated, err);
     if (r < 0)
         return r;
-    m.propagated = rk_pg_rows(settings) > 0 && rk_pg_bool(settings, 0, 0);
     rk_pg_array(row, 0, USER_GROUPS, &was, &was_n);
     r = move_groups(&m, was, was_n, groups, n, false, err);
     if (r < 0)

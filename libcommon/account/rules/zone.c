@@ -121,7 +121,6 @@ static int zone_event(struct rk_change *ch,
                       const char *domain,
                       struct rk_err *err)
 {
-
     return rk_actor_tell(ch, actor, code, id, err, "name", name, "domain", domain, NULL);
 }
 
