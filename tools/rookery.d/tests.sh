@@ -221,10 +221,11 @@ agent_tests() {
     ROOKERY_OLD_AGENTS=yes system_tests -run TestDaemonsOfEarlierReleases "$@"
 }
 
-# scim_tests [USERS]: a directory of that many, and a group for every ten of them; the system tests have a thousand.
+# scim_tests [USERS]: a directory of that many, and a group for every ten of them (the system tests have a thousand); and
+# scim2-tester, which comes from PyPI.
 scim_tests() {
     [[ ${1:-10000} =~ ^[1-9][0-9]{2,5}$ ]] || die "'$1' is no number of users" "say:  rookery test scim 10000"
-    ROOKERY_TEST_SCIM_USERS=${1:-10000} system_tests -run TestSCIMWholeDirectory
+    ROOKERY_TEST_SCIM_USERS=${1:-10000} system_tests -run 'TestSCIMWholeDirectory|TestSCIMChecker'
 }
 
 # Sanitizers write what they find beside the build, whoever started the process and wherever its output went.
