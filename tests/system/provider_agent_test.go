@@ -61,7 +61,7 @@ func TestProviderAgentThroughAConnector(t *testing.T) {
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
 	f := c.Front(t, nil)
 	npm := harness.StartOIDCProvider(t, f.URL)
-	made := makeProvider(t, f.REST, &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
+	made := makeProvider(t, c.REST(), &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
 	who := somebody("elsewhere")
 	id := subject(who, made.ID)
 	forget(t, c, id)

@@ -110,8 +110,16 @@ let token;
   await inspect(v, "logout", { path: page.url() });
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.waitForLoadState();
-  await page.goto(request(base).url);
-  await page.getByLabel("Password").waitFor();
+
+  // What was given out before ended with the password and the session.
+  await assert.rejects(rest(base, token, "GET", "/api/users/current"), /401/);
+  const anew = request(base);
+  await page.goto(anew.url);
+  await page.getByLabel("Email Address").fill(owner.email);
+  await page.getByLabel("Password").fill(owner.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL(back);
+  token = (await anew.take(page.url())).access_token;
   await v.context.close();
 }
 
