@@ -126,11 +126,21 @@ bool rk_bitmap_empty(const struct rk_bitmap *b)
     return true;
 }
 
+/* Sums of neighbouring bits, of pairs, of four, of eight. Without -mpopcnt the compiler's own is a
+ * call, and looks up each byte. */
+static size_t count(uint64_t w)
+{
+    w -= w >> 1 & 0x5555555555555555u;
+    w = (w & 0x3333333333333333u) + (w >> 2 & 0x3333333333333333u);
+    w = (w + (w >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return w * 0x0101010101010101u >> 56;
+}
+
 size_t rk_bitmap_count(const struct rk_bitmap *b)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < b->words; i++)
-        n += (size_t)__builtin_popcountll(b->w[i]);
+        n += count(b->w[i]);
     return n;
 }

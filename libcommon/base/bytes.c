@@ -7,14 +7,30 @@
 #include <string.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/spare.h"
+
+static struct rk_bytes *begin(struct rk_bytes *b, size_t n, size_t room)
+{
+    atomic_init(&b->refs, 1);
+    b->n = n;
+    b->room = room;
+    return b;
+}
 
 struct rk_bytes *rk_bytes_new(size_t n)
 {
-    struct rk_bytes *b = rk_alloc(sizeof(*b) + n);
+    return begin(rk_alloc(sizeof(struct rk_bytes) + n), n, 0);
+}
 
-    atomic_init(&b->refs, 1);
-    b->n = n;
-    return b;
+struct rk_bytes *rk_bytes_new_spare(size_t n)
+{
+    size_t room = sizeof(struct rk_bytes) + n;
+    void *p;
+
+    if (room < RK_SPARE_MIN || room > RK_SPARE_MAX)
+        return rk_bytes_new(n);
+    p = rk_spare_take(room, &room);
+    return begin(p, n, room);
 }
 
 struct rk_bytes *rk_bytes_copy(struct rk_str s)
@@ -34,6 +50,10 @@ struct rk_bytes *rk_bytes_ref(struct rk_bytes *b)
 
 void rk_bytes_unref(struct rk_bytes *b)
 {
-    if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
+    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (b->room > 0)
+        rk_spare_give(b, b->room);
+    else
         free(b);
 }

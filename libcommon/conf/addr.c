@@ -81,6 +81,17 @@ int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err)
     return 0;
 }
 
+int rk_addr_unix(struct rk_str path, struct rk_addr *out)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+    if (path.n == 0 || !rk_str_copy(path, un.sun_path, sizeof(un.sun_path)))
+        return RK_INVALID;
+    memcpy(&out->ss, &un, sizeof(un));
+    out->len = sizeof(un);
+    return 0;
+}
+
 /* The 16 bytes of an address as IPv6, IPv4 in its mapped form; false for other families. */
 static bool as_v6(const struct sockaddr *sa, struct in6_addr *out, uint16_t *out_port)
 {

@@ -17,6 +17,8 @@ struct rk_addr {
 /* Numeric "1.2.3.4:80", "[::1]:80", ":80" (all interfaces, dual-stack); "localhost" is 127.0.0.1.
  * No name lookup. */
 int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err);
+/* Of a Unix socket; RK_INVALID when there is no path, or it is too long for one. */
+int rk_addr_unix(struct rk_str path, struct rk_addr *out);
 #define RK_ADDR_LEN 64
 void rk_addr_format(const struct sockaddr *sa,
                     char out[RK_ADDR_LEN]); /* with port; IPv4-mapped as IPv4 */

@@ -332,6 +332,19 @@ static bool is_empty(const struct rk_setting *row, const void *config)
            *string_of(config, row->offset) == 0;
 }
 
+/* By file or environment, to something else than its default. */
+static bool secret_is_set(const struct rk_settings_table *t, const void *config, size_t offset)
+{
+    struct row_iter it = { t, 0 };
+    const struct rk_setting *row;
+    const char *v = string_of(config, offset);
+
+    while ((row = next_row(&it)))
+        if (row->type == RK_SET_SECRET && row->offset == offset && row->def)
+            return *v && strcmp(v, row->def) != 0;
+    return *v;
+}
+
 static bool has_file_twin(const struct rk_settings_table *t, const struct rk_setting *secret)
 {
     for (size_t i = 0; i < t->count; i++)
@@ -351,7 +364,7 @@ static int finish(const struct rk_settings_table *t, void *config, struct rk_err
     for (size_t i = 0; i < t->count; i++) {
         row = &t->rows[i];
         if (row->type != RK_SET_SECRET_FILE || is_empty(row, config) ||
-            *string_of(config, row->secret_offset))
+            secret_is_set(t, config, row->secret_offset))
             continue;
         r = read_secret_file(row, config, err);
         if (r < 0)

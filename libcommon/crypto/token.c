@@ -14,6 +14,7 @@
 #define ALGO_HMAC_SHA256 1
 #define SIGNATURE 32
 #define MIN_PAYLOAD 10
+#define PAYLOAD 24
 
 #define PAT_PREFIX 4
 #define PAT_SECRET 30
@@ -21,7 +22,28 @@
 
 void rk_relay_key_init(struct rk_relay_key *k, struct rk_str secret)
 {
-    rk_sha256(secret.p, secret.n, k->k);
+    struct rk_ring ring;
+
+    (void)rk_ring_split(secret, &ring, NULL); /* the settings have been checked */
+    k->ring.n = ring.n;
+    for (unsigned i = 0; i < ring.n; i++)
+        rk_sha256(ring.secret[i].p, ring.secret[i].n, k->ring.key[i]);
+}
+
+int rk_relay_secret_check(struct rk_str secret, struct rk_err *err)
+{
+    struct rk_ring ring;
+
+    if (rk_ring_split(secret, &ring, NULL) < 0)
+        return rk_fail(err, RK_INVALID, "relay_secret: one line, and two while it is changed");
+    return 0;
+}
+
+static void
+sign(const struct rk_relay_key *k, int64_t expires_s, char payload[PAYLOAD], uint8_t out[SIGNATURE])
+{
+    (void)snprintf(payload, PAYLOAD, "%" PRId64, expires_s);
+    rk_mac_make(&k->ring, rk_str(payload), out);
 }
 
 void rk_relay_token_issue(const struct rk_relay_key *k,
@@ -31,9 +53,20 @@ void rk_relay_token_issue(const struct rk_relay_key *k,
 {
     uint8_t signature[SIGNATURE];
 
-    (void)snprintf(payload, 24, "%" PRId64, expires_s);
-    rk_hmac_sha256(k->k, sizeof(k->k), payload, strlen(payload), signature);
+    sign(k, expires_s, payload, signature);
     rk_b64_encode(signature, sizeof(signature), signature_b64);
+}
+
+size_t rk_relay_token_binary(const struct rk_relay_key *k,
+                             int64_t expires_s,
+                             uint8_t out[RK_RELAY_TOKEN_MAX])
+{
+    char payload[PAYLOAD];
+
+    sign(k, expires_s, payload, out + 1);
+    out[0] = ALGO_HMAC_SHA256;
+    memcpy(out + 1 + SIGNATURE, payload, strlen(payload));
+    return 1 + SIGNATURE + strlen(payload);
 }
 
 int rk_relay_token_check(const struct rk_relay_key *k,
@@ -41,7 +74,6 @@ int rk_relay_token_check(const struct rk_relay_key *k,
                          int64_t now_s,
                          struct rk_err *err)
 {
-    uint8_t want[SIGNATURE];
     struct rk_str payload;
     int64_t expires_s;
 
@@ -52,8 +84,7 @@ int rk_relay_token_check(const struct rk_relay_key *k,
         return rk_fail(err, RK_DENIED, "token payload of %zu bytes is too short", payload.n);
     if ((uint8_t)token.p[0] != ALGO_HMAC_SHA256)
         return rk_fail(err, RK_DENIED, "unknown token algorithm %u", (uint8_t)token.p[0]);
-    rk_hmac_sha256(k->k, sizeof(k->k), payload.p, payload.n, want);
-    if (!rk_const_eq(want, token.p + 1, SIGNATURE))
+    if (!rk_mac_is_right(&k->ring, payload, (const uint8_t *)token.p + 1))
         return rk_fail(err, RK_DENIED, "token signature does not match");
     if (!rk_str_i64(payload, &expires_s))
         return rk_fail(err, RK_DENIED, "token payload is not a decimal time");

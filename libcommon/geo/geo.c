@@ -27,6 +27,8 @@ const char *const geo_country_code[] = { "country", "iso_code", NULL };
 const char *const geo_country_name[] = { "country", "names", "en", NULL };
 const char *const geo_city_name[] = { "city", "names", "en", NULL };
 const char *const geo_city_id[] = { "city", "geoname_id", NULL };
+static const char *const latitude_path[] = { "location", "latitude", NULL };
+static const char *const longitude_path[] = { "location", "longitude", NULL };
 const char *const geo_continent[] = { "continent", "code", NULL };
 
 struct database {
@@ -334,6 +336,19 @@ uint32_t geo_number(MMDB_entry_s *entry, const char *const *path)
     return data.type == MMDB_DATA_TYPE_UINT16 ? data.uint16 : 0;
 }
 
+/* Degrees, at most `max` to either side. */
+static bool degrees(MMDB_entry_s *entry, const char *const *path, double max, double *out)
+{
+    MMDB_entry_data_s data;
+
+    if (MMDB_aget_value(entry, &data, path) != MMDB_SUCCESS || !data.has_data ||
+        data.type != MMDB_DATA_TYPE_DOUBLE ||
+        !(data.double_value >= -max && data.double_value <= max))
+        return false;
+    *out = data.double_value;
+    return true;
+}
+
 bool geo_code_valid(const char *code)
 {
     return code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z' && code[2] == '\0';
@@ -356,6 +371,8 @@ bool rk_geo_lookup(struct rk_geo *g, const char *ip, struct rk_geo_place *out)
     geo_text(&found.entry, out->continent, sizeof(out->continent), geo_continent);
     geo_text(&found.entry, out->city, sizeof(out->city), geo_city_name);
     out->geoname_id = geo_number(&found.entry, geo_city_id);
+    out->located = degrees(&found.entry, latitude_path, 90, &out->latitude) &&
+                   degrees(&found.entry, longitude_path, 180, &out->longitude);
     if (!geo_code_valid(out->country))
         out->country[0] = '\0';
     return out->country[0] != '\0' || out->city[0] != '\0';

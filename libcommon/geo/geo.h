@@ -47,6 +47,8 @@ struct rk_geo_place {
     char continent[RK_GEO_CODE_LEN + 1]; /* "" = unknown */
     char city[RK_GEO_NAME_SIZE];         /* English name; "" = unknown */
     uint32_t geoname_id;                 /* of the city, 0 = unknown */
+    bool located;
+    double latitude, longitude; /* degrees */
 };
 
 /* `ip` is an address of either family as text. False, and *out empty, when nothing is known of it

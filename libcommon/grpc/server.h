@@ -11,8 +11,9 @@
  * flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED before it is buffered;
  * grpc-timeout; PINGs answered at once and punished only as a flood; own PING after 30 s of
  * silence, connection closed when that is unanswered for 15 s; at most 1000 streams a connection;
- * header list of at most 16 KiB; rapid reset bounded (200 peer resets in 10 s that came before our
- * answer = GOAWAY ENHANCE_YOUR_CALM); flow control that costs only the slow peer. Loop thread only.
+ * header list of at most 16 KiB (20 larger ones in 10 s end the connection); rapid reset bounded
+ * (200 peer resets in 10 s that came before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control
+ * that costs only the slow peer. Loop thread only.
  */
 
 #include <stdbool.h>

@@ -17,6 +17,8 @@
 #define RESET_WINDOW_MS 10000
 #define RESETS_UNTRUSTED 200
 #define TRUSTED_FACTOR 20
+#define OVERSIZED_WINDOW_MS 10000
+#define OVERSIZED_HEADERS 20 /* lists over our limit, which a few KB on the wire can stand for */
 #define FLOOD_WINDOW_MS 10000
 #define FLOOD_FRAMES                                                                               \
     2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */
@@ -38,6 +40,7 @@ struct rk_h2 {
     void *arg;
     struct rate resets;
     struct rate control;
+    struct rate oversized;
     uint64_t frames_in;
     size_t streams;
     unsigned factor;
@@ -169,6 +172,15 @@ static int cb_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
     return 0;
 }
 
+/* This resets the stream, and keeps HPACK in step; the callback is not called again for this list.
+ */
+static int oversized(struct rk_h2 *h)
+{
+    if (rate_over(&h->oversized, OVERSIZED_WINDOW_MS, OVERSIZED_HEADERS * h->factor))
+        calm(h, "too many header lists over the limit");
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int cb_header(nghttp2_session *ng,
                      const nghttp2_frame *f,
                      const uint8_t *name,
@@ -185,7 +197,7 @@ static int cb_header(nghttp2_session *ng,
     (void)flags;
     h->header_bytes += (unsigned)(name_n + value_n + 32);
     if (h->header_bytes > RK_H2_MAX_HEADER_BYTES)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets this stream, keeps HPACK in step */
+        return oversized(h);
     if (stream)
         h->ops->on_header(stream, rk_strn(name, name_n), rk_strn(value, value_n));
     return 0;

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "libcommon/base/cores.h"
 #include "libcommon/base/str.h"
 
 #define NICE 5
 #define TURN_NS 100000000u
-#define REST_MAX_NS 500000000u
+#define REST_MAX_NS 2000000000u
 
 /* struct sched_attr of sched_setattr(2), as of its first version; glibc has none. */
 struct attr {
@@ -26,24 +26,25 @@ struct attr {
 };
 
 /* What /proc says of this thread: on a core, waiting for one, turns. 0 where it does not. */
-static uint64_t waited(void)
+static struct rk_background so_far(void)
 {
     int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    struct rk_str rest, word = { NULL, 0 };
+    struct rk_background b = { 0, 0 };
+    struct rk_str rest, ran, waited;
     char text[80];
-    uint64_t ns;
     ssize_t n;
 
     if (fd < 0)
-        return 0;
+        return b;
     n = read(fd, text, sizeof(text));
     (void)close(fd);
     if (n <= 0)
-        return 0;
+        return b;
     rest = rk_strn(text, (size_t)n);
-    (void)rk_str_next(&rest, ' ', &word);
-    (void)rk_str_next(&rest, ' ', &word);
-    return rk_str_u64(word, &ns) ? ns : 0;
+    if (rk_str_next(&rest, ' ', &ran) && rk_str_next(&rest, ' ', &waited) &&
+        rk_str_u64(ran, &b.ran_ns))
+        (void)rk_str_u64(waited, &b.waited_ns);
+    return b;
 }
 
 void rk_background_begin(struct rk_background *b)
@@ -54,25 +55,32 @@ void rk_background_begin(struct rk_background *b)
 
     if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0)
         (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
-    b->waited_ns = waited();
+    *b = so_far();
 }
 
-uint64_t rk_background_rest_ns(uint64_t waited_ns)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    return waited_ns < REST_MAX_NS / 2 ? 2 * waited_ns : REST_MAX_NS;
+    return a < b ? a : b;
 }
 
-void rk_background_rest(struct rk_background *b)
+uint64_t rk_background_rest_ns(uint64_t ran_ns, uint64_t waited_ns)
 {
-    uint64_t now = waited(), ns = rk_background_rest_ns(now - b->waited_ns);
+    return least(8 * least(waited_ns, REST_MAX_NS),
+                 least(9 * least(ran_ns, REST_MAX_NS), REST_MAX_NS));
+}
 
-    b->waited_ns = now;
-    (void)nanosleep(&(struct timespec){ .tv_nsec = (long)ns }, NULL);
+uint64_t rk_background_rest(struct rk_background *b)
+{
+    struct rk_background now = so_far();
+    uint64_t ns = rk_background_rest_ns(now.ran_ns - b->ran_ns, now.waited_ns - b->waited_ns);
+
+    *b = now;
+    return ns;
 }
 
 unsigned rk_background_threads(void)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned cores = rk_cores();
 
-    return cores > 3 ? (unsigned)cores / 2 : 1;
+    return cores > 3 ? cores / 2 : 1;
 }

@@ -1,4 +1,4 @@
-/* One locked queue, N threads. A job's answer goes home as a posted task. */
+/* Two queues under one lock, N threads. A job's answer goes home as a posted task. */
 
 #include "libcommon/loop/workers.h"
 
@@ -6,12 +6,24 @@
 #include <time.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/cond.h"
+
+struct queue {
+    struct rk_list jobs;
+    size_t n;
+};
+
+enum {
+    FIRST,
+    USUAL,
+    QUEUES
+};
 
 struct rk_workers {
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct rk_list queue; /* under lock, like what follows */
-    size_t queued;
+    pthread_cond_t wake;        /* there is work */
+    pthread_cond_t first;       /* of those who go first */
+    struct queue queue[QUEUES]; /* under lock, like what follows */
     bool stopping;
     size_t max_queued;
     struct rk_workers_ops ops;
@@ -29,18 +41,43 @@ static void job_home(struct rk_task *t)
     j->done(j);
 }
 
-/* With the lock held; false on a quiet IDLE_S. */
+/* With the lock held, as what follows; NULL without any. */
+static struct queue *next_queue(struct rk_workers *w)
+{
+    for (unsigned i = 0; i < QUEUES; i++)
+        if (w->queue[i].n > 0)
+            return &w->queue[i];
+    return NULL;
+}
+
+/* False on a quiet IDLE_S. */
 static bool wait_for_work(struct rk_workers *w)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
-    while (rk_list_empty(&w->queue) && !w->stopping) {
+    while (!next_queue(w) && !w->stopping) {
         if (pthread_cond_timedwait(&w->wake, &w->lock, &until) != 0)
             return false;
     }
     return true;
+}
+
+/* Takes the lock away meanwhile. */
+static void rest(struct rk_workers *w, uint64_t ns)
+{
+    struct timespec until;
+
+    if (ns == 0)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    while (w->queue[FIRST].n == 0 && !w->stopping)
+        if (pthread_cond_timedwait(&w->first, &w->lock, &until) != 0)
+            return;
 }
 
 static void *work(void *arg)
@@ -50,7 +87,9 @@ static void *work(void *arg)
 
     pthread_mutex_lock(&w->lock);
     for (;;) {
+        struct queue *q;
         struct rk_job *j;
+        uint64_t rest_ns = 0;
         bool refused;
 
         if (!wait_for_work(w)) {
@@ -60,12 +99,12 @@ static void *work(void *arg)
             pthread_mutex_lock(&w->lock);
             continue;
         }
-        if (rk_list_empty(&w->queue))
+        q = next_queue(w);
+        if (!q)
             break; /* stopping, and nothing left */
-        j = rk_container_of(rk_list_entry(w->queue.next, struct rk_task, node), struct rk_job,
-                            task);
+        j = rk_container_of(rk_list_entry(q->jobs.next, struct rk_task, node), struct rk_job, task);
         rk_list_remove(&j->task.node);
-        w->queued--;
+        q->n--;
         j->refused = w->stopping;
         pthread_mutex_unlock(&w->lock);
         if (!j->refused)
@@ -73,8 +112,9 @@ static void *work(void *arg)
         refused = j->refused;
         rk_loop_post(j->home, &j->task);
         if (w->ops.after && !refused)
-            w->ops.after(worker);
+            rest_ns = w->ops.after(worker);
         pthread_mutex_lock(&w->lock);
+        rest(w, rest_ns);
     }
     pthread_mutex_unlock(&w->lock);
     w->ops.close(worker);
@@ -87,8 +127,10 @@ rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops 
     struct rk_workers *w = rk_zalloc(sizeof(*w) + threads * sizeof(pthread_t));
 
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->wake, NULL);
-    rk_list_init(&w->queue);
+    rk_cond_init(&w->wake);
+    rk_cond_init(&w->first);
+    for (unsigned i = 0; i < QUEUES; i++)
+        rk_list_init(&w->queue[i].jobs);
     w->max_queued = max_queued;
     w->ops = *ops;
     w->arg = arg;
@@ -107,15 +149,17 @@ void rk_workers_free(struct rk_workers *w)
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
     pthread_cond_broadcast(&w->wake);
+    pthread_cond_broadcast(&w->first);
     pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->count; i++)
         pthread_join(w->threads[i], NULL);
     pthread_cond_destroy(&w->wake);
+    pthread_cond_destroy(&w->first);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
 
-bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job *j)
+static bool submit(struct rk_workers *w, struct queue *q, struct rk_loop *home, struct rk_job *j)
 {
     bool taken;
 
@@ -123,14 +167,26 @@ bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job
     j->task.run = job_home;
     j->refused = false;
     pthread_mutex_lock(&w->lock);
-    taken = w->queued < w->max_queued && !w->stopping;
+    taken = q->n < w->max_queued && !w->stopping;
     if (taken) {
-        rk_list_append(&w->queue, &j->task.node);
-        w->queued++;
+        rk_list_append(&q->jobs, &j->task.node);
+        q->n++;
         pthread_cond_signal(&w->wake);
+        if (q == &w->queue[FIRST])
+            pthread_cond_signal(&w->first);
     }
     pthread_mutex_unlock(&w->lock);
     return taken;
+}
+
+bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job *j)
+{
+    return submit(w, &w->queue[USUAL], home, j);
+}
+
+bool rk_workers_submit_first(struct rk_workers *w, struct rk_loop *home, struct rk_job *j)
+{
+    return submit(w, &w->queue[FIRST], home, j);
 }
 
 /* The lock is not part of what the caller sees. */
@@ -144,12 +200,17 @@ size_t rk_workers_queued(const struct rk_workers *w)
     size_t n;
 
     pthread_mutex_lock(&writable(w)->lock);
-    n = w->queued;
+    n = w->queue[FIRST].n + w->queue[USUAL].n;
     pthread_mutex_unlock(&writable(w)->lock);
     return n;
 }
 
 bool rk_workers_full(const struct rk_workers *w)
 {
-    return rk_workers_queued(w) >= w->max_queued;
+    bool full;
+
+    pthread_mutex_lock(&writable(w)->lock);
+    full = w->queue[USUAL].n >= w->max_queued;
+    pthread_mutex_unlock(&writable(w)->lock);
+    return full;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "libcommon/base/attr.h"
 #include "libcommon/base/list.h"
@@ -27,8 +28,10 @@ struct rk_job {
 struct rk_workers_ops {
     void *(*open)(void *arg); /* on the worker's thread */
     void (*close)(void *worker);
-    void (*idle)(void *worker);  /* about every 10 s without a job; may be NULL */
-    void (*after)(void *worker); /* a job, which is on its way home already; may be NULL */
+    void (*idle)(void *worker); /* about every 10 s without a job; may be NULL */
+    /* After a job, which is on its way home already: for how many ns it takes nothing but what goes
+     * first. May be NULL. */
+    uint64_t (*after)(void *worker);
 };
 
 struct rk_workers *
@@ -39,6 +42,11 @@ void rk_workers_free(struct rk_workers *w);
 /* False when max_queued jobs wait already: the caller answers "try again" (nothing was taken). Loop
  * thread. */
 bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job *j) RK_CHECKED;
+/* The same in a queue of its own, of which every job is taken before any of the other. */
+bool rk_workers_submit_first(struct rk_workers *w,
+                             struct rk_loop *home,
+                             struct rk_job *j) RK_CHECKED;
+/* In both queues. */
 size_t rk_workers_queued(const struct rk_workers *w);
 /* Whether rk_workers_submit would have said false just now. Any thread. */
 bool rk_workers_full(const struct rk_workers *w);

@@ -10,10 +10,12 @@
 
 #include "libcommon/net/conn.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 
@@ -563,6 +565,33 @@ static void on_connect(uv_connect_t *req, int status)
         begin(c);
 }
 
+/* At once or not at all. libuv's handle for TCP carries any stream. */
+static int connect_unix(struct rk_conn *c, const struct rk_addr *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = connect(fd, (const struct sockaddr *)&addr->ss, addr->len) < 0 ? -errno
+                                                                       : uv_tcp_open(&c->tcp, fd);
+    if (r < 0)
+        (void)close(fd);
+    return r;
+}
+
+static int connect_tcp(struct rk_conn *c, const struct rk_addr *addr)
+{
+    uv_connect_t *req = rk_new(uv_connect_t);
+    int r;
+
+    req->data = c;
+    r = uv_tcp_connect(req, &c->tcp, (const struct sockaddr *)&addr->ss, on_connect);
+    if (r < 0)
+        free(req);
+    return r;
+}
+
 int rk_conn_connect(struct rk_loop *l,
                     const struct rk_addr *addr,
                     struct rk_tls *tls,
@@ -573,7 +602,7 @@ int rk_conn_connect(struct rk_loop *l,
                     struct rk_err *err)
 {
     struct rk_conn *c = rk_conn_new(l, tls, false);
-    uv_connect_t *req = rk_new(uv_connect_t);
+    bool local = addr->ss.ss_family == AF_UNIX;
     int r;
 
     if (tls && server_name) {
@@ -583,18 +612,20 @@ int rk_conn_connect(struct rk_loop *l,
         SSL_set1_host(c->ssl, server_name);
     }
     set_peer(c, (const struct sockaddr *)&addr->ss);
-    req->data = c;
-    r = uv_tcp_connect(req, &c->tcp, (const struct sockaddr *)&addr->ss, on_connect);
+    r = local ? connect_unix(c, addr) : connect_tcp(c, addr);
     if (r < 0) {
-        free(req);
         rk_conn_discard(c);
         return rk_fail(err, RK_UNAVAILABLE, "connect to %s: %s", c->remote, uv_strerror(r));
     }
     c->ops = ops;
     c->arg = arg;
+    *out = c;
+    if (local) {
+        begin(c);
+        return 0;
+    }
     c->state = CONN_CONNECTING;
     rk_timer_start(&c->timer, OPEN_LIMIT_MS, 0);
-    *out = c;
     return 0;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * Byte-stream connection, TCP or TLS over TCP, on one loop. Reads are pushed to the owner; writes
- * are gathered and sent once a turn. A slow peer makes `queued` grow: the owner decides with it
- * what to keep. Loop thread only.
+ * Byte-stream connection, TCP or TLS over TCP (or a Unix socket, dialled), on one loop. Reads are
+ * pushed to the owner; writes are gathered and sent once a turn. A slow peer makes `queued` grow:
+ * the owner decides with it what to keep. Loop thread only.
  */
 
 #include <stdbool.h>

@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/net/ticket.h"
 #include "libcommon/net/tls_int.h"
 #include "libcommon/obs/log.h"
 
@@ -124,8 +125,7 @@ static SSL_CTX *ctx_base(bool server, const char *alpn, bool alpn_optional)
     SSL_CTX_set_ex_data(ctx, alpn_index, a);
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    /* Agents never resume; a ticket would be two more records and a cache for nothing. */
-    SSL_CTX_set_num_tickets(ctx, 0);
+    SSL_CTX_set_num_tickets(ctx, 0); /* but for who would use one: ticket.c */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -148,20 +148,32 @@ static bool stamp_eq(const struct stamp *a, const struct stamp *b)
            a->ino == b->ino && a->size == b->size;
 }
 
-static int server_load(struct rk_tls *t, SSL_CTX **out, struct rk_err *err)
+static int load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct rk_err *err)
 {
-    rk_auto(ctx_free) SSL_CTX *ctx = ctx_base(true, t->alpn, t->alpn_optional);
     char what[300];
 
     ERR_clear_error();
-    snprintf(what, sizeof(what), "certificate %s", t->cert_file);
-    if (SSL_CTX_use_certificate_chain_file(ctx, t->cert_file) != 1)
+    snprintf(what, sizeof(what), "certificate %s", cert_file);
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
         return rk_tls_fail(err, RK_INVALID, what);
-    snprintf(what, sizeof(what), "key %s", t->key_file);
-    if (SSL_CTX_use_PrivateKey_file(ctx, t->key_file, SSL_FILETYPE_PEM) != 1)
+    snprintf(what, sizeof(what), "key %s", key_file);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1)
         return rk_tls_fail(err, RK_INVALID, what);
     if (SSL_CTX_check_private_key(ctx) != 1)
         return rk_tls_fail(err, RK_INVALID, "key and certificate do not belong together");
+    return 0;
+}
+
+static int server_load(struct rk_tls *t, SSL_CTX **out, struct rk_err *err)
+{
+    rk_auto(ctx_free) SSL_CTX *ctx = ctx_base(true, t->alpn, t->alpn_optional);
+    int r = load_pair(ctx, t->cert_file, t->key_file, err);
+
+    if (r < 0)
+        return r;
+    r = rk_ticket_use(ctx, err);
+    if (r < 0)
+        return r;
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     *out = rk_steal(ctx);
     return 0;
@@ -266,6 +278,14 @@ int rk_tls_client_new(struct rk_loop *l,
     t->ctx = rk_steal(ctx);
     *out = t;
     return 0;
+}
+
+int rk_tls_client_show(struct rk_tls *t,
+                       const char *cert_file,
+                       const char *key_file,
+                       struct rk_err *err)
+{
+    return load_pair(t->ctx, cert_file, key_file, err);
 }
 
 void rk_tls_free(struct rk_tls *t)

@@ -30,5 +30,10 @@ int rk_tls_client_new(struct rk_loop *l,
                       const char *alpn,
                       struct rk_tls **out,
                       struct rk_err *err);
+/* A client that shows a certificate when the server asks for one. */
+int rk_tls_client_show(struct rk_tls *t,
+                       const char *cert_file,
+                       const char *key_file,
+                       struct rk_err *err);
 void rk_tls_free(struct rk_tls *t);
 SSL_CTX *rk_tls_ctx(struct rk_tls *t); /* current; a connection keeps the one it began with */

@@ -13,6 +13,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/base/json.h"
 #include "libcommon/base/str.h"
+#include "libcommon/obs/trace.h"
 
 #define MAX_MESSAGE 2048
 #define MAX_LINE 16384
@@ -37,6 +38,11 @@ int rk_log_init(const char *service, const char *instance, const char *level, st
     return rk_fail(err, RK_INVALID, "log level '%s' is not debug, info, warn or error", level);
 }
 
+const char *rk_log_service(void)
+{
+    return service_name;
+}
+
 bool rk_log_on(enum rk_log_level level)
 {
     return (int)level >= atomic_load_explicit(&level_min, memory_order_relaxed);
@@ -47,6 +53,7 @@ static void begin_line(struct rk_json *j,
                        enum rk_log_level level,
                        const struct rk_logctx *ctx)
 {
+    const struct rk_trace *trace = rk_trace_current();
     char ts[RK_TIME_LEN];
     int64_t now = rk_wall_us();
 
@@ -65,6 +72,10 @@ static void begin_line(struct rk_json *j,
         rk_json_cstr(j, "account", ctx->account);
     if (ctx && ctx->remote)
         rk_json_cstr(j, "remote", ctx->remote);
+    if (ctx && ctx->trace)
+        rk_json_cstr(j, "trace", ctx->trace);
+    else if (trace)
+        rk_json_cstr(j, "trace", trace->id);
 }
 
 /* False, and nothing written, when the line did not fit. */

@@ -1,10 +1,10 @@
 #pragma once
 
 /*
- * Log: one JSON object a line on stderr: ts, level, svc, inst, the context's fields, msg. Any
- * thread. Log at the edge, once; library code returns its error and stays quiet. Info is a change
- * of state, warn is what an operator may act on, error is our bug or a lost dependency. Secrets
- * never.
+ * Log: one JSON object a line on stderr: ts, level, svc, inst, the context's fields, the trace that
+ * the thread works on (trace.h), msg. Any thread. Log at the edge, once; library code returns its
+ * error and stays quiet. Info is a change of state, warn is what an operator may act on, error is
+ * our bug or a lost dependency. Secrets never.
  */
 
 #include <stdbool.h>
@@ -25,9 +25,11 @@ struct rk_logctx {
     const char *peer;
     const char *account;
     const char *remote;
+    const char *trace; /* of work that goes on elsewhere; NULL: what this thread works on */
 };
 
 int rk_log_init(const char *service, const char *instance, const char *level, struct rk_err *err);
+const char *rk_log_service(void); /* as given there */
 bool rk_log_on(enum rk_log_level level);
 void rk_log(enum rk_log_level level, const struct rk_logctx *ctx, const char *fmt, ...)
     RK_PRINTF(3, 4);

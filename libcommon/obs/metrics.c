@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "libcommon/base/clock.h"
+#include "libcommon/obs/build.h"
+#include "libcommon/obs/log.h"
 
 #define MAX_TABLES 32
 
@@ -190,10 +192,21 @@ gauge(struct rk_buf *out, const char *name, const char *type, const char *help, 
     rk_buf_printf(out, "%s %.17g\n", name, v);
 }
 
+static void print_build(struct rk_buf *out)
+{
+    char build[RK_BUILD_LEN + 1];
+
+    rk_build_id(build);
+    put_head(out, "rookery_build_info", "gauge", "Always 1: which program this is.");
+    rk_buf_printf(out, "rookery_build_info{service=\"%s\",version=\"%s\",build=\"%s\"} 1\n",
+                  rk_log_service(), RK_VERSION, build);
+}
+
 static void print_process(struct rk_buf *out)
 {
     struct rusage u;
 
+    print_build(out);
     (void)getrusage(RUSAGE_SELF, &u);
     gauge(out, "process_cpu_seconds_total", "counter", "User and system CPU time in seconds.",
           (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +

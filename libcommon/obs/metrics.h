@@ -37,8 +37,8 @@ struct rk_metric {
 /* Registers rows (static storage); once for the same rows. A name belongs to one table, its rows
  * beside each other. Start-up only. */
 void rk_metrics_register(struct rk_metric *rows, size_t count);
-void rk_metrics_print(
-    struct rk_buf *out); /* also process_* : cpu seconds, resident bytes, open fds, start time */
+void rk_metrics_print(struct rk_buf *out); /* also rookery_build_info, and process_*: cpu seconds,
+                                              resident bytes, open fds, start time */
 
 static inline void rk_metric_add(struct rk_metric *m, int64_t n)
 {

@@ -16,6 +16,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/encode.h"
+#include "libcommon/obs/trace.h"
 #include "libcommon/oidc/address.h"
 
 #define MAX_URL 2048
@@ -40,7 +41,8 @@ struct fetch {
     const struct rk_fetch_rules *rules;
     struct rk_fetch_answer *out;
     bool plain;   /* http: loopback alone */
-    bool refused; /* an address was not allowed */
+    bool refused; /* an address was not allowed, */
+    bool opened;  /* and another one was */
     char host[RK_FETCH_HOST_LEN];
 };
 
@@ -179,6 +181,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         f->refused = true;
         return CURL_SOCKET_BAD;
     }
+    f->opened = true;
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
@@ -239,10 +242,17 @@ static void put_authorization(struct rk_buf *out, const struct rk_fetch_request 
 static int
 put_headers(struct curl_slist **list, const struct rk_fetch_request *q, struct rk_err *err)
 {
+    const struct rk_trace *trace = rk_trace_current();
     struct rk_buf b;
     bool ok;
 
     *list = curl_slist_append(NULL, "Accept: application/json");
+    if (trace) {
+        char header[sizeof("traceparent: ") + RK_TRACEPARENT_LEN] = "traceparent: ";
+
+        rk_trace_format(trace, header + strlen(header));
+        *list = curl_slist_append(*list, header);
+    }
     rk_buf_init(&b, 32768);
     put_authorization(&b, q);
     ok = !b.overflow && (b.n == 0 || (!memchr(b.p, '\n', b.n) && !memchr(b.p, '\r', b.n)));
@@ -310,7 +320,7 @@ static int outcome(const struct fetch *f, CURLcode code, struct rk_err *err)
         return 0;
     if (f->out->body.overflow || code == CURLE_FILESIZE_EXCEEDED)
         return rk_fail(err, RK_EXHAUSTED, "%s: its answer is over 1 MiB", f->host);
-    if (f->refused)
+    if (f->refused && !f->opened)
         return rk_fail(err, RK_DENIED,
                        "%s: it has a private or special address, which is not allowed", f->host);
     if (code == CURLE_ABORTED_BY_CALLBACK)

@@ -93,15 +93,15 @@ static char *copy(const char *s)
 /* Without a URL the document is where the issuer must have it. */
 static char *discovery_url(const struct rk_verifier_options *o)
 {
-    bool slash;
+    rk_auto(rk_arena_free) struct rk_arena *arena = NULL;
 
     if (o->embedded)
         return copy("");
     if ((o->discovery_url && o->discovery_url[0] != '\0') ||
         (o->keys_url && o->keys_url[0] != '\0') || !o->issuer || o->issuer[0] == '\0')
         return copy(o->discovery_url);
-    slash = rk_str_ends(rk_str(o->issuer), RK_STR("/"));
-    return rk_asprintf("%s%s", o->issuer, &RK_DISCOVERY_PATH[slash ? 1 : 0]);
+    arena = rk_arena_new(RK_FETCH_MAX_BYTES);
+    return copy(rk_discovery_url(o->issuer, arena));
 }
 
 struct rk_verifier *rk_verifier_new(const struct rk_verifier_options *o)

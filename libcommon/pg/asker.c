@@ -6,7 +6,7 @@
 
 #include "libcommon/base/alloc.h"
 
-#define ANSWER_MS 12000 /* Postgres' own timeout speaks first */
+#define PATIENCE_MS 500 /* then the thread does the waiting, and finds out what is wrong */
 
 /* Outlives the asker's interest in it until libuv lets go. */
 struct watch {
@@ -130,21 +130,13 @@ static void watch(struct rk_asker *a)
     uv_poll_start(&w->poll, UV_READABLE, on_readable);
 }
 
-static void on_deadline(struct rk_timer *t)
-{
-    struct rk_asker *a = rk_container_of(t, struct rk_asker, deadline);
-
-    give_up(a);
-    a->asked->r = rk_fail(&a->asked->err, RK_UNAVAILABLE, "postgres: no answer in time");
-    answered(a);
-}
-
 /* --- on the thread --- */
 
 static void run(struct rk_job *j, void *worker)
 {
     struct rk_question *q = rk_container_of(j, struct rk_question, job);
 
+    q->at_thread = true;
     q->r = rk_pg_exec(worker, q->stmt, q->params, q->n, &q->res, &q->err);
 }
 
@@ -161,6 +153,36 @@ static void done(struct rk_job *j)
     answered(a);
 }
 
+/* What was asked changes nothing, so it may be asked again where the answer did not come. */
+static void await(struct rk_job *j, void *worker)
+{
+    struct rk_question *q = rk_container_of(j, struct rk_question, job);
+
+    q->r = rk_pg_await(worker, q->stmt, &q->res, &q->err);
+    if (q->r == RK_UNAVAILABLE)
+        run(j, worker);
+}
+
+static bool to_thread(struct rk_asker *a, void (*what)(struct rk_job *j, void *worker))
+{
+    unwatch(a);
+    a->asked->job.run = what;
+    a->asked->job.done = done;
+    a->at_thread = !a->stopped && rk_workers_submit(a->thread, a->loop, &a->asked->job);
+    return a->at_thread;
+}
+
+static void on_deadline(struct rk_timer *t)
+{
+    struct rk_asker *a = rk_container_of(t, struct rk_asker, deadline);
+
+    if (to_thread(a, await))
+        return;
+    rk_pg_cut(a->pg);
+    a->asked->r = rk_fail(&a->asked->err, RK_UNAVAILABLE, "shutting down");
+    answered(a);
+}
+
 static void next(struct rk_task *t)
 {
     struct rk_asker *a = rk_container_of(t, struct rk_asker, turn);
@@ -173,14 +195,10 @@ static void next(struct rk_task *t)
     rk_list_remove(&q->node);
     a->asked = q;
     if (!a->stopped && a->watch && rk_pg_send(a->pg, q->stmt, q->params, q->n)) {
-        rk_timer_start(&a->deadline, ANSWER_MS, 0);
+        rk_timer_start(&a->deadline, PATIENCE_MS, 0);
         return;
     }
-    unwatch(a);
-    q->job.run = run;
-    q->job.done = done;
-    a->at_thread = !a->stopped && rk_workers_submit(a->thread, a->loop, &q->job);
-    if (a->at_thread)
+    if (to_thread(a, run))
         return;
     q->r = rk_fail(&q->err, RK_UNAVAILABLE, "shutting down");
     answered(a);
@@ -190,6 +208,7 @@ void rk_asker_ask(struct rk_asker *a, struct rk_question *q)
 {
     q->asker = a;
     q->r = 0;
+    q->at_thread = false;
     q->res = NULL;
     rk_list_append(&a->waiting, &q->node);
     if (!a->asked)

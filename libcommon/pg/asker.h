@@ -6,8 +6,9 @@
  * statement) is done by a thread of the asker's own: who runs the question has the connection, the
  * loop or that thread, never both.
  *
- * Questions are asked one after the other, each outside a transaction; one that is unanswered after
- * 12 s costs the connection. Loop thread.
+ * Questions are asked one after the other, each outside a transaction, and must change nothing:
+ * when the connection is lost after half a second without an answer, one is asked again. One that
+ * is unanswered after 13 s costs the connection. Loop thread.
  */
 
 #include "libcommon/loop/workers.h"
@@ -28,6 +29,7 @@ struct rk_question {
 
     /* In on_done: */
     int r;
+    bool at_thread;           /* by the thread: perhaps another server's, over a new connection */
     struct rk_pg_result *res; /* to be freed there; NULL when r < 0 */
     struct rk_err err;
 };

@@ -14,11 +14,14 @@
 
 static const struct rk_pg_stmt lock = { "migrate_lock",
                                         "SELECT pg_advisory_xact_lock(7237108263412731)" };
+/* A table without `serves` is of before there was one: it serves nobody who is older. */
 static const struct rk_pg_stmt newest = {
-    "migrate_newest", "SELECT coalesce(max(version), 0) FROM schema_migration"
+    "migrate_newest",
+    "SELECT coalesce(max(version), 0), "
+    "coalesce(max((to_jsonb(m) ->> 'serves')::integer), max(version), 0) FROM schema_migration m"
 };
 static const struct rk_pg_stmt add = {
-    "migrate_add", "INSERT INTO schema_migration (version, name) VALUES ($1, $2)"
+    "migrate_add", "INSERT INTO schema_migration (version, name, serves) VALUES ($1, $2, $3)"
 };
 
 static const char table[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
@@ -26,17 +29,39 @@ static const char table[] = "CREATE TABLE IF NOT EXISTS schema_migration ("
                             "  name text NOT NULL,"
                             "  applied_at timestamptz NOT NULL DEFAULT now()"
                             ")";
+static const char column[] = "ALTER TABLE schema_migration ADD COLUMN IF NOT EXISTS serves integer";
+
+int rk_pg_schema(struct rk_pg *c, struct rk_schema *out, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run0(c, &newest, &res, err);
+
+    if (r == 0)
+        *out = (struct rk_schema){ rk_pg_int(res, 0, 0), rk_pg_int(res, 0, 1) };
+    return r;
+}
+
+static int apply(struct rk_pg *c, const struct rk_migration *m, int serves, struct rk_err *err)
+{
+    int r = rk_pg_script(c, column, err);
+
+    if (r == 0)
+        r = rk_pg_script(c, m->sql, err);
+    if (r == 0)
+        r = rk_pg_run(c, &add, NULL, err, RK_P_INT(m->version), RK_P_C(m->name), RK_P_INT(serves));
+    return r;
+}
 
 /* Applies at most one row. Stores whether it did. */
 static int step(struct rk_pg *c,
                 const struct rk_migration *rows,
                 size_t count,
+                int serves,
                 bool *out_applied,
                 struct rk_err *err)
 {
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int64_t have;
+    struct rk_schema now;
     int r;
 
     *out_applied = false;
@@ -49,22 +74,17 @@ static int step(struct rk_pg *c,
     r = rk_pg_script(c, table, err);
     if (r < 0)
         return r;
-    r = rk_pg_run0(c, &newest, &res, err);
+    r = rk_pg_schema(c, &now, err);
     if (r < 0)
         return r;
-    have = rk_pg_int(res, 0, 0);
-    if (have > (int64_t)count)
+    if (now.serves > (int64_t)count)
         return rk_fail(
             err, RK_PRECONDITION,
-            "the database has schema version %lld, this program knows %zu: run a newer one",
-            (long long)have, count);
-    if (have < (int64_t)count) {
-        const struct rk_migration *m = &rows[have];
-
-        r = rk_pg_script(c, m->sql, err);
-        if (r < 0)
-            return r;
-        r = rk_pg_run(c, &add, NULL, err, RK_P_INT(m->version), RK_P_C(m->name));
+            "the database has schema version %lld, which is for programs that know %lld, "
+            "and this one knows %zu: run a newer one",
+            (long long)now.version, (long long)now.serves, count);
+    if (now.version < (int64_t)count) {
+        r = apply(c, &rows[now.version], serves, err);
         if (r < 0)
             return r;
         *out_applied = true;
@@ -75,6 +95,7 @@ static int step(struct rk_pg *c,
 int rk_pg_migrate(struct rk_pg *c,
                   const struct rk_migration *rows,
                   size_t count,
+                  int serves,
                   int *out_applied,
                   struct rk_err *err)
 {
@@ -86,7 +107,7 @@ int rk_pg_migrate(struct rk_pg *c,
     if (r < 0)
         return r;
     while (more) {
-        r = step(c, rows, count, &more, err);
+        r = step(c, rows, count, serves, &more, err);
         if (r < 0)
             break;
         applied += more;

@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,14 +24,20 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/base/id.h"
 #include "libcommon/base/map.h"
+#include "libcommon/pg/connect.h"
 #include "libcommon/pg/pg_int.h"
 #include "libcommon/pg/result.h"
+#include "libcommon/pg/sqlstate.h"
 #include "libcommon/pg/value.h"
 
 #define STATEMENT_TIMEOUT_MS 10000
 #define GRACE_MS 2000 /* the server's own timeout speaks first */
 #define BACKOFF_FIRST_MS 50
-#define BACKOFF_MAX_MS 2000
+#define BACKOFF_MAX_MS 1000
+#define CONNECT_MS 3000
+#define SUSPECT_MS 500 /* without an answer: has another server taken over? */
+#define FOUND_MS                                                                                   \
+    100 /* so often whoever waits beside the one that searches looks what it has found */
 
 struct rk_pg_tx {
     struct rk_pg *c;
@@ -54,6 +61,9 @@ struct rk_pg {
     char *conninfo;
     char *application_name;
     PGconn *conn;
+    PGconn *next;            /* to a server that has taken over; becomes conn */
+    bool several;            /* servers are named */
+    unsigned before;         /* overtakings until it was connected */
     struct rk_map *prepared; /* by the address of the statement's row */
     unsigned prepared_n;
     struct rk_pg_tx tx; /* at most one at a time */
@@ -108,6 +118,7 @@ struct rk_pg *rk_pg_new(const char *conninfo, const char *application_name)
     c->application_name = rk_strdup(application_name);
     c->prepared = rk_map_new();
     c->timeout_ms = STATEMENT_TIMEOUT_MS;
+    c->several = pg_names_several(conninfo);
     return c;
 }
 
@@ -116,6 +127,7 @@ void rk_pg_free(struct rk_pg *c)
     if (!c)
         return;
     drop(c);
+    PQfinish(c->next);
     rk_map_free(c->prepared);
     free(c->conninfo);
     free(c->application_name);
@@ -137,21 +149,75 @@ static int lost(struct rk_pg *c, const char *what, struct rk_err *err)
     return r;
 }
 
-static int wait_socket(struct rk_pg *c, short events, uint64_t deadline_ms, struct rk_err *err)
+/* In this process: a server was found not to be the one to wait for. Whoever was connected before
+ * connects anew, and does not have to find out for itself. */
+static _Atomic unsigned overtakings;
+
+static bool behind(const struct rk_pg *c)
+{
+    return c->several && c->before != overtakings;
+}
+
+/* Of all who wait, one looks for another server. */
+static atomic_flag searching = ATOMIC_FLAG_INIT;
+
+/*
+ * A frozen server says nothing and loses no connection. When another one that is named takes writes
+ * before ours speaks, ours is not the one to wait for.
+ */
+static bool overtaken(struct rk_pg *c, uint64_t limit_ms)
+{
+    unsigned before = c->before;
+    PGconn *found =
+        pg_connect(c->conninfo, c->application_name, (unsigned)limit_ms, PQsocket(c->conn));
+
+    if (PQstatus(found) == CONNECTION_OK && (strcmp(PQhost(found), PQhost(c->conn)) != 0 ||
+                                             strcmp(PQport(found), PQport(c->conn)) != 0)) {
+        PQfinish(c->next);
+        c->next = found;
+        (void)atomic_compare_exchange_strong(&overtakings, &before, before + 1);
+        return true;
+    }
+    PQfinish(found);
+    return false;
+}
+
+/* Ours has said nothing for a while. How long to wait for it until this is asked again; 0: no more.
+ */
+static int suspect(struct rk_pg *c, uint64_t deadline_ms)
+{
+    uint64_t now = rk_mono_ms();
+    bool gone;
+
+    if (behind(c))
+        return 0;
+    if (atomic_flag_test_and_set(&searching))
+        return FOUND_MS;
+    gone = now < deadline_ms && overtaken(c, deadline_ms - now);
+    atomic_flag_clear(&searching);
+    return gone ? 0 : SUSPECT_MS;
+}
+
+/* `patience`: ms without a word until ours is suspected. */
+static int
+wait_socket(struct rk_pg *c, short events, int patience, uint64_t deadline_ms, struct rk_err *err)
 {
     struct pollfd fd = { .fd = PQsocket(c->conn), .events = events };
 
     for (;;) {
-        uint64_t now = rk_mono_ms();
+        uint64_t now = rk_mono_ms(), left;
         int n;
 
         if (fd.fd < 0 || now >= deadline_ms)
             return lost(c, "no answer in time", err);
-        n = poll(&fd, 1, (int)(deadline_ms - now));
+        left = deadline_ms - now;
+        n = poll(&fd, 1, c->several && left > (uint64_t)patience ? patience : (int)left);
         if (n > 0)
             return 0;
         if (n < 0 && errno != EINTR)
             return lost(c, "poll", err);
+        if (n == 0 && c->several && (patience = suspect(c, deadline_ms)) == 0)
+            return lost(c, "another server has taken over", err);
     }
 }
 
@@ -171,7 +237,7 @@ static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
             break;
         }
         if (flushed == 1 || PQisBusy(c->conn)) {
-            r = wait_socket(c, flushed == 1 ? POLLIN | POLLOUT : POLLIN, deadline, err);
+            r = wait_socket(c, flushed == 1 ? POLLIN | POLLOUT : POLLIN, SUSPECT_MS, deadline, err);
             if (r < 0)
                 break;
             if (!PQconsumeInput(c->conn)) {
@@ -198,33 +264,6 @@ static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
     return 0;
 }
 
-static bool is_class(const char *state, const char *class)
-{
-    return strncmp(state, class, strlen(class)) == 0;
-}
-
-/* SQLSTATE to code; the table of pg.h. */
-static int code_of(const char *state)
-{
-    static const struct {
-        const char *prefix;
-        int code;
-    } rows[] = {
-        { "08", RK_UNAVAILABLE },    { "57P", RK_UNAVAILABLE },
-        { "53", RK_UNAVAILABLE },    { "57014", RK_UNAVAILABLE }, /* statement_timeout */
-        { "25006", RK_UNAVAILABLE }, /* read-only: this server was just demoted */
-        { "40001", RK_CONFLICT },    { "40P01", RK_CONFLICT },
-        { "23505", RK_EXISTS },      { "23503", RK_NOT_FOUND },
-    };
-    size_t i;
-
-    for (i = 0; i < RK_COUNT(rows); i++) {
-        if (is_class(state, rows[i].prefix))
-            return rows[i].code;
-    }
-    return RK_INTERNAL;
-}
-
 /* Turns a result into 0 or a filled error. */
 static int judge(struct rk_pg *c, const char *what, const PGresult *res, struct rk_err *err)
 {
@@ -243,11 +282,11 @@ static int judge(struct rk_pg *c, const char *what, const PGresult *res, struct 
     constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
     if (!state || PQstatus(c->conn) == CONNECTION_BAD)
         return lost(c, what, err);
-    code = code_of(state);
+    code = pg_code_of(state);
     if (code == RK_EXISTS)
         return rk_fail(err, code, "%s", constraint ? constraint : "");
     rk_fail(err, code, "postgres: %s: %s (%s)", what, text ? text : "error", state);
-    if (is_class(state, "57P") || is_class(state, "08") || is_class(state, "25006"))
+    if (pg_is_class(state, "57P") || pg_is_class(state, "08") || pg_is_class(state, "25006"))
         drop(c); /* the session ends, or this server is no longer the one to write to */
     return code;
 }
@@ -299,24 +338,11 @@ static int set_session(struct rk_pg *c, struct rk_err *err)
 
 static int do_connect(struct rk_pg *c, struct rk_err *err)
 {
-    /* What the operator's own conninfo says comes later and so stands over these. */
-    const char *const keys[] = { "connect_timeout",
-                                 "keepalives",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "tcp_user_timeout",
-                                 "target_session_attrs",
-                                 "application_name",
-                                 "client_encoding",
-                                 "dbname",
-                                 NULL };
-    const char *const values[] = { "3",    "1",         "10",         "3",
-                                   "3",    "10000",     "read-write", c->application_name,
-                                   "UTF8", c->conninfo, NULL };
     int r;
 
-    c->conn = PQconnectdbParams(keys, values, 1);
+    c->before = overtakings;
+    c->conn =
+        c->next ? rk_steal(c->next) : pg_connect(c->conninfo, c->application_name, CONNECT_MS, -1);
     if (!c->conn || PQstatus(c->conn) != CONNECTION_OK || PQsetnonblocking(c->conn, 1) != 0)
         return lost(c, "connect", err);
     PQsetNoticeProcessor(c->conn, no_notice, NULL);
@@ -345,11 +371,11 @@ static int ensure_connected(struct rk_pg *c, struct rk_err *err)
     struct rk_err cause = { 0 };
     int r;
 
-    if (c->conn && idle_alive(c))
+    if (c->conn && !behind(c) && idle_alive(c))
         return 0;
     if (c->conn)
         drop(c);
-    if (rk_mono_ms() < c->retry_at_ms)
+    if (!c->next && rk_mono_ms() < c->retry_at_ms)
         return rk_fail(err, RK_UNAVAILABLE, "%s", c->why);
     r = do_connect(c, &cause);
     if (r < 0) {
@@ -570,7 +596,8 @@ bool rk_pg_send(struct rk_pg *c,
 
     assert(!c->in_tx);
     pg_values_init(&values);
-    if (!p || PQstatus(c->conn) != CONNECTION_OK || pg_values_add(&values, params, n, NULL) < 0)
+    if (!p || behind(c) || PQstatus(c->conn) != CONNECTION_OK ||
+        pg_values_add(&values, params, n, NULL) < 0)
         return false;
     if (PQsendQueryPrepared(c->conn, p->name, (int)values.n, pg_values_text(&values), NULL, NULL,
                             0) &&
@@ -611,6 +638,24 @@ int rk_pg_come(struct rk_pg *c,
         return r;
     }
     return 1;
+}
+
+int rk_pg_await(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                struct rk_pg_result **out,
+                struct rk_err *err)
+{
+    uint64_t deadline = rk_mono_ms() + c->timeout_ms + GRACE_MS;
+    int r, patience = c->several ? suspect(c, deadline) : SUSPECT_MS;
+
+    if (patience == 0)
+        return lost(c, "another server has taken over", err);
+    while ((r = rk_pg_come(c, st, out, err)) == 1) {
+        r = wait_socket(c, POLLIN, patience, deadline, err);
+        if (r < 0)
+            break;
+    }
+    return r;
 }
 
 void rk_pg_cut(struct rk_pg *c)

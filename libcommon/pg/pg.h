@@ -4,8 +4,11 @@
  * One Postgres connection, used top to bottom by the worker thread that owns it. Statements stand
  * in a table and are prepared on first use after each (re)connect. Lost connection: the call
  * returns RK_UNAVAILABLE, and the next rk_pg_begin reconnects (at most one attempt a call, with
- * jittered back-off between attempts so that a dead server costs nothing but the error). Multi-host
- * conninfo with target_session_attrs is passed through (default read-write).
+ * jittered back-off between attempts so that a dead server costs nothing but the error).
+ *
+ * A conninfo may name several servers; the one that takes writes is used (target_session_attrs, by
+ * default read-write). They are all tried at once, and when an answer takes longer than a second
+ * and another one takes writes by then, the connection counts as lost.
  *
  * SQLSTATE classes: 08, 57P, 53 and no connection = RK_UNAVAILABLE; 40001, 40P01 = RK_CONFLICT;
  * 23505 = RK_EXISTS (err->msg holds the constraint's name); 23503 = RK_NOT_FOUND; other =
@@ -110,6 +113,11 @@ int rk_pg_come(struct rk_pg *c,
                const struct rk_pg_stmt *st,
                struct rk_pg_result **out,
                struct rk_err *err) RK_CHECKED;
+/* Waits for the rest of it, as rk_pg_exec does. */
+int rk_pg_await(struct rk_pg *c,
+                const struct rk_pg_stmt *st,
+                struct rk_pg_result **out,
+                struct rk_err *err) RK_CHECKED;
 /* Gives the connection up; the next rk_pg_exec makes another. */
 void rk_pg_cut(struct rk_pg *c);
 /* Unprepared, possibly several statements: migrations only. */

@@ -3,11 +3,13 @@
  * message published on the first to a channel of our own must arrive on the second, so a connection
  * that is dead without saying so is noticed too. Whatever is wrong with either, the pair is down;
  * each comes back by itself.
+ *
+ * With Sentinels the address is theirs to say. They are asked anew whenever a connection is lost,
+ * and listened to all the time: when they tell of a failover, both connections move at once.
  */
 
 #include "libcommon/rds/rds.h"
 
-#include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,8 @@
 #include "libcommon/base/id.h"
 #include "libcommon/base/map.h"
 #include "libcommon/obs/log.h"
-#include "libcommon/rds/link.h"
+#include "libcommon/rds/sentinel.h"
+#include "libcommon/rds/wire.h"
 
 #define MAX_PENDING 100000
 #define MAX_NESTING 8
@@ -27,9 +30,9 @@
 
 struct side {
     struct rk_rds *r;
-    const char *name;
-    redisAsyncContext *ac; /* NULL between connections */
-    bool ready;            /* commands: answered PING; subscriptions: every channel confirmed */
+    struct wire *wire; /* NULL between connections */
+    bool talking;      /* let in, and the server is the one it should be */
+    bool ready;        /* commands: answered PING; subscriptions: every channel confirmed */
     unsigned backoff_ms;
     unsigned silent_beats;
     struct rk_timer retry;
@@ -43,7 +46,9 @@ struct channel {
 
 struct rk_rds {
     struct rk_loop *loop;
-    char *address;
+    struct wire_door door;
+    char *address;               /* NULL: no Sentinel has told yet */
+    struct sentinels *sentinels; /* NULL: without */
     struct rk_rds_ops ops;
     void *arg;
     struct side cmd;
@@ -52,16 +57,16 @@ struct rk_rds {
     struct rk_map *channels;
     char own_channel[48];
     size_t pending;
-    unsigned handles; /* timers and polls that still have to close */
+    unsigned handles; /* timers, wires and Sentinels that still have to close */
     bool up;
     bool said_down;
+    char why[128];
     bool closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
 };
 
 static void side_connect(struct side *s);
-static void on_sub_reply(redisAsyncContext *ac, void *reply, void *priv);
 
 /* === State === */
 
@@ -89,6 +94,8 @@ static void judge(struct rk_rds *r, const char *why)
 
     if (r->closing)
         return;
+    if (why[0])
+        (void)snprintf(r->why, sizeof(r->why), "%s", why);
     if (!up && why[0] && !r->said_down) {
         r->said_down = true;
         rk_warn(NULL, "redis is away: %s; trying again until it is back", why);
@@ -102,62 +109,57 @@ static void judge(struct rk_rds *r, const char *why)
         return;
     }
     if (r->said_down)
-        rk_info(NULL, "redis is back");
+        rk_info(NULL, "redis is back at %s", r->address);
     r->said_down = false;
     if (r->ops.on_up)
         r->ops.on_up(r, r->arg);
 }
 
-/* The context is gone, or about to be freed by hiredis itself. */
-static void side_lost(struct side *s, const char *why)
+static void side_reset(struct side *s)
 {
-    struct rk_rds *r = s->r;
     size_t it = 0;
     void *ch;
 
-    s->ac = NULL;
+    s->wire = NULL;
+    s->talking = false;
     s->ready = false;
     s->silent_beats = 0;
-    if (s == &r->sub) {
-        while (rk_map_each(r->channels, &it, &ch))
-            ((struct channel *)ch)->confirmed = false;
-    }
+    if (s != &s->r->sub)
+        return;
+    while (rk_map_each(s->r->channels, &it, &ch))
+        ((struct channel *)ch)->confirmed = false;
+}
+
+static void connect_later(struct side *s)
+{
+    rk_timer_start(&s->retry, s->backoff_ms / 2 + rk_random_below(s->backoff_ms / 2 + 1), 0);
+}
+
+static void side_lost(struct side *s, const char *why)
+{
+    struct rk_rds *r = s->r;
+
+    side_reset(s);
     if (r->closing)
         return;
     s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (s->backoff_ms > BACKOFF_MAX_MS)
         s->backoff_ms = BACKOFF_MAX_MS;
-    rk_timer_start(&s->retry, s->backoff_ms / 2 + rk_random_below(s->backoff_ms / 2 + 1), 0);
+    connect_later(s);
     judge(r, why);
+    if (r->sentinels)
+        sentinels_ask(r->sentinels);
 }
 
-/* We give up on it: hiredis answers every waiting command with NULL on the way. */
+/* We give up on it: every waiting command is answered on the way. */
 static void side_drop(struct side *s, const char *why)
 {
-    redisAsyncContext *ac = s->ac;
+    struct wire *w = rk_steal(s->wire);
 
-    if (!ac)
+    if (!w)
         return;
     side_lost(s, why);
-    ac->data = NULL;
-    redisAsyncFree(ac);
-}
-
-static void on_connect(const redisAsyncContext *ac, int status)
-{
-    struct side *s = ac->data;
-
-    if (s && status != REDIS_OK)
-        side_lost(s, ac->errstr);
-}
-
-static void on_disconnect(const redisAsyncContext *ac, int status)
-{
-    struct side *s = ac->data;
-
-    (void)status;
-    if (s)
-        side_lost(s, ac->err ? ac->errstr : "connection closed");
+    wire_close(w);
 }
 
 static void on_retry(struct rk_timer *t)
@@ -167,16 +169,14 @@ static void on_retry(struct rk_timer *t)
 
 /* === Commands side === */
 
-static void on_first_ping(redisAsyncContext *ac, void *reply, void *priv)
+static void on_first_ping(const redisReply *said, void *arg)
 {
-    const redisReply *p = reply;
-    struct side *s = ac->data;
+    struct side *s = arg;
 
-    (void)priv;
-    if (!s || !p)
+    if (!said)
         return;
-    if (p->type == REDIS_REPLY_ERROR) {
-        side_drop(s, p->str); /* still loading its data, or wants a password */
+    if (said->type == REDIS_REPLY_ERROR) {
+        side_drop(s, said->str); /* still loading its data, or wants a password */
         return;
     }
     s->ready = true;
@@ -185,23 +185,17 @@ static void on_first_ping(redisAsyncContext *ac, void *reply, void *priv)
     judge(s->r, "");
 }
 
-static void on_beat_sent(redisAsyncContext *ac, void *reply, void *priv)
+static void on_beat_sent(const redisReply *said, void *arg)
 {
-    struct side *s = ac->data;
-
-    (void)priv;
-    if (s && reply)
-        s->silent_beats = 0;
+    if (said)
+        ((struct side *)arg)->silent_beats = 0;
 }
 
 /* === Subscriptions side === */
 
-static void send_subscribe(struct side *s, const char *verb, const char *name)
+static void send_subscribe(struct side *s, const char *name)
 {
-    const char *argv[] = { verb, name };
-    const size_t lens[] = { strlen(verb), strlen(name) };
-
-    redisAsyncCommandArgv(s->ac, on_sub_reply, NULL, 2, argv, lens);
+    wire_tell(s->wire, (const struct rk_str[]){ RK_STR("SUBSCRIBE"), rk_str(name) }, 2);
 }
 
 static bool all_confirmed(const struct rk_rds *r)
@@ -232,15 +226,11 @@ static void on_confirmed(struct side *s, struct rk_str name)
     judge(s->r, "");
 }
 
-static void on_sub_reply(redisAsyncContext *ac, void *reply, void *priv)
+static void on_push(const redisReply *p, void *arg)
 {
-    const redisReply *p = reply;
-    struct side *s = ac->data;
+    struct side *s = arg;
     struct rk_str kind, name;
 
-    (void)priv;
-    if (!s || !p)
-        return;
     if (p->type == REDIS_REPLY_ERROR) {
         side_drop(s, p->str);
         return;
@@ -264,70 +254,102 @@ static void on_sub_reply(redisAsyncContext *ac, void *reply, void *priv)
 
 /* === Connecting === */
 
-static redisAsyncContext *dial(const char *address)
-{
-    struct rk_str rest = rk_str(address), part;
-    char host[64];
-    uint64_t port;
-    size_t colon = rest.n;
-
-    if (rk_str_starts(rest, RK_STR("unix:")))
-        return redisAsyncConnectUnix(address + 5);
-    while (colon > 0 && rest.p[colon - 1] != ':')
-        colon--;
-    if (colon == 0)
-        return NULL;
-    part = rk_strn(rest.p, colon - 1);
-    if (part.n > 2 && part.p[0] == '[' && part.p[part.n - 1] == ']')
-        part = rk_strn(part.p + 1, part.n - 2);
-    if (!rk_str_copy(rk_str_eq(part, RK_STR("localhost")) ? RK_STR("127.0.0.1") : part, host,
-                     sizeof(host)) ||
-        !host[0] || !rk_str_u64(rk_strn(rest.p + colon, rest.n - colon), &port) || port == 0 ||
-        port > 65535)
-        return NULL;
-    return redisAsyncConnect(host, (int)port);
-}
-
 static void start_talking(struct side *s)
 {
     size_t it = 0;
     void *ch;
 
+    s->talking = true;
     if (s == &s->r->cmd) {
-        redisAsyncCommand(s->ac, on_first_ping, NULL, "PING");
+        wire_ask(s->wire, (const struct rk_str[]){ RK_STR("PING") }, 1, on_first_ping, s);
         return;
     }
     while (rk_map_each(s->r->channels, &it, &ch)) {
         if (((struct channel *)ch)->wanted)
-            send_subscribe(s, "SUBSCRIBE", ((struct channel *)ch)->name);
+            send_subscribe(s, ((struct channel *)ch)->name);
     }
+}
+
+/* Sentinels may be behind, and then name a server that has become a replica. */
+static void on_role(const redisReply *said, void *arg)
+{
+    struct side *s = arg;
+
+    if (!said)
+        return;
+    if (said->type == REDIS_REPLY_ERROR)
+        side_drop(s, said->str);
+    else if (said->type != REDIS_REPLY_ARRAY || said->elements < 1 || !said->element[0]->str ||
+             strcmp(said->element[0]->str, "master") != 0)
+        side_drop(s, "it is not the master");
+    else
+        start_talking(s);
+}
+
+static void on_ready(void *arg)
+{
+    struct side *s = arg;
+
+    if (s->r->sentinels)
+        wire_ask(s->wire, (const struct rk_str[]){ RK_STR("ROLE") }, 1, on_role, s);
+    else
+        start_talking(s);
+}
+
+static void on_lost(const char *why, void *arg)
+{
+    side_lost(arg, why);
+}
+
+static void on_freed(void *arg)
+{
+    handle_gone(((struct side *)arg)->r);
 }
 
 static void side_connect(struct side *s)
 {
-    redisAsyncContext *ac = dial(s->r->address);
+    static const struct wire_ops ops = { on_ready, on_push, on_lost, on_freed };
 
-    if (!ac || ac->err || link_attach(s->r->loop, ac, handle_gone, s->r) < 0) {
-        char why[128];
-
-        snprintf(why, sizeof(why), "%s", ac ? ac->errstr : "out of memory");
-        if (ac)
-            redisAsyncFree(ac);
-        side_lost(s, why);
-        return;
-    }
+    if (!s->r->address)
+        return; /* on_master */
     s->r->handles++;
-    s->ac = ac;
-    ac->data = s;
-    redisAsyncSetConnectCallback(ac, on_connect);
-    redisAsyncSetDisconnectCallback(ac, on_disconnect);
-    start_talking(s);
+    s->wire = wire_dial(s->r->loop, s->r->address, &s->r->door, &ops, s);
+}
+
+/* Sentinels that disagree do not keep us running between two addresses: only news is acted upon at
+ * once. */
+static void side_move(struct side *s, bool moved)
+{
+    struct wire *old = s->wire;
+
+    side_reset(s);
+    wire_close(old);
+    if (moved)
+        s->backoff_ms = 0;
+    connect_later(s);
+}
+
+static void on_master(const char *address, bool moved, void *arg)
+{
+    struct rk_rds *r = arg;
+
+    if (r->closing || (r->address && strcmp(r->address, address) == 0))
+        return;
+    if (r->up && !moved)
+        return; /* that one is behind */
+    if (moved)
+        rk_info(NULL, "the master of redis is %s now", address);
+    free(r->address);
+    r->address = rk_strdup(address);
+    side_move(&r->cmd, moved);
+    side_move(&r->sub, moved);
+    judge(r, "");
 }
 
 /* Counts the silence of a connection; every sign of life sets it to 0. */
 static void beat_side(struct side *s)
 {
-    if (s->ac && ++s->silent_beats > CONNECT_BEATS)
+    if (s->wire && ++s->silent_beats > CONNECT_BEATS)
         side_drop(s, "no answer");
 }
 
@@ -337,58 +359,66 @@ static void on_heartbeat(struct rk_timer *t)
 
     beat_side(&r->cmd);
     beat_side(&r->sub);
-    if (r->cmd.ac && r->cmd.ready)
-        redisAsyncCommand(r->cmd.ac, on_beat_sent, NULL, "PUBLISH %s beat", r->own_channel);
+    if (r->cmd.ready)
+        wire_ask(
+            r->cmd.wire,
+            (const struct rk_str[]){ RK_STR("PUBLISH"), rk_str(r->own_channel), RK_STR("beat") }, 3,
+            on_beat_sent, &r->cmd);
     else
         r->sub.silent_beats =
             r->sub.ready ? 0 : r->sub.silent_beats; /* nobody can send it a beat */
 }
 
-static void side_init(struct side *s, struct rk_rds *r, const char *name)
+static void side_init(struct side *s, struct rk_rds *r)
 {
     s->r = r;
-    s->name = name;
     rk_timer_init(r->loop, &s->retry, on_retry);
     r->handles++;
 }
 
 int rk_rds_new(struct rk_loop *l,
-               const char *address,
+               const struct rk_rds_config *config,
                const struct rk_rds_ops *ops,
                void *arg,
                struct rk_rds **out,
                struct rk_err *err)
 {
+    static const struct sentinels_ops sentinels_ops = { on_master, handle_gone };
     struct rk_rds *r;
-    redisAsyncContext *probe = NULL;
     uint8_t id[8];
+    int code = rk_rds_config_check(config, err);
 
-    /* Only the form of the address is judged here; whether anyone answers is seen later. */
-    if (!rk_str_starts(rk_str(address), RK_STR("unix:"))) {
-        probe = dial(address);
-        if (!probe)
-            return rk_fail(err, RK_INVALID,
-                           "redis address \"%s\" is neither unix:/path nor host:port", address);
-        redisAsyncFree(probe);
-    }
+    if (code < 0)
+        return code;
     r = rk_new(struct rk_rds);
     r->loop = l;
-    r->address = rk_strdup(address);
+    r->door = (struct wire_door){ .user = config->redis_user,
+                                  .password = config->redis_password,
+                                  .tls = config->redis_tls,
+                                  .ca_file = config->redis_ca_file,
+                                  .cert_file = config->redis_cert_file,
+                                  .key_file = config->redis_key_file };
     r->ops = *ops;
     r->arg = arg;
     r->channels = rk_map_new();
     rk_random(id, sizeof(id));
     snprintf(r->own_channel, sizeof(r->own_channel), "rk:beat:%02x%02x%02x%02x%02x%02x%02x%02x",
              id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]);
-    side_init(&r->cmd, r, "commands");
-    side_init(&r->sub, r, "subscriptions");
+    side_init(&r->cmd, r);
+    side_init(&r->sub, r);
     rk_timer_init(l, &r->heartbeat, on_heartbeat);
     r->handles++;
     rk_timer_start(&r->heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
     rk_rds_subscribe(r, r->own_channel);
-    /* On the next turn, so that no callback comes before the caller holds *out. */
-    rk_timer_start(&r->cmd.retry, 0, 0);
-    rk_timer_start(&r->sub.retry, 0, 0);
+    if (config->redis_sentinels && *config->redis_sentinels) {
+        r->sentinels = sentinels_new(l, config, &sentinels_ops, r);
+        r->handles++;
+    } else {
+        r->address = rk_strdup(config->redis);
+        /* On the next turn, so that no callback comes before the caller holds *out. */
+        rk_timer_start(&r->cmd.retry, 0, 0);
+        rk_timer_start(&r->sub.retry, 0, 0);
+    }
     *out = r;
     return 0;
 }
@@ -413,9 +443,16 @@ void rk_rds_close(struct rk_rds *r, void (*on_closed)(void *arg), void *arg)
     r->closed_arg = arg;
     side_drop(&r->cmd, "closing");
     side_drop(&r->sub, "closing");
+    if (r->sentinels)
+        sentinels_close(r->sentinels);
     rk_timer_close(&r->cmd.retry, retry_closed);
     rk_timer_close(&r->sub.retry, retry_closed);
     rk_timer_close(&r->heartbeat, heartbeat_closed);
+}
+
+const char *rk_rds_why(const struct rk_rds *r)
+{
+    return r->why;
 }
 
 bool rk_rds_up(const struct rk_rds *r)
@@ -439,8 +476,8 @@ void rk_rds_subscribe(struct rk_rds *r, const char *channel)
     }
     ch->wanted = true;
     ch->confirmed = false;
-    if (r->sub.ac)
-        send_subscribe(&r->sub, "SUBSCRIBE", ch->name);
+    if (r->sub.talking)
+        send_subscribe(&r->sub, ch->name);
 }
 
 /* === Public: commands === */
@@ -482,16 +519,16 @@ static void reply_done(const struct rk_rds_reply *reply)
     rk_free((void *)(uintptr_t)reply->element);
 }
 
-static void on_command_reply(redisAsyncContext *ac, void *reply, void *priv)
+static void on_command_reply(const redisReply *said, void *arg)
 {
-    struct waiting *w = priv;
+    struct waiting *w = arg;
     struct rk_rds_reply out = { .code = RK_UNAVAILABLE };
 
     w->r->pending--;
-    if (ac->data)
-        ((struct side *)ac->data)->silent_beats = 0;
-    if (reply)
-        convert(reply, &out, 0);
+    if (said) {
+        w->r->cmd.silent_beats = 0;
+        convert(said, &out, 0);
+    }
     if (w->on_reply)
         w->on_reply(&out, w->arg);
     reply_done(&out);
@@ -511,27 +548,13 @@ void rk_rds_command(
     struct rk_rds *r, const struct rk_str *argv, size_t argc, rk_rds_reply_fn *on_reply, void *arg)
 {
     struct waiting *w = rk_new(struct waiting);
-    const char **p = rk_new_array(const char *, argc);
-    size_t *n = rk_new_array(size_t, argc);
-    bool taken = false;
-    size_t i;
 
     *w = (struct waiting){ .r = r, .on_reply = on_reply, .arg = arg };
-    for (i = 0; i < argc; i++) {
-        p[i] = argv[i].n ? argv[i].p : "";
-        n[i] = argv[i].n;
-    }
-    if (!r->closing && r->cmd.ac && r->cmd.ready && r->pending < MAX_PENDING) {
-        r->pending++; /* the reply may not come before this returns, but a failure must find it
-                         counted */
-        taken = redisAsyncCommandArgv(r->cmd.ac, on_command_reply, w, (int)argc, p, n) == REDIS_OK;
-        if (!taken)
-            r->pending--;
-    }
-    free(p);
-    free(n);
-    if (taken)
+    if (!r->closing && r->cmd.ready && r->pending < MAX_PENDING) {
+        r->pending++;
+        wire_ask(r->cmd.wire, argv, argc, on_command_reply, w);
         return;
+    }
     if (!on_reply) {
         free(w);
         return;

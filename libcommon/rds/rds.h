@@ -2,7 +2,8 @@
 
 /*
  * Redis on the loop: one connection for commands, one for subscriptions, each reconnecting by
- * itself (100 ms doubling to 2 s, jittered). While it is down commands fail at once with
+ * itself (100 ms doubling to 2 s, jittered), at a fixed address or wherever Sentinels say that the
+ * master is. While it is down commands fail at once with
  * RK_UNAVAILABLE; after it is back every channel is subscribed again and `on_up` tells the owner
  * that messages may have been lost. Loss and return are logged once. Loop thread only.
  */
@@ -14,6 +15,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 #include "libcommon/loop/loop.h"
+#include "libcommon/rds/config.h"
 
 struct rk_rds;
 
@@ -25,9 +27,9 @@ struct rk_rds_ops {
     void (*on_message)(struct rk_rds *r, struct rk_str channel, struct rk_str payload, void *arg);
 };
 
-/* `address`: "unix:/path" or "host:port" (numeric host, or localhost). */
+/* `config` must stay as it is until this is closed. RK_INVALID when it is not one. */
 int rk_rds_new(struct rk_loop *l,
-               const char *address,
+               const struct rk_rds_config *config,
                const struct rk_rds_ops *ops,
                void *arg,
                struct rk_rds **out,
@@ -36,6 +38,7 @@ void rk_rds_close(struct rk_rds *r,
                   void (*on_closed)(void *arg),
                   void *arg); /* freed on a later turn */
 bool rk_rds_up(const struct rk_rds *r);
+const char *rk_rds_why(const struct rk_rds *r); /* it went down, or does not come up; "" */
 
 void rk_rds_subscribe(struct rk_rds *r, const char *channel); /* remembered across reconnects */
 

@@ -18,6 +18,7 @@
 #include "libcommon/rds/rds.h"
 #include "services/dashboard-api/connector/upstream.h"
 #include "services/dashboard-api/http/server.h"
+#include "services/dashboard-api/login/local.h"
 #include "services/dashboard-api/oauth/prune.h"
 #include "services/dashboard-api/oauth/provider.h"
 #include "services/dashboard-api/picture/picture.h"
@@ -46,6 +47,7 @@ struct health {
     unsigned late; /* turns of the timer since it was asked */
     bool migrated; /* these three are the worker's while it is busy */
     bool ok;
+    bool refused; /* with these settings nobody could sign in */
     struct rk_err err;
     bool up; /* the loop's own: what it last heard */
 };
@@ -59,6 +61,7 @@ struct touch_job {
 struct tend_job {
     struct rk_job job;
     bool busy;
+    bool shut; /* nobody signs in with a password */
     struct provider *provider;
 };
 
@@ -111,9 +114,9 @@ static void *password_worker_open(void *arg)
     return w;
 }
 
-static void password_worker_after(void *worker)
+static uint64_t password_worker_after(void *worker)
 {
-    rk_background_rest(&((struct worker *)worker)->background);
+    return rk_background_rest(&((struct worker *)worker)->background);
 }
 
 static void worker_close(void *worker)
@@ -129,16 +132,29 @@ struct rk_pg *server_worker_pg(void *worker)
     return ((struct worker *)worker)->pg;
 }
 
+static int prepare(const struct app *a, struct rk_pg *pg, struct rk_err *err)
+{
+    int r = rk_store_migrate(pg, err);
+
+    return r == 0 && a->config->local_auth_disabled ? local_shut(pg, err) : r;
+}
+
 static void health_run(struct rk_job *j, void *worker)
 {
     struct health *h = rk_container_of(j, struct health, job);
     struct rk_pg *pg = ((struct worker *)worker)->pg;
+    int r;
 
     h->err = (struct rk_err){ 0 };
-    if (!h->migrated)
-        h->migrated = rk_store_migrate(pg, &h->err) == 0;
+    if (!h->migrated) {
+        r = prepare(rk_container_of(h, struct app, health), pg, &h->err);
+        h->migrated = r == 0;
+        h->refused = r == RK_PRECONDITION;
+    }
     h->ok = h->migrated && rk_pg_ping(pg, &h->err) == 0;
 }
+
+static void on_stop(void *arg);
 
 /* Of the identity provider. */
 static void keep_keys(struct app *a)
@@ -155,6 +171,11 @@ static void health_done(struct rk_job *j)
     h->busy = false;
     if (j->refused || a->stopping)
         return;
+    if (h->refused) {
+        rk_error(NULL, "%s", h->err.msg);
+        on_stop(a);
+        return;
+    }
     rk_admin_ready(a->admin, "postgres", h->ok, h->ok ? "" : "postgres is away");
     if (!h->ok && !a->said_away)
         rk_error(NULL, "postgres: %s", h->err.msg);
@@ -271,6 +292,9 @@ static void tend_run(struct rk_job *j, void *worker)
 
     if (keys_get(t->provider->keys, pg, false, &keys, &err) < 0)
         rk_warn(NULL, "signing keys: %s", err.msg);
+    /* A replica with other settings may have let somebody in until now. */
+    if (t->shut && local_shut(pg, &err) < 0)
+        rk_warn(NULL, "%s", err.msg);
     if (oauth_prune(pg, &err) < 0)
         rk_debug(NULL, "old logins not pruned: %s", err.msg);
 }
@@ -287,6 +311,7 @@ static void on_tend_timer(struct rk_timer *t)
     if (a->tend_job.busy || !a->health.up)
         return;
     a->tend_job.provider = a->shared.provider;
+    a->tend_job.shut = a->config->local_auth_disabled;
     a->tend_job.job.run = tend_run;
     a->tend_job.job.done = tend_done;
     a->tend_job.busy = rk_workers_submit(a->workers, a->loop, &a->tend_job.job);
@@ -455,7 +480,7 @@ static int build(struct app *a, struct rk_err *err)
     if (r < 0)
         return r;
     rk_admin_ready(a->admin, "postgres", false, "not asked yet");
-    r = rk_rds_new(a->loop, a->config->redis, &rds_ops, a, &a->rds, err);
+    r = rk_rds_new(a->loop, &a->config->redis, &rds_ops, a, &a->rds, err);
     if (r < 0)
         return r;
     a->pictures = pictures_new(a->config->dns_domain);
@@ -497,6 +522,7 @@ int app_run(const struct api_config *config)
 {
     struct app *a = rk_new(struct app);
     struct rk_err err = { 0 };
+    bool refused;
 
     a->config = config;
     if (build(a, &err) < 0) {
@@ -514,6 +540,7 @@ int app_run(const struct api_config *config)
     rk_geo_free(a->geo);
     rk_cidrs_free(a->trusted);
     rk_loop_free(a->loop);
+    refused = a->health.refused;
     rk_free(a);
-    return 0;
+    return refused ? 1 : 0;
 }

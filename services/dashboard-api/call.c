@@ -10,6 +10,14 @@ void call_header(struct call *c, const char *name, const char *value)
     c->header[c->headers_n++] = (struct call_header){ name, value };
 }
 
+int call_may_hash(struct call *c)
+{
+    if (c->pool == POOL_PASSWORD)
+        return 0;
+    c->move = POOL_PASSWORD;
+    return CALL_MOVE;
+}
+
 int call_page(struct call *c, struct rk_err *err)
 {
     return page_parse(c->query, c->arena, &c->page, err);

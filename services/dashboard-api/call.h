@@ -85,8 +85,10 @@ struct call {
     struct pictures *pictures;
     struct rk_geo *geo;
     struct rk_pg *pg;
-    enum pool pool; /* whose thread this is */
-    enum pool move; /* where CALL_MOVE goes */
+    enum pool pool;   /* whose thread this is */
+    enum pool move;   /* where CALL_MOVE goes */
+    bool first;       /* and before those that wait there */
+    bool turned_away; /* there was no place to hash for this page: it says so itself */
     struct rk_arena *arena;
     const struct route *route;
     const char *var[ROUTE_MAX_VARS]; /* "" when the pattern has fewer */
@@ -94,6 +96,7 @@ struct call {
     struct rk_str body;
     const char *token;           /* NULL without credentials */
     bool jwt;                    /* it is the identity provider's */
+    bool counted;                /* among the requests with its token */
     bool wants_keys;             /* with CALL_MOVE: goes on when the provider's keys are there */
     unsigned key_fetches;        /* so far */
     struct call_head head;       /* of public routes and of kinds other than ROUTE_REST */
@@ -122,6 +125,9 @@ struct call {
 
 /* What a handler returns to be called again on a thread of another pool (`call.move`). */
 #define CALL_MOVE 1
+/* What a handler asks before it hashes a password, after all that may be refused without: 0 where
+ * that is done, else CALL_MOVE. Pages look at `turned_away` first. */
+int call_may_hash(struct call *c) RK_CHECKED;
 /* Adds a header to the answer of a handler that succeeds. `value` lives as long as the arena. */
 void call_header(struct call *c, const char *name, const char *value);
 /* Reads page, per_page, q and sort into c->page; RK_INVALID. For lists that page themselves (in

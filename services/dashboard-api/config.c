@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "libcommon/account/rules/rate.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/crypto/seal.h"
 
@@ -14,8 +15,9 @@ static const struct rk_setting rows[] = {
       0, 0, 0, false },
     { "postgres", RK_SET_SECRET, AT(postgres), "host=/run/postgresql dbname=rookery",
       "libpq connection string; several hosts may be listed", 0, 0, 0, false },
-    { "redis", RK_SET_STRING, AT(redis), "unix:/run/redis/redis.sock", "unix:/path or host:port", 0,
-      0, 0, false },
+    { "postgres_file", RK_SET_SECRET_FILE, AT(postgres_file), NULL, "file that holds postgres", 0,
+      0, AT(postgres), false },
+    RK_RDS_SETTINGS(struct api_config, redis),
     { "secret_key", RK_SET_SECRET, AT(secret_key), NULL,
       "32 bytes in base64; seals secrets stored in Postgres", 0, 0, 0, true },
     { "secret_key_file", RK_SET_SECRET_FILE, AT(secret_key_file), NULL,
@@ -38,6 +40,13 @@ static const struct rk_setting rows[] = {
     RK_OIDC_SETTINGS(struct api_config, oidc),
     { "setup_pat_enabled", RK_SET_BOOL, AT(setup_pat_enabled), "false",
       "POST /api/setup may create an access token", 0, 0, 0, false },
+    { "token_rate_limit", RK_SET_BOOL, AT(token_rate_limit), "false",
+      "requests with one access token are limited, all replicas together; Terraform's are not", 0,
+      0, 0, false },
+    { "token_rate_per_min", RK_SET_INT, AT(token_rate_per_min), "6", "how many a minute", 1, 60000,
+      0, false },
+    { "token_rate_burst", RK_SET_INT, AT(token_rate_burst), "500",
+      "and how many at once, of a token that was not used for a while", 1, 1000000, 0, false },
     { "oauth_dashboard_redirect_urls", RK_SET_STRING, AT(oauth_dashboard_redirect_urls), "",
       "where the dashboard takes its codes, comma-separated; empty = /nb-auth and /nb-silent-auth "
       "at public_url",
@@ -53,6 +62,10 @@ static const struct rk_setting rows[] = {
       "seconds until somebody who has signed in must do so again", 600, 7776000, 0, false },
     { "oauth_session_idle_s", RK_SET_INT, AT(oauth_session_idle_s), "3600",
       "the same for a browser that has not been back meanwhile", 600, 7776000, 0, false },
+    { "local_auth_disabled", RK_SET_BOOL, AT(local_auth_disabled), "false",
+      "the embedded provider takes no passwords of its own: people sign in by the identity "
+      "providers that were entered, of which there must be one",
+      0, 0, 0, false },
 };
 
 static int check(const void *config, struct rk_err *err)
@@ -69,11 +82,19 @@ static int check(const void *config, struct rk_err *err)
     if (r < 0)
         return r;
     rk_seal_done(&seal);
+    if (c->token_rate_burst > c->token_rate_per_min * RK_RATE_FULL_MIN)
+        return rk_fail(err, RK_INVALID, "token_rate_burst must be at most %d token_rate_per_min",
+                       RK_RATE_FULL_MIN);
     /* Silent renewal comes back when a token has run out, and must find the session. */
     if (c->oauth_session_idle_s < c->oauth_dashboard_token_s + 600)
         return rk_fail(
             err, RK_INVALID,
             "oauth_session_idle_s must be at least oauth_dashboard_token_s and 600 more");
+    r = rk_rds_config_check(&c->redis, err);
+    if (r < 0)
+        return r;
+    if (c->local_auth_disabled && !c->oidc.oidc_embedded)
+        return rk_fail(err, RK_INVALID, "local_auth_disabled needs oidc_embedded");
     return rk_oidc_config_check(&c->oidc, err);
 }
 

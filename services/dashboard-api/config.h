@@ -7,13 +7,15 @@
 
 #include "libcommon/conf/settings.h"
 #include "libcommon/oidc/config.h"
+#include "libcommon/rds/config.h"
 
 struct api_config {
     struct rk_common_config common; /* first */
     struct rk_oidc_config oidc;
     char *listen;
     char *postgres;
-    char *redis;
+    char *postgres_file;
+    struct rk_rds_config redis;
     char *secret_key;
     char *secret_key_file;
     char *dns_domain;
@@ -23,6 +25,9 @@ struct api_config {
     int64_t outbound_workers;
     char *trusted_proxies;
     bool setup_pat_enabled;
+    bool token_rate_limit;
+    int64_t token_rate_per_min;
+    int64_t token_rate_burst;
 
     /* The embedded identity provider. */
     char *oauth_dashboard_redirect_urls;
@@ -31,10 +36,11 @@ struct api_config {
     int64_t oauth_cli_token_s;
     int64_t oauth_session_s;
     int64_t oauth_session_idle_s;
+    bool local_auth_disabled;
 };
 
 /* Whether people may be users of our own, with a password: always, but when they sign in at another
- * provider. */
+ * provider. With local_auth_disabled nobody new becomes one, and who is one cannot sign in. */
 bool api_config_local_users(const struct api_config *c);
 
 extern const struct rk_settings_table api_settings;

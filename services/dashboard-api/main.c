@@ -27,6 +27,10 @@ int main(int argc, char **argv)
         argv++;
         argc--;
     }
+    if (cmd && command_alone(cmd)) {
+        rk_crypto_init();
+        return command_run(cmd, argument, NULL);
+    }
     if (rk_settings_main(&api_settings, &config, argc, argv, &status) == RK_SETTINGS_EXIT)
         return status;
     rk_crypto_init();

@@ -13,6 +13,8 @@
 #include "libcommon/obs/log.h"
 #include "libcommon/oidc/verifier.h"
 #include "services/management/due/due.h"
+#include "services/management/edges/edges.h"
+#include "services/management/fanout/makers.h"
 #include "services/management/fanout/session.h"
 #include "services/management/geo/geo.h"
 #include "services/management/hub/hub.h"
@@ -26,7 +28,6 @@
 #define JOBS_MAX 20000
 #define BOOT_RETRY_MS 1000
 #define STALL_MS 30000
-#define SECRET_SERVER_KEY "management.server_key"
 
 /* --- workers --- */
 
@@ -55,6 +56,7 @@ static const struct rk_workers_ops worker_ops = { .open = worker_open, .close = 
 struct boot {
     struct rk_job job;
     struct app *app;
+    struct rk_replica_beat beat;
     uint8_t key[RK_KEY_LEN];
     int r;
     struct rk_err err;
@@ -74,18 +76,17 @@ static void boot_run(struct rk_job *j, void *worker)
     struct boot *b = rk_container_of(j, struct boot, job);
     struct worker *w = worker;
     rk_auto(rk_buf_done) struct rk_buf key;
-    bool lived;
 
     rk_buf_init(&key, 256);
     geo_refresh(b->app);
     b->r = rk_store_migrate(w->pg, &b->err);
     if (b->r < 0)
         return;
-    b->r = rk_store_secret(w->pg, &b->app->seal, SECRET_SERVER_KEY, make_key, &key, &b->err);
+    b->r = rk_store_secret(w->pg, &b->app->seal, RK_SECRET_SERVER_KEY, make_key, &key, &b->err);
     if (b->r < 0)
         return;
     /* Before the first stream: peers of a replica that has never beaten are taken for gone. */
-    b->r = rk_replica_beat(w->pg, b->app->replica, UPKEEP_LEASE_S, &lived, &b->err);
+    b->r = rk_replica_beat(w->pg, b->app->replica, UPKEEP_LEASE_S, &b->beat, &b->err);
     if (b->r < 0)
         return;
     if (key.n != RK_KEY_LEN) {
@@ -136,6 +137,7 @@ static void boot_done(struct rk_job *j)
     rk_key_format(a->key.public_key, a->key_b64);
     rk_wipe(b->key, sizeof(b->key));
     a->have_key = true;
+    app_clock(a, b->beat.ahead_us);
     provider_start(a);
     b->r = listen_now(a, &b->err);
     if (b->r < 0) {
@@ -144,6 +146,7 @@ static void boot_done(struct rk_job *j)
     }
     rk_timer_stop(&a->boot);
     upkeep_start(a->upkeep);
+    edges_start(a->edges);
     rk_admin_ready(a->admin, "postgres", true, NULL);
     rk_log_ready(rk_grpc_server_address(a->server), rk_admin_address(a->admin));
     free(b);
@@ -163,6 +166,19 @@ static void on_boot(struct rk_timer *t)
     a->booting = rk_workers_submit(a->workers, a->loop, &b->job);
     if (!a->booting)
         free(b);
+}
+
+/* --- clock --- */
+
+int64_t app_now_us(const struct app *a)
+{
+    return (int64_t)(rk_mono_ns() / 1000) + a->ahead_us;
+}
+
+void app_clock(struct app *a, int64_t ahead_us)
+{
+    if (ahead_us > a->ahead_us)
+        a->ahead_us = ahead_us;
 }
 
 /* --- doorbell --- */
@@ -191,13 +207,19 @@ static void rds_message(struct rk_rds *r, struct rk_str channel, struct rk_str p
         presence_heard(arg, payload);
     else if (rk_str_eq(channel, RK_STR(RK_JOB_DOORBELL)))
         jobs_heard(arg, payload);
+    else if (rk_str_eq(channel, RK_STR(RK_EDGE_DOORBELL)))
+        edges_heard(((struct app *)arg)->edges);
 }
 
+/* What rang meanwhile was not heard. */
 static void rds_up(struct rk_rds *r, void *arg)
 {
+    struct app *a = arg;
+
     (void)r;
     rk_metric_set(&metrics[METRIC_REDIS_UP], 1);
-    hub_sweep(arg); /* what rang meanwhile was not heard */
+    hub_sweep(a);
+    edges_heard(a->edges);
 }
 
 static void rds_down(struct rk_rds *r, void *arg)
@@ -275,6 +297,7 @@ static void on_scrape(void *arg)
     struct app *a = arg;
 
     rk_metric_set(&metrics[METRIC_JOBS_QUEUED], (int64_t)rk_workers_queued(a->workers));
+    rk_metric_set(&metrics[METRIC_BEHIND], (int64_t)(hub_behind_ms(a) / 1000));
     rk_metric_set(&metrics[METRIC_CONNECTIONS],
                   a->server ? (int64_t)rk_grpc_server_connections(a->server) : 0);
 }
@@ -292,8 +315,9 @@ static int open_parts(struct app *a, struct rk_err *err)
     r = rk_seal_init(&a->seal, rk_str(c->secret_key), err);
     if (r < 0)
         return r;
-    if (c->relay_urls && *c->relay_urls) {
+    if (c->relay_secret && *c->relay_secret) {
         rk_relay_key_init(&a->relay_key, rk_str(c->relay_secret));
+        rk_claim_key_init(&a->claim_key, rk_str(c->relay_secret));
         a->have_relay = true;
     }
     if (c->trusted_proxies && *c->trusted_proxies) {
@@ -312,7 +336,7 @@ static int open_parts(struct app *a, struct rk_err *err)
         return r;
     rk_admin_ready(a->admin, "postgres", false, "not connected yet");
     rk_admin_on_scrape(a->admin, on_scrape, a);
-    return rk_rds_new(a->loop, c->redis, &rds_ops, a, &a->rds, err);
+    return rk_rds_new(a->loop, &c->redis, &rds_ops, a, &a->rds, err);
 }
 
 struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_err *err)
@@ -325,7 +349,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     a->known = rk_map_new();
     a->jobs_open = rk_map_new();
     rk_list_init(&a->relay_refresh);
-    rk_buf_init(&a->scratch, SCRATCH_MAX);
+    rk_buf_init(&a->scratch, ORDER_BYTES_MAX);
     digest_key_new(&a->digest_key);
     rk_metrics_register(metrics, METRIC_COUNT);
     rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
@@ -336,10 +360,13 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     rk_rds_subscribe(a->rds, RK_DOORBELL);
     rk_rds_subscribe(a->rds, PRESENCE_CHANNEL);
     rk_rds_subscribe(a->rds, RK_JOB_DOORBELL);
+    rk_rds_subscribe(a->rds, RK_EDGE_DOORBELL);
     a->workers = rk_workers_new((unsigned)cfg->workers, JOBS_MAX, &worker_ops, a);
+    a->makers = makers_new(a, (unsigned)cfg->map_threads, MAKERS_BATCH_BYTES);
     snprintf(a->replica, sizeof(a->replica), "%.44s/%llx", cfg->common.instance,
              (unsigned long long)rk_wall_us());
     provider_open(a);
+    a->edges = edges_new(a);
     a->presence = presence_new(a);
     a->upkeep = upkeep_new(a);
     a->due = due_new(a);
@@ -434,14 +461,17 @@ void app_free(struct app *a)
         rk_timer_close(&a->drain, NULL);
     provider_stop(a);
     rk_workers_free(a->workers);
+    makers_stop(a->makers);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
     provider_close(a);
     geo_close(a->geo_watch);
     jobs_close(a->jobs);
     due_close(a->due);
     upkeep_close(a->upkeep);
+    edges_close(a->edges);
     presence_close(a->presence);
     hub_close_all(a);
+    makers_close(a->makers);
     rk_rds_close(a->rds, NULL, NULL);
     rk_admin_close(a->admin);
     rk_tls_free(a->tls);
@@ -457,4 +487,5 @@ void app_free(struct app *a)
     rk_seal_done(&a->seal);
     rk_wipe(&a->key, sizeof(a->key));
     rk_wipe(&a->relay_key, sizeof(a->relay_key));
+    rk_wipe(&a->claim_key, sizeof(a->claim_key));
 }

@@ -15,6 +15,7 @@
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/seal.h"
 #include "libcommon/crypto/token.h"
+#include "libcommon/edge/claim.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/grpc/server.h"
 #include "libcommon/loop/loop.h"
@@ -24,20 +25,20 @@
 #include "services/management/fanout/digest.h"
 
 struct due;
+struct edges;
 struct geo;
 struct jobs;
+struct makers;
 struct presence;
 struct rk_keeper;
 struct rk_verifier;
 struct upkeep;
 
-/* Agents of 0.77.1 take messages of 16 MiB. */
-#define SCRATCH_MAX (16u * 1024 * 1024)
-
 struct app {
     const struct config *cfg;
     struct rk_loop *loop;
     struct rk_workers *workers;
+    struct makers *makers;
     struct rk_rds *rds;
     struct rk_admin *admin;
     struct rk_tls *tls;
@@ -50,7 +51,8 @@ struct app {
     char key_b64[RK_KEY_B64_LEN + 1];
     bool have_key;
     struct rk_relay_key relay_key;
-    bool have_relay;
+    struct rk_claim_key claim_key;
+    bool have_relay; /* both keys are there */
 
     struct rk_verifier *verifier; /* of users' tokens; NULL: nobody signs in */
     struct rk_keeper *keeper;     /* of its keys */
@@ -60,11 +62,13 @@ struct app {
     struct rk_map *known; /* 32-byte key → struct known_peer: which account a key belongs to */
     struct rk_map *jobs_open; /* peer id → struct job_stream */
     struct rk_list relay_refresh;
+    struct edges *edges;
     struct presence *presence;
     struct upkeep *upkeep;
     struct due *due;
     struct jobs *jobs;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
+    int64_t ahead_us;             /* the database's clock, of ours; see app_now_us */
     size_t sessions;
     struct digest_key digest_key;
     struct rk_buf scratch; /* a map while it is made; keeps its memory */
@@ -89,6 +93,11 @@ struct worker {
     struct rk_pg *pg;
     const struct config *cfg;
 };
+
+/* The moment by the database's clock, which all replicas share, whatever the machines' own may say.
+ * It never goes back. */
+int64_t app_now_us(const struct app *a);
+void app_clock(struct app *a, int64_t ahead_us); /* as of a beat */
 
 /* Tells every replica, this one included, that an account changed. */
 void app_ring(struct app *a, const char *account_id, uint64_t serial);

@@ -5,6 +5,8 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/crypto/seal.h"
+#include "libcommon/crypto/token.h"
+#include "libcommon/edge/claim.h"
 
 #define ROW(member_, type_, def_, help_)                                                           \
     .key = #member_, .type = type_, .offset = offsetof(struct config, member_), .def = def_,       \
@@ -21,7 +23,9 @@ static const struct rk_setting rows[] = {
           RK_SET_SECRET,
           "host=/run/postgresql dbname=rookery",
           "Postgres conninfo; several hosts allowed") },
-    { ROW(redis, RK_SET_STRING, "unix:/run/redis/redis.sock", "unix:/path or host:port") },
+    { ROW(postgres_file, RK_SET_SECRET_FILE, NULL, "file that holds postgres"),
+      .secret_offset = offsetof(struct config, postgres) },
+    RK_RDS_SETTINGS(struct config, redis),
     { ROW(
         secret_key,
         RK_SET_SECRET,
@@ -54,6 +58,11 @@ static const struct rk_setting rows[] = {
           "none") },
     { ROW(workers, RK_SET_INT, "4", "threads with one Postgres connection each"), .min = 1,
       .max = 64 },
+    { ROW(map_threads,
+          RK_SET_INT,
+          "0",
+          "threads that make the maps of changes that concern many; 0 = one a core, 4 at most"),
+      .min = 0, .max = 64 },
     { ROW(sweep_ms, RK_SET_INT, "3000", "how often serials are compared with Postgres, ms"),
       .min = 100, .max = 600000 },
     { ROW(ephemeral_life_s,
@@ -68,31 +77,27 @@ static const struct rk_setting rows[] = {
     RK_OIDC_SETTINGS(struct config, oidc),
 };
 
-/* Every element of a comma list begins with one of the prefixes. */
-static int
-check_list(const char *key, const char *list, const char *const *prefixes, struct rk_err *err)
+/* One bad URI makes agents discard the whole configuration. */
+static int check_list(const char *key,
+                      const char *list,
+                      enum rk_edge_kind wanted,
+                      const char *form,
+                      struct rk_err *err)
 {
     struct rk_str rest = rk_str(list ? list : ""), part;
+    enum rk_edge_kind kind;
 
     while (rest.n > 0 && rk_str_next(&rest, ',', &part)) {
-        bool good = false;
-
         part = rk_str_trim(part);
-        for (const char *const *p = prefixes; *p; p++)
-            good = good || (rk_str_starts(part, rk_str(*p)) && part.n > strlen(*p));
-        /* One bad URI makes agents discard the whole configuration. */
-        if (!good || memchr(part.p, ' ', part.n) ||
-            !memchr(part.p + 5, ':', part.n > 5 ? part.n - 5 : 0))
-            return rk_fail(err, RK_INVALID, "%s: \"%.*s\" is not of the form %shost:port", key,
-                           RK_STR_FMT(part), prefixes[0]);
+        if (rk_edge_url_check(part, &kind, NULL) < 0 || kind != wanted)
+            return rk_fail(err, RK_INVALID, "%s: \"%.*s\" is not of the form %s", key,
+                           RK_STR_FMT(part), form);
     }
     return 0;
 }
 
 static int check(const void *config, struct rk_err *err)
 {
-    static const char *const relay[] = { "rel://", "rels://", NULL };
-    static const char *const stun[] = { "stun:", NULL };
     const struct config *c = config;
     struct rk_str scheme, host;
     struct rk_addr addr;
@@ -108,15 +113,18 @@ static int check(const void *config, struct rk_err *err)
         return r;
     if (!rk_str_eq(scheme, RK_STR("http")) && !rk_str_eq(scheme, RK_STR("https")))
         return rk_fail(err, RK_INVALID, "signal_url must begin with http:// or https://");
-    r = check_list("relay_urls", c->relay_urls, relay, err);
+    r = check_list("relay_urls", c->relay_urls, RK_EDGE_RELAY, "rel://host:port", err);
     if (r < 0)
         return r;
-    r = check_list("stun_urls", c->stun_urls, stun, err);
+    r = check_list("stun_urls", c->stun_urls, RK_EDGE_STUN, "stun:host:port", err);
     if (r < 0)
         return r;
     if (c->relay_urls && *c->relay_urls && (!c->relay_secret || !*c->relay_secret))
         return rk_fail(err, RK_INVALID,
                        "relay_urls is set but neither relay_secret nor relay_secret_file is");
+    r = rk_relay_secret_check(rk_str(c->relay_secret), err);
+    if (r < 0)
+        return r;
     if (!c->secret_key || !*c->secret_key)
         return rk_fail(err, RK_INVALID,
                        "neither secret_key nor secret_key_file is set (make one with: openssl rand "
@@ -127,6 +135,9 @@ static int check(const void *config, struct rk_err *err)
     rk_seal_done(&seal);
     if ((c->tls_cert_file && *c->tls_cert_file) != (c->tls_key_file && *c->tls_key_file))
         return rk_fail(err, RK_INVALID, "tls_cert_file and tls_key_file go together");
+    r = rk_rds_config_check(&c->redis, err);
+    if (r < 0)
+        return r;
     return rk_oidc_config_check(&c->oidc, err);
 }
 

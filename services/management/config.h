@@ -4,6 +4,7 @@
 
 #include "libcommon/conf/settings.h"
 #include "libcommon/oidc/config.h"
+#include "libcommon/rds/config.h"
 
 struct config {
     struct rk_common_config common;
@@ -11,7 +12,8 @@ struct config {
     char *tls_cert_file;
     char *tls_key_file;
     char *postgres;
-    char *redis;
+    char *postgres_file;
+    struct rk_rds_config redis;
     char *secret_key;
     char *secret_key_file;
     char *dns_domain;
@@ -24,6 +26,7 @@ struct config {
     char *trusted_proxies;
     char *geo_database;
     int64_t workers;
+    int64_t map_threads;
     int64_t sweep_ms;
     int64_t ephemeral_life_s;
     bool component_maps;

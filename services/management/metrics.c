@@ -9,6 +9,7 @@ static const double small[] = {
 };
 
 static const char *const due_kinds[] = { "ephemeral", "login", "inactivity", "job", NULL };
+static const char *const edge_states[] = { "fit", "crowded", "out", NULL };
 static const double lateness[] = { 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 0 };
 
 #define ROW(name_, type_, help_)                                                                   \
@@ -33,6 +34,10 @@ struct rk_metric metrics[METRIC_COUNT] = {
         ROW("sweep_found_total", RK_COUNTER, "changes found by the sweep and not by the doorbell"),
     [METRIC_JOBS_QUEUED] = ROW("jobs_queued", RK_GAUGE, "jobs waiting for a worker"),
     [METRIC_REDIS_UP] = ROW("redis_up", RK_GAUGE, "1 while the doorbell works"),
+    [METRIC_BEHIND] = ROW("behind_seconds",
+                          RK_GAUGE,
+                          "how long the account that has waited longest has been known to be newer "
+                          "in Postgres than here"),
     [METRIC_CONNECTIONS] = ROW("connections", RK_GAUGE, "HTTP/2 connections"),
     [METRIC_PRESENCE_SWEPT] =
         ROW("presence_swept_total", RK_COUNTER, "peers found connected to replicas that are gone"),
@@ -54,6 +59,15 @@ struct rk_metric metrics[METRIC_COUNT] = {
                           .buckets = lateness },
     [METRIC_DUE_FAILED] =
         ROW("due_failed_total", RK_COUNTER, "looks at deadlines that Postgres did not answer"),
+    [METRIC_EDGES] = { .name = "rookery_management_edges",
+                       .type = RK_GAUGE,
+                       .help = "relays and STUN servers that have registered",
+                       .label = "state",
+                       .values = edge_states },
+    [METRIC_EDGE_LISTS_SENT] =
+        ROW("edge_lists_sent_total",
+            RK_COUNTER,
+            "agents that were told other lists of relays and STUN servers than they had"),
     [METRIC_PROPAGATION] = { .name = "rookery_management_propagation_seconds",
                              .type = RK_HISTOGRAM,
                              .help = "from COMMIT of a change to the last stream written",

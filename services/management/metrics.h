@@ -19,6 +19,7 @@ enum metric {
     METRIC_SWEEP_FOUND,
     METRIC_JOBS_QUEUED,
     METRIC_REDIS_UP,
+    METRIC_BEHIND,
     METRIC_CONNECTIONS,
     METRIC_PRESENCE_SWEPT,
     METRIC_CHANGES_PRUNED,
@@ -28,6 +29,8 @@ enum metric {
     METRIC_DUE,      /* by enum rk_due_kind */
     METRIC_DUE_LATE, /* s */
     METRIC_DUE_FAILED,
+    METRIC_EDGES, /* by enum edge_state */
+    METRIC_EDGE_LISTS_SENT,
     METRIC_PROPAGATION, /* COMMIT to the last stream written, s */
     METRIC_COMPILE,     /* compile and seal of one map, s */
     METRIC_COUNT,

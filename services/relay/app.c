@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
+#include "libcommon/base/cores.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/crypto/box.h"
+#include "libcommon/edge/registrar.h"
 #include "libcommon/loop/loop.h"
 #include "libcommon/net/tls.h"
 #include "libcommon/obs/log.h"
@@ -28,6 +29,7 @@ struct app {
     pthread_mutex_t tls_lock; /* guards tls_ctx; taken once a connection, never on the data path */
     SSL_CTX *tls_ctx;
     struct cores *cores;
+    struct rk_registrar *registrar;
     char *instance_url;
     struct rk_cidrs *trusted;
     uint32_t loops;
@@ -84,6 +86,7 @@ static void on_all_drained(struct rk_task *t)
     rk_info(NULL, "drained");
     if (a->tls)
         rk_timer_close(&a->tls_timer, NULL);
+    rk_registrar_close(a->registrar);
     rk_admin_close(a->admin);
     rk_loop_stop(a->loop);
 }
@@ -97,13 +100,31 @@ static void on_core_drained(void *arg)
         rk_loop_post(a->loop, &a->drained);
 }
 
+/* Agents are told of other relays by now, before they lose this one. */
+static void on_left(void *arg)
+{
+    struct app *a = arg;
+
+    cores_drain(a->cores);
+}
+
 static void on_stop(void *arg)
 {
     struct app *a = arg;
 
     rk_info(NULL, "draining");
     rk_admin_draining(a->admin);
-    cores_drain(a->cores);
+    rk_registrar_leave(a->registrar, on_left, a);
+}
+
+/* Connections: agents, and those that try which relay answers first. */
+static uint64_t load(void *arg)
+{
+    struct app *a = arg;
+    int64_t sums[COUNT_END];
+
+    cores_counts(a->cores, sums);
+    return (uint64_t)sums[COUNT_CONNECTIONS];
 }
 
 static void raise_file_limit(void)
@@ -167,6 +188,16 @@ static int start(struct app *a, struct rk_err *err)
     a->running = a->loops;
     a->cores = cores_start(a->loops, fds, &cc);
     rk_wipe(&cc.key, sizeof(cc.key));
+    r = rk_registrar_new(a->loop,
+                         &(struct rk_registrar_terms){ .cfg = &a->cfg->edge,
+                                                       .url = a->instance_url,
+                                                       .relay_secret = a->cfg->relay_secret,
+                                                       .capacity = (uint64_t)cc.max_connections,
+                                                       .load = load,
+                                                       .arg = a },
+                         &a->registrar, err);
+    if (r < 0)
+        return r;
     rk_admin_on_scrape(a->admin, on_scrape, a);
     rk_admin_ready(a->admin, "listening", true, NULL);
     rk_log_ready(bound, rk_admin_address(a->admin));
@@ -186,7 +217,8 @@ int relay_app_run(const struct relay_config *cfg)
     }
     raise_file_limit();
     relay_metrics_register();
-    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    rk_registrar_metrics_register();
+    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : rk_cores();
     a.instance_url = relay_instance_url(cfg, &err);
     a.trusted = cfg->trusted_proxies[0] ? rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err) : NULL;
     a.loop = rk_loop_new();

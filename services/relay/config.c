@@ -38,6 +38,7 @@ static const struct rk_setting rows[] = {
       .offset = AT(exposed_url),
       .required = true,
       .help = "this instance's own URL as agents reach it, rel://host:port or rels://host:port" },
+    RK_EDGE_SETTINGS(struct relay_config, edge),
     { .key = "trusted_proxies",
       .type = RK_SET_STRING,
       .offset = AT(trusted_proxies),
@@ -82,7 +83,8 @@ static int check(const void *config, struct rk_err *err)
         return RK_INVALID;
     rk_cidrs_free(cidrs);
     url = relay_instance_url(c, err);
-    return url ? 0 : RK_INVALID;
+    return url ? rk_edge_config_check(&c->edge, url, RK_EDGE_RELAY, c->relay_secret, err)
+               : RK_INVALID;
 }
 
 const struct rk_settings_table relay_settings = {

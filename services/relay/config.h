@@ -4,6 +4,7 @@
  * Start-up only. */
 
 #include "libcommon/conf/settings.h"
+#include "libcommon/edge/config.h"
 
 struct relay_config {
     struct rk_common_config common;
@@ -13,6 +14,7 @@ struct relay_config {
     char *relay_secret;
     char *relay_secret_file;
     char *exposed_url;
+    struct rk_edge_config edge;
     char *trusted_proxies;
     int64_t loops; /* 0: one a core */
     int64_t queue_bytes;

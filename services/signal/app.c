@@ -66,11 +66,7 @@ static const struct rk_setting rows[] = {
       .type = RK_SET_STRING,
       .offset = offsetof(struct signal_config, tls_key_file),
       .help = "private key (PEM) of the certificate" },
-    { .key = "redis",
-      .type = RK_SET_STRING,
-      .offset = offsetof(struct signal_config, redis),
-      .def = "unix:/run/redis/redis.sock",
-      .help = "unix:/path or host:port; connects the replicas" },
+    RK_RDS_SETTINGS(struct signal_config, redis),
     { .key = "trusted_proxies",
       .type = RK_SET_STRING,
       .offset = offsetof(struct signal_config, trusted_proxies),
@@ -97,9 +93,13 @@ static int check(const void *config, struct rk_err *err)
     const struct signal_config *c = config;
     rk_auto(rk_cidrs_free) struct rk_cidrs *cidrs = rk_cidrs_parse(rk_str(c->trusted_proxies), err);
     struct rk_addr addr;
+    int r;
 
     if (!cidrs)
         return RK_INVALID;
+    r = rk_rds_config_check(&c->redis, err);
+    if (r < 0)
+        return r;
     if (!*c->tls_cert_file != !*c->tls_key_file)
         return rk_fail(err, RK_INVALID, "set tls_cert_file and tls_key_file together");
     return rk_addr_parse(rk_str(c->listen), &addr, err);
@@ -151,7 +151,7 @@ static void pump(struct stream *s)
 
     while (!s->ending && rk_grpc_queued(s->call) < PUMP_BYTES &&
            (f = fifo_pop(&s->fifo, rk_mono_ms(), &expired, &waited))) {
-        rk_metric_observe(&signal_metrics[SIGNAL_FORWARD_LATENCY], (double)waited);
+        rk_metric_observe(&signal_metrics[SIGNAL_FORWARD_LATENCY], (double)waited / 1e3);
         rk_grpc_send_frame(s->call, f);
         rk_bytes_unref(f);
     }
@@ -279,7 +279,7 @@ static void on_registered(struct stream *s, uint64_t epoch, void *arg)
         break;
     }
     rk_metric_observe(&signal_metrics[SIGNAL_REGISTRATION_DELAY],
-                      (double)(rk_mono_ms() - s->started_ms));
+                      (double)(rk_mono_ms() - s->started_ms) / 1e3);
     rk_grpc_send_headers(s->call, "x-wiretrustee-peer-registered", "1");
 }
 
@@ -506,7 +506,7 @@ static int start(struct app *a, struct rk_err *err)
     if (r == 0)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
     if (r == 0)
-        r = router_new(a->loop, a->cfg->redis, &a->budget, &router_ops, a, &a->router, err);
+        r = router_new(a->loop, &a->cfg->redis, &a->budget, &router_ops, a, &a->router, err);
     if (r < 0)
         return r;
     cfg.tls = a->tls;

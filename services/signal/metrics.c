@@ -2,7 +2,7 @@
 
 #define P "rookery_signal_"
 
-static const double std_ms[] = { 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1000, 5000, 10000, 0 };
+static const double wait_s[] = { 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 0 };
 static const double duration_s[] = { 1, 60, 600, 3600, 7200, 21600, 43200, 86400, 172800, 0 };
 static const double size_bytes[] = { 100,   250,    500,    1000,    5000, 10000,
                                      50000, 100000, 500000, 1000000, 0 };
@@ -31,10 +31,10 @@ struct rk_metric signal_metrics[SIGNAL_METRICS] = {
                                        .type = RK_COUNTER,
                                        .label = "error",
                                        .values = reg_failures },
-    [SIGNAL_REGISTRATION_DELAY] = { .name = P "registration_delay_milliseconds",
+    [SIGNAL_REGISTRATION_DELAY] = { .name = P "registration_delay_seconds",
                                     .help = "From the call to the response header.",
                                     .type = RK_HISTOGRAM,
-                                    .buckets = std_ms },
+                                    .buckets = wait_s },
     [SIGNAL_REGISTRATIONS_HELD] = { .name = P "registrations_held_total",
                                     .help = "Registrations delayed because two agents contend "
                                             "for one key.",
@@ -54,12 +54,12 @@ struct rk_metric signal_metrics[SIGNAL_METRICS] = {
                                   .type = RK_COUNTER,
                                   .label = "type",
                                   .values = failures },
-    [SIGNAL_FORWARD_LATENCY] = { .name = P "message_forward_latency_milliseconds",
+    [SIGNAL_FORWARD_LATENCY] = { .name = P "message_forward_latency_seconds",
                                  .help = "From a message's arrival to its agent's connection.",
                                  .type = RK_HISTOGRAM,
                                  .label = "type",
                                  .values = stream,
-                                 .buckets = std_ms },
+                                 .buckets = wait_s },
     [SIGNAL_MESSAGE_SIZE] = { .name = P "message_size_bytes",
                               .help = "Size of a message.",
                               .type = RK_HISTOGRAM,

@@ -3,12 +3,13 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "libcommon/base/cores.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/conf/addr.h"
+#include "libcommon/edge/registrar.h"
 #include "libcommon/loop/loop.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
@@ -38,6 +39,21 @@ static const struct rk_setting rows[] = {
       .def = "2000",
       .max = 1000000000,
       .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread; 0: no cap" },
+    { .key = "exposed_url",
+      .type = RK_SET_STRING,
+      .offset = AT(exposed_url),
+      .help =
+          "this instance's own address as agents reach it, stun:host:port; with management_url" },
+    { .key = "relay_secret",
+      .type = RK_SET_SECRET,
+      .offset = AT(relay_secret),
+      .help = "shared with management; with management_url" },
+    { .key = "relay_secret_file",
+      .type = RK_SET_SECRET_FILE,
+      .offset = AT(relay_secret_file),
+      .help = "file that holds relay_secret",
+      .secret_offset = AT(relay_secret) },
+    RK_EDGE_SETTINGS(struct stun_config, edge),
 };
 
 static int parse_listen(const char *text,
@@ -70,8 +86,12 @@ static int check(const void *config, struct rk_err *err)
     const struct stun_config *c = config;
     struct rk_addr addrs[MAX_ADDRESSES];
     unsigned n;
+    int r;
 
-    return parse_listen(c->listen, addrs, &n, err);
+    r = parse_listen(c->listen, addrs, &n, err);
+    return r < 0
+               ? r
+               : rk_edge_config_check(&c->edge, c->exposed_url, RK_EDGE_STUN, c->relay_secret, err);
 }
 
 const struct rk_settings_table stun_settings = {
@@ -109,6 +129,7 @@ struct app {
     const struct stun_config *cfg;
     struct rk_loop *loop;
     struct rk_admin *admin;
+    struct rk_registrar *registrar;
     struct stun_server **servers; /* of each address, so many as loops */
     uint32_t loops, server_count;
     struct rk_addr addrs[MAX_ADDRESSES];
@@ -129,16 +150,24 @@ static void on_scrape(void *arg)
                               memory_order_relaxed);
 }
 
-/* A request is answered in the turn it arrives: nothing is in flight, so there is nothing to wait
- * for. */
+/* A request is answered in the turn it arrives: nothing is in flight, so there is nothing else to
+ * wait for. */
+static void on_left(void *arg)
+{
+    struct app *a = arg;
+
+    rk_registrar_close(a->registrar);
+    rk_admin_close(a->admin);
+    rk_loop_stop(a->loop);
+}
+
 static void on_stop(void *arg)
 {
     struct app *a = arg;
 
     rk_info(NULL, "stopping");
     rk_admin_draining(a->admin);
-    rk_admin_close(a->admin);
-    rk_loop_stop(a->loop);
+    rk_registrar_leave(a->registrar, on_left, a);
 }
 
 /* An IPv6 wildcard also takes IPv4, unless another address of the list has that port. */
@@ -208,7 +237,11 @@ static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
         rk_buf_printf(bound, "%s%s", k ? "," : "", text);
     }
     rk_buf_put_u8(bound, 0);
-    return 0;
+    return rk_registrar_new(a->loop,
+                            &(struct rk_registrar_terms){ .cfg = &a->cfg->edge,
+                                                          .url = a->cfg->exposed_url,
+                                                          .relay_secret = a->cfg->relay_secret },
+                            &a->registrar, err);
 }
 
 int stun_app_run(const struct stun_config *cfg)
@@ -223,7 +256,8 @@ int stun_app_run(const struct stun_config *cfg)
         return 1;
     }
     rk_metrics_register(metrics, RK_COUNT(metrics));
-    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+    rk_registrar_metrics_register();
+    a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : rk_cores();
     a.loop = rk_loop_new();
     if (start(&a, &bound, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);

@@ -4,12 +4,17 @@
  * thread. */
 
 #include "libcommon/conf/settings.h"
+#include "libcommon/edge/config.h"
 
 struct stun_config {
     struct rk_common_config common;
     char *listen;
     int64_t loops; /* 0: one a core */
     int64_t prefix_rate;
+    char *exposed_url;
+    char *relay_secret;
+    char *relay_secret_file;
+    struct rk_edge_config edge;
 };
 
 extern const struct rk_settings_table stun_settings;

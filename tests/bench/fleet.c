@@ -8,7 +8,8 @@
  * agent gets a map with a newer serial. With the +, they log in and that is all. CPU is that of the
  * watched processes, the first of which is the management server, until everything has been quiet;
  * memory is that of the first alone, over what it had when this program was started.
- * ROOKERY_BENCH_TOKEN is an API token. One thread, and one for the REST call that is timed.
+ * ROOKERY_BENCH_TOKEN is an API token; agents connect over TLS when ROOKERY_BENCH_CA names the
+ * certificates to believe. One thread, and one for the REST call that is timed.
  */
 
 #include <arpa/inet.h>
@@ -27,12 +28,13 @@
 #include "tests/bench/lib/mapwire.h"
 #include "tests/bench/lib/report.h"
 #include "tests/bench/lib/rest.h"
+#include "tests/bench/lib/tls.h"
 #include "tests/bench/lib/watch.h"
 
 #define AT_ONCE 100
 #define QUIET_MS 1000 /* without a message: it is over */
 #define SETTLE_MS 2000
-#define LIMIT_MS 120000
+#define LIMIT_MS 300000
 #define CALL_MS 60000
 #define TICK_MS 10
 #define SERVICE "/management.ManagementService/"
@@ -52,6 +54,7 @@ struct fleet {
     struct rk_loop *loop;
     struct rk_timer tick;
     struct rk_addr addr;
+    struct rk_tls *tls; /* NULL: in the clear */
     struct rest rest;
     struct watch watch;
     double start_bytes;
@@ -207,7 +210,8 @@ static void start_agent(struct agent *a)
     struct fleet *f = a->fleet;
     struct rk_err err = { 0 };
 
-    if (rk_grpc_client_new(f->loop, &f->addr, NULL, "management", on_closed, a, &a->grpc, &err) < 0)
+    if (rk_grpc_client_new(f->loop, &f->addr, f->tls, "management", on_closed, a, &a->grpc, &err) <
+        0)
         bench_die("%s", err.msg);
     f->open++;
     f->under_way++;
@@ -449,6 +453,7 @@ static void fleet_init(struct fleet *f, char **argv, int argc, unsigned agents)
         bench_die("ROOKERY_BENCH_TOKEN is not set");
     watch_init(&f->watch, argv + 4, argc - 4);
     f->loop = rk_loop_new();
+    f->tls = bench_tls_grpc(f->loop);
     rk_timer_init(f->loop, &f->tick, on_tick);
     rk_timer_start(&f->tick, TICK_MS, TICK_MS);
     f->agent = rk_new_array(struct agent, agents);

@@ -23,10 +23,12 @@
 
 #include "libcommon/account/compile/compile.h"
 #include "libcommon/account/store/store.h"
+#include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/crypto/box.h"
 #include "tests/bench/lib/big_account.h"
+#include "tests/bench/lib/big_change.h"
 #include "tests/bench/lib/report.h"
-#include "tests/support/account_rows.h"
 
 enum {
     ROUNDS = 9,
@@ -106,18 +108,6 @@ static void load(struct bench *b, const char *conninfo)
     say(b, "load_ms", median(ms, RK_COUNT(ms)));
 }
 
-static size_t index_of(const struct bench *b, unsigned peer)
-{
-    char id[RK_XID_LEN + 1];
-    size_t at;
-
-    big_account_peer_id(peer, id);
-    at = rk_snapshot_find_id(b->s, rk_str(id));
-    if (at == RK_NO_PEER)
-        bench_die("no peer %s", id);
-    return at;
-}
-
 static void compile(struct bench *b, const struct rk_snapshot *s, size_t index)
 {
     rk_buf_clear(&b->map);
@@ -135,7 +125,7 @@ static void maps(struct bench *b)
     rk_bitmap_init(&seen);
     for (unsigned k = 0; k < n; k++) {
         rk_bitmap_clear(&seen);
-        rk_snapshot_visible(b->s, index_of(b, 1 + k * step), &seen);
+        rk_snapshot_visible(b->s, big_account_index(b->s, 1 + k * step), &seen);
         visible += (double)rk_bitmap_count(&seen);
     }
     for (int i = 0; i < ROUNDS; i++) {
@@ -143,123 +133,23 @@ static void maps(struct bench *b)
 
         bytes = 0;
         for (unsigned k = 0; k < n; k++) {
-            compile(b, b->s, index_of(b, 1 + k * step));
+            compile(b, b->s, big_account_index(b->s, 1 + k * step));
             bytes += (double)b->map.n;
         }
         typical[i] = (cpu_us() - t) / n;
         t = cpu_us();
-        compile(b, b->s, index_of(b, 1));
+        compile(b, b->s, big_account_index(b->s, 1));
         wide[i] = cpu_us() - t;
     }
     say(b, "map_us", median(typical, ROUNDS));
     say(b, "map_bytes", bytes / n);
     say(b, "map_peers", visible / n);
-    compile(b, b->s, index_of(b, 1));
+    compile(b, b->s, big_account_index(b->s, 1));
     say(b, "wide_us", median(wide, ROUNDS));
     say(b, "wide_bytes", (double)b->map.n);
 }
 
-/* --- changes --- */
-
-static struct rk_delta *change(const struct bench *b)
-{
-    return rk_delta_new(BIG_ACCOUNT_ID, rk_snapshot_serial(b->s) + 1);
-}
-
-/* As it is in the snapshot; the fields that a map has. */
-static struct rk_peer_row *peer_again(const struct bench *b, unsigned n)
-{
-    const struct rk_peer_row *was = rk_snapshot_peer(b->s, index_of(b, n));
-    struct rk_peer_row *row = rows_peer(was->id, n);
-
-    memcpy(row->key, was->key, sizeof(row->key));
-    memcpy(row->key_b64, was->key_b64, sizeof(row->key_b64));
-    memcpy(row->ip4, was->ip4, sizeof(row->ip4));
-    memcpy(row->ip6, was->ip6, sizeof(row->ip6));
-    row->has_ip6 = was->has_ip6;
-    rows_set(&row->dns_label, was->dns_label);
-    rows_set(&row->ssh_key, was->ssh_key);
-    rows_set(&row->goos, was->goos);
-    rows_set(&row->os_version, was->os_version);
-    rows_set(&row->kernel_version, was->kernel_version);
-    row->ssh_enabled = was->ssh_enabled;
-    row->last_login_us = was->last_login_us;
-    row->capabilities = was->capabilities;
-    return row;
-}
-
-static struct rk_delta *version_changes(const struct bench *b)
-{
-    struct rk_delta *d = change(b);
-    struct rk_peer_row *row = peer_again(b, b->peers / 2);
-
-    rows_set(&row->version, "0.77.2");
-    rows_add_peer(d, row);
-    return d;
-}
-
-static struct rk_delta *team_changes(const struct bench *b)
-{
-    struct rk_delta *d = change(b);
-    char group[RK_XID_LEN + 1], peer[RK_XID_LEN + 1];
-
-    big_account_group_id(BIG_ACCOUNT_TEAM((b->peers / 2 + 75) % 150), group);
-    big_account_peer_id(b->peers / 2, peer);
-    rows_add_membership(d, group, peer, true);
-    return d;
-}
-
-static struct rk_delta *
-policy_changes(const struct bench *b, const char *id, const char *from, const char *to, bool both)
-{
-    struct rk_delta *d = change(b);
-    struct rk_policy_row *p = rows_policy(id);
-    struct rk_rule *r = rows_rule(p, RK_PROTO_TCP, both);
-
-    rows_port(r, "8443");
-    rows_source(r, from);
-    rows_destination(r, to);
-    rows_add_policy(d, p);
-    return d;
-}
-
-static struct rk_delta *port_changes(const struct bench *b)
-{
-    return policy_changes(b, BIG_ACCOUNT_TEAM_POLICY, "g0000000000000000003",
-                          "g0000000000000000004", true);
-}
-
-static struct rk_delta *wide_port_changes(const struct bench *b)
-{
-    return policy_changes(b, BIG_ACCOUNT_WIDE_POLICY, BIG_ACCOUNT_ALL, "g0000000000000000191",
-                          false);
-}
-
-static struct rk_delta *peer_joins(const struct bench *b)
-{
-    struct rk_delta *d = change(b);
-    char group[RK_XID_LEN + 1], peer[RK_XID_LEN + 1];
-
-    big_account_peer_id(b->peers + 1, peer);
-    big_account_group_id(BIG_ACCOUNT_TEAM((b->peers + 1) % 150), group);
-    rows_add_peer(d, rows_peer(peer, b->peers + 1));
-    rows_add_membership(d, BIG_ACCOUNT_ALL, peer, true);
-    rows_add_membership(d, group, peer, true);
-    return d;
-}
-
-/* Only its own map says whether a peer is to serve SSH. */
-static struct rk_delta *one_changes(const struct bench *b)
-{
-    struct rk_delta *d = change(b);
-    struct rk_peer_row *row = peer_again(b, b->peers / 2);
-
-    row->ssh_enabled = !row->ssh_enabled;
-    rows_add_peer(d, row);
-    return d;
-}
-
-typedef struct rk_delta *change_fn(const struct bench *b);
+typedef struct rk_delta *change_fn(const struct rk_snapshot *s);
 
 static void applied(struct bench *b, const char *name, change_fn *make)
 {
@@ -268,7 +158,7 @@ static void applied(struct bench *b, const char *name, change_fn *make)
     size_t hit_n = 0;
 
     for (int i = 0; i < ROUNDS; i++) {
-        rk_auto(rk_delta_free) struct rk_delta *d = make(b);
+        rk_auto(rk_delta_free) struct rk_delta *d = make(b->s);
         rk_auto(rk_snapshot_unref) struct rk_snapshot *next = NULL;
         rk_auto(rk_bitmap_done) struct rk_bitmap hit;
         double t = cpu_us();
@@ -285,6 +175,11 @@ static void applied(struct bench *b, const char *name, change_fn *make)
     say(b, full, (double)hit_n);
 }
 
+static struct rk_delta *wide_change(const struct rk_snapshot *s)
+{
+    return big_change_wide(s, "8443");
+}
+
 struct pushed {
     double us, sealed_us; /* CPU of all maps */
     size_t peers;
@@ -293,7 +188,7 @@ struct pushed {
 /* A change and every map it asks for, as one thread of management makes them. */
 static struct pushed push(struct bench *b, change_fn *make)
 {
-    rk_auto(rk_delta_free) struct rk_delta *d = make(b);
+    rk_auto(rk_delta_free) struct rk_delta *d = make(b->s);
     rk_auto(rk_snapshot_unref) struct rk_snapshot *next = NULL;
     rk_auto(rk_bitmap_done) struct rk_bitmap hit;
     struct pushed out = { 0 };
@@ -329,14 +224,14 @@ static void pushes(struct bench *b)
     struct pushed p;
 
     for (int i = 0; i < ROUNDS; i++) {
-        p = push(b, one_changes);
+        p = push(b, big_change_one);
         if (p.peers != 1)
             bench_die("a change for one concerns %zu", p.peers);
         one[i] = p.sealed_us / 1e3;
     }
     say(b, "one_ms", median(one, ROUNDS));
     for (int i = 0; i < 3; i++) {
-        p = push(b, wide_port_changes);
+        p = push(b, wide_change);
         if (p.peers != b->peers)
             bench_die("a change for everybody concerns %zu of %u", p.peers, b->peers);
         all[i] = p.us / 1e3;
@@ -363,10 +258,10 @@ int main(int argc, char **argv)
     rk_buf_init(&b.map, MAP_MAX);
     load(&b, argv[2]);
     maps(&b);
-    applied(&b, "version", version_changes);
-    applied(&b, "team", team_changes);
-    applied(&b, "port", port_changes);
-    applied(&b, "join", peer_joins);
+    applied(&b, "version", big_change_version);
+    applied(&b, "team", big_change_team);
+    applied(&b, "port", big_change_port);
+    applied(&b, "join", big_change_join);
     pushes(&b);
     rk_snapshot_unref(b.s);
     rk_buf_done(&b.map);

@@ -1,13 +1,16 @@
 /*
  * Messages of 1,400 bytes through a relay:
  *   relay_load ADDRESS:PORT ws|raw flow PAIRS AT_ONCE MILLISECONDS PID...
+ *   relay_load ADDRESS:PORT ws|raw fan PAIRS AT_ONCE MILLISECONDS PID...
  *   relay_load ADDRESS:PORT ws|raw echo MILLISECONDS PID...
  *   relay_load ADDRESS:PORT ws idle CONNECTIONS PID...
  *
  * flow: in each pair A sends to B, so many messages with one write, and has a bounded number under
  * way, as the relay drops what a receiver cannot take; every message that arrives is held against
- * what was sent. echo: one message there, one back. idle: memory and connecting. raw speaks to the
- * reference loop (relay_ref.c). ROOKERY_BENCH_SECRET is the relay's secret. One thread.
+ * what was sent. fan: the same, but of what is written at once each message goes to another pair's
+ * B than the one before. echo: one message there, one back. idle: memory and connecting. raw speaks
+ * to the reference loop (relay_ref.c). ROOKERY_BENCH_SECRET is the relay's secret; over TLS when
+ * ROOKERY_BENCH_CA names the certificates to believe. One thread.
  */
 
 #include <arpa/inet.h>
@@ -28,13 +31,12 @@
 #define WARM_UP_MS 200
 #define STALLED_MS 3000
 #define AT_ONCE_MAX 45 /* 64 KiB, the most an agent's packet queue gives */
-#define IN_BYTES (256 * 1024)
 #define SETTLE_MS 2000
 
 struct pair {
-    int a, b;
-    struct relay_id from;
-    uint8_t *out;  /* AT_ONCE_MAX frames to B */
+    struct wire a, b;
+    struct relay_id from, to;
+    uint8_t *out;  /* AT_ONCE_MAX frames to B, or to all pairs' */
     uint8_t *rest; /* a frame that has not come whole */
     size_t rest_n;
     unsigned under_way;
@@ -43,81 +45,106 @@ struct pair {
 struct load {
     struct sockaddr_in server;
     const char *secret;
-    bool raw;
+    bool raw, fan;
     size_t frame_in, frame_out;
     struct pair *pair;
     unsigned pairs, at_once, window;
     int epfd;
     uint64_t messages;
-    uint8_t in[IN_BYTES];
+    uint8_t in[WIRE_READ + WS_FRAME_IN]; /* and what was left of the last time */
 };
 
-static int open_one(struct load *l, struct relay_id *id, uint32_t number)
+static struct wire open_one(struct load *l, struct relay_id *id, uint32_t number)
 {
-    int fd = ws_connect(&l->server);
+    struct wire w;
 
+    wire_open(&w, &l->server, "relay");
     ws_id(id, number);
     if (!l->raw)
-        ws_login(fd, id, l->secret);
-    return fd;
+        ws_login(&w, id, l->secret);
+    return w;
 }
 
-/* The reference numbers connections in the order in which it accepts them. */
-static void raw_frame(uint16_t to, uint8_t *out)
+/* The reference numbers connections in the order in which it accepts them. Where a relay names who
+ * sent it, the frame says so itself. */
+static void raw_frame(uint16_t from, uint16_t to, uint8_t *out)
 {
     uint16_t header[2] = { to, RELAY_HEAD_LEN + WS_PAYLOAD };
 
     memcpy(out, header, sizeof(header));
     memset(out + sizeof(header), 7, RELAY_HEAD_LEN + WS_PAYLOAD);
+    memcpy(out + sizeof(header), &from, sizeof(from));
 }
 
 static void open_pair(struct load *l, unsigned i)
 {
     struct pair *p = &l->pair[i];
     struct epoll_event ev = { .events = EPOLLIN, .data.u32 = i };
-    struct relay_id to;
 
     p->a = open_one(l, &p->from, 2 * i);
-    p->b = open_one(l, &to, 2 * i + 1);
-    p->out = rk_alloc(AT_ONCE_MAX * l->frame_out);
+    p->b = open_one(l, &p->to, 2 * i + 1);
     p->rest = rk_alloc(l->frame_in);
-    if (l->raw)
-        raw_frame((uint16_t)(2 * i + 1), p->out);
-    else
-        ws_transport_frame(&to, p->out);
-    for (unsigned k = 1; k < AT_ONCE_MAX; k++)
-        memcpy(p->out + k * l->frame_out, p->out, l->frame_out);
-    if (epoll_ctl(l->epfd, EPOLL_CTL_ADD, p->b, &ev) < 0)
+    if (epoll_ctl(l->epfd, EPOLL_CTL_ADD, p->b.fd, &ev) < 0)
         bench_die("epoll: %s", strerror(errno));
 }
 
-static void check(const struct load *l, const struct pair *p, const uint8_t *frame)
+static void compose(struct load *l, unsigned i)
 {
-    if (l->raw ? memcmp(frame, p->out, RAW_FRAME) != 0 : !ws_transport_arrived(frame, &p->from))
-        bench_die("a message arrived that was not sent");
+    struct pair *p = &l->pair[i];
+
+    p->out = rk_alloc(AT_ONCE_MAX * l->frame_out);
+    for (unsigned k = 0; k < AT_ONCE_MAX; k++) {
+        unsigned to = l->fan ? (i + k) % l->pairs : i;
+
+        if (l->raw)
+            raw_frame((uint16_t)(2 * i), (uint16_t)(2 * to + 1), p->out + k * l->frame_out);
+        else
+            ws_transport_frame(&l->pair[to].to, p->out + k * l->frame_out);
+    }
+}
+
+/* Whose message it is that B got; raw ones carry the sender's number, which is as good as an ID. */
+static struct pair *sender(struct load *l, struct pair *p, const uint8_t *frame)
+{
+    unsigned self = (unsigned)(p - l->pair);
+    uint8_t wanted[RAW_FRAME];
+    uint16_t from;
+
+    if (l->raw) {
+        memcpy(&from, frame + RAW_HEADER, sizeof(from));
+        raw_frame(from, (uint16_t)(2 * self + 1), wanted);
+        if (from / 2 < l->pairs && memcmp(frame, wanted, RAW_FRAME) == 0)
+            return &l->pair[from / 2];
+    }
+    for (unsigned i = 0; !l->raw && i < (l->fan ? l->pairs : 1); i++) {
+        struct pair *q = &l->pair[(self + i) % l->pairs];
+
+        if (ws_transport_arrived(frame, &q->from))
+            return q;
+    }
+    bench_die("a message arrived that was not sent");
 }
 
 static void fill(struct load *l, struct pair *p)
 {
     while (p->under_way + l->at_once <= l->window) {
-        ws_write_all(p->a, p->out, l->at_once * l->frame_out);
+        wire_write(&p->a, p->out, l->at_once * l->frame_out);
         p->under_way += l->at_once;
     }
 }
 
 static void take(struct load *l, struct pair *p)
 {
-    ssize_t n;
     size_t have, at = 0;
 
     memcpy(l->in, p->rest, p->rest_n);
-    n = recv(p->b, l->in + p->rest_n, sizeof(l->in) - p->rest_n, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN))
-        bench_die("receiving: %s", n == 0 ? "connection closed" : strerror(errno));
-    have = p->rest_n + (size_t)(n > 0 ? n : 0);
+    have = p->rest_n + wire_read_some(&p->b, l->in + p->rest_n, WIRE_READ);
     for (; have - at >= l->frame_in; at += l->frame_in) {
-        check(l, p, l->in + at);
-        p->under_way--;
+        struct pair *from = sender(l, p, l->in + at);
+
+        from->under_way--;
+        if (from != p)
+            fill(l, from);
         l->messages++;
     }
     p->rest_n = have - at;
@@ -172,7 +199,7 @@ static int run_flow(struct load *l, char **argv, int argc)
     uint64_t ms;
 
     if (argc < 4)
-        bench_die("flow PAIRS AT_ONCE MILLISECONDS PID...");
+        bench_die("flow|fan PAIRS AT_ONCE MILLISECONDS PID...");
     l->pairs = (unsigned)bench_number(argv[0], 1, 1000);
     l->at_once = (unsigned)bench_number(argv[1], 1, AT_ONCE_MAX);
     ms = bench_number(argv[2], 1, 60000);
@@ -184,6 +211,8 @@ static int run_flow(struct load *l, char **argv, int argc)
     l->pair = rk_new_array(struct pair, l->pairs);
     for (unsigned i = 0; i < l->pairs; i++)
         open_pair(l, i);
+    for (unsigned i = 0; i < l->pairs; i++)
+        compose(l, i);
     flow(l, WARM_UP_MS);
     l->messages = 0;
     s = begin(&w);
@@ -192,18 +221,10 @@ static int run_flow(struct load *l, char **argv, int argc)
     return 0;
 }
 
-static void one_way(struct load *l, int from, int to, const uint8_t *frame)
+static void one_way(struct load *l, struct wire *from, struct wire *to, const uint8_t *frame)
 {
-    size_t got = 0;
-
-    ws_write_all(from, frame, l->frame_out);
-    while (got < l->frame_in) {
-        ssize_t n = recv(to, l->in + got, l->frame_in - got, 0);
-
-        if (n <= 0)
-            bench_die("receiving: %s", n == 0 ? "connection closed" : strerror(errno));
-        got += (size_t)n;
-    }
+    wire_write(from, frame, l->frame_out);
+    wire_read(to, l->in, l->frame_in);
 }
 
 static int run_echo(struct load *l, char **argv, int argc)
@@ -214,16 +235,16 @@ static int run_echo(struct load *l, char **argv, int argc)
     struct watch w;
     struct span s;
     uint64_t end, warm, messages = 0;
-    int fd[2];
+    struct wire end_of[2];
 
     if (argc < 2)
         bench_die("echo MILLISECONDS PID...");
     watch_init(&w, argv + 1, argc - 1);
     for (unsigned i = 0; i < 2; i++)
-        fd[i] = open_one(l, &id[i], i);
+        end_of[i] = open_one(l, &id[i], i);
     if (l->raw) {
-        raw_frame(1, there);
-        raw_frame(0, back);
+        raw_frame(0, 1, there);
+        raw_frame(1, 0, back);
     } else {
         ws_transport_frame(&id[1], there);
         ws_transport_frame(&id[0], back);
@@ -235,10 +256,10 @@ static int run_echo(struct load *l, char **argv, int argc)
     while (rk_mono_ms() < end) {
         uint64_t t = rk_mono_ns();
 
-        one_way(l, fd[0], fd[1], there);
+        one_way(l, &end_of[0], &end_of[1], there);
         if (l->raw ? memcmp(l->in, there, RAW_FRAME) != 0 : !ws_transport_arrived(l->in, &id[0]))
             bench_die("a message arrived that was not sent");
-        one_way(l, fd[1], fd[0], back);
+        one_way(l, &end_of[1], &end_of[0], back);
         if (warm && rk_mono_ms() >= warm) {
             warm = messages = 0;
             s = begin(&w);
@@ -282,7 +303,7 @@ int main(int argc, char **argv)
 
     l.secret = getenv("ROOKERY_BENCH_SECRET");
     if (argc < 4)
-        bench_die("usage: relay_load ADDRESS:PORT ws|raw flow|echo|idle ...");
+        bench_die("usage: relay_load ADDRESS:PORT ws|raw flow|fan|echo|idle ...");
     l.server = bench_address(argv[1]);
     l.raw = strcmp(argv[2], "raw") == 0;
     if (!l.raw && !l.secret)
@@ -290,11 +311,12 @@ int main(int argc, char **argv)
     l.frame_in = WS_FRAME_IN; /* RAW_FRAME is as long, on purpose */
     l.frame_out = l.raw ? RAW_FRAME : WS_FRAME_OUT;
     l.epfd = epoll_create1(EPOLL_CLOEXEC);
-    if (strcmp(argv[3], "flow") == 0)
+    l.fan = strcmp(argv[3], "fan") == 0;
+    if (l.fan || strcmp(argv[3], "flow") == 0)
         return run_flow(&l, argv + 4, argc - 4);
     if (strcmp(argv[3], "echo") == 0)
         return run_echo(&l, argv + 4, argc - 4);
     if (strcmp(argv[3], "idle") == 0)
         return run_idle(&l, argv + 4, argc - 4);
-    bench_die("%s: not flow, echo or idle", argv[3]);
+    bench_die("%s: not flow, fan, echo or idle", argv[3]);
 }

@@ -39,7 +39,7 @@ function median(key,    n) {
 }
 
 function scale(u) {
-    return u == "ms CPU" ? 1000 : u == "KiB" ? 1024 : 1
+    return u == "ms CPU" ? 1000 : u == "KiB" ? 1024 : u == "MiB" ? 1048576 : 1
 }
 
 function short(v) {

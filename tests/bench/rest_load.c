@@ -1,11 +1,12 @@
 /*
- * The same GET again and again: `rest_load ADDRESS:PORT PATH CONNECTIONS MILLISECONDS PID...`
+ * The same request again and again: `rest_load ADDRESS:PORT PATH CONNECTIONS MILLISECONDS PID...`
  *
  * Each connection is kept and sends the next request when the answer to the last is whole. An
  * answer that is not 200, or is as long as nothing, ends the program; how long it is is printed, so
  * that two servers' answers can be held beside each other. ROOKERY_BENCH_TOKEN is the API token,
  * or, with ROOKERY_BENCH_SCHEME=Bearer, one of an identity provider; ROOKERY_BENCH_HEADER one more
- * header. HTTP/1.1, one thread.
+ * header. It is a GET, or, with ROOKERY_BENCH_PUT, a PUT of that text, in which 10000 is another
+ * number each time. HTTP/1.1, one thread.
  */
 
 #include <errno.h>
@@ -26,6 +27,7 @@
 #define STALLED_MS 10000
 #define ANSWER_MAX ((size_t)64 << 20)
 #define READ_BYTES ((size_t)256 << 10)
+#define NUMBER "10000"
 
 struct connection {
     int fd;
@@ -40,7 +42,8 @@ struct connection {
 
 struct load {
     struct sockaddr_in server;
-    char *request;
+    char *request, *number; /* where a PUT has another one each time; NULL: nowhere */
+    unsigned turn;
     struct connection *conn;
     unsigned connections;
     int epfd;
@@ -51,7 +54,12 @@ struct load {
 static void ask(struct load *l, struct connection *c)
 {
     size_t n = strlen(l->request);
+    char digits[sizeof(NUMBER)];
 
+    if (l->number) {
+        (void)snprintf(digits, sizeof(digits), "%05u", 10000 + ++l->turn % 50000);
+        memcpy(l->number, digits, sizeof(NUMBER) - 1);
+    }
     rk_buf_clear(&c->in);
     c->body_at = c->chunk_at = c->body_n = c->length = 0;
     c->sent_ns = rk_mono_ns();
@@ -165,11 +173,27 @@ static void run(struct load *l, uint64_t ms)
     }
 }
 
+/* The rest of the headers, and the body of a PUT. */
+static void end_request(struct load *l, const char *put)
+{
+    char *head = l->request;
+
+    if (!put) {
+        l->request = rk_asprintf("%s\r\n", head);
+    } else {
+        l->request =
+            rk_asprintf("%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", head,
+                        strlen(put), put);
+        l->number = strstr(strstr(l->request, "\r\n\r\n"), NUMBER);
+    }
+    free(head);
+}
+
 int main(int argc, char **argv)
 {
     static struct load l;
     const char *token = getenv("ROOKERY_BENCH_TOKEN"), *scheme = getenv("ROOKERY_BENCH_SCHEME"),
-               *more = getenv("ROOKERY_BENCH_HEADER");
+               *more = getenv("ROOKERY_BENCH_HEADER"), *put = getenv("ROOKERY_BENCH_PUT");
     struct watch w;
     uint64_t ms, from;
     double cpu, seconds;
@@ -178,9 +202,10 @@ int main(int argc, char **argv)
         bench_die("usage: ROOKERY_BENCH_TOKEN=... rest_load ADDRESS:PORT PATH CONNECTIONS "
                   "MILLISECONDS PID...");
     l.server = bench_address(argv[1]);
-    l.request =
-        rk_asprintf("GET %s HTTP/1.1\r\nHost: api\r\nAuthorization: %s %s\r\n%s%s\r\n", argv[2],
-                    scheme ? scheme : "Token", token, more ? more : "", more ? "\r\n" : "");
+    l.request = rk_asprintf("%s %s HTTP/1.1\r\nHost: api\r\nAuthorization: %s %s\r\n%s%s",
+                            put ? "PUT" : "GET", argv[2], scheme ? scheme : "Token", token,
+                            more ? more : "", more ? "\r\n" : "");
+    end_request(&l, put);
     l.connections = (unsigned)bench_number(argv[3], 1, 1000);
     ms = bench_number(argv[4], 1, 60000);
     watch_init(&w, argv + 5, argc - 5);

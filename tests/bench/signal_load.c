@@ -6,7 +6,8 @@
  * sends its partner a message (357 bytes, an offer's size) and the next one when the partner's has
  * come, so CLIENTS messages are under way; one: the first two do so in turn, one message under way;
  * idle: memory and connecting (MILLISECONDS is how long it settles). An operation is one message:
- * the Send call, its answer, and the delivery on the other stream. One thread.
+ * the Send call, its answer, and the delivery on the other stream. Over TLS when ROOKERY_BENCH_CA
+ * names the certificates to believe. One thread.
  */
 
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "libcommon/grpc/client.h"
 #include "libcommon/obs/log.h"
 #include "tests/bench/lib/report.h"
+#include "tests/bench/lib/tls.h"
 #include "tests/bench/lib/watch.h"
 
 #define CONNECT_AT_ONCE 50
@@ -53,6 +55,7 @@ struct client {
 struct load {
     struct rk_loop *loop;
     struct rk_addr addr;
+    struct rk_tls *tls; /* NULL: in the clear */
     enum mode mode;
     enum phase phase;
     struct client *client;
@@ -182,7 +185,7 @@ static void connect_next(struct load *l)
     if (l->started == l->clients)
         return;
     c = &l->client[l->started++];
-    if (rk_grpc_client_new(l->loop, &l->addr, NULL, "signal", lost, c, &c->grpc, &err) < 0)
+    if (rk_grpc_client_new(l->loop, &l->addr, l->tls, "signal", lost, c, &c->grpc, &err) < 0)
         bench_die("%s", err.msg);
     rk_grpc_call(c->grpc, "/signalexchange.SignalExchange/ConnectStream", "x-wiretrustee-peer-id",
                  c->key, 0, &stream_ops, c);
@@ -263,6 +266,7 @@ int main(int argc, char **argv)
     l.ms = bench_number(argv[4], 1, 60000);
     watch_init(&l.watch, argv + 5, argc - 5);
     l.loop = rk_loop_new();
+    l.tls = bench_tls_grpc(l.loop);
     l.client = rk_new_array(struct client, l.clients);
     for (unsigned i = 0; i < l.clients; i++) {
         struct rk_keypair pair;

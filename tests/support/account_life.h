@@ -11,11 +11,11 @@
 #include "libcommon/account/rules/account_create.h"
 #include "libcommon/account/rules/group.h"
 #include "libcommon/account/peer/rules.h"
-#include "libcommon/account/peer/peers.h"
 #include "libcommon/account/rules/policy.h"
 #include "libcommon/account/rules/settings.h"
 #include "libcommon/account/rules/setup_key.h"
 #include "libcommon/base/alloc.h"
+#include "tests/support/peer_meta.h"
 #include "tests/support/test.h"
 
 #define LIFE_IDS 64   /* of one kind, at most, that a change looks at */
@@ -96,26 +96,13 @@ static const struct rk_pg_stmt life_keys = {
 static RK_UNUSED struct rk_peer_meta life_meta(struct life *l, const char *hostname)
 {
     static const char *const versions[] = { "0.77.1", "0.77.1", "0.58.0", "0.47.0", "development" };
+    struct rk_peer_meta meta = meta_of(hostname);
 
-    return (struct rk_peer_meta){ .hostname = hostname,
-                                  .goos = life_below(l, 4) ? "linux" : "windows",
-                                  .kernel = "Linux",
-                                  .core = "12",
-                                  .platform = "x86_64",
-                                  .os = "Debian",
-                                  .version = versions[life_below(l, RK_COUNT(versions))],
-                                  .ui_version = "",
-                                  .kernel_version = "6.1",
-                                  .os_version = "12",
-                                  .serial_number = "",
-                                  .product_name = "",
-                                  .manufacturer = "",
-                                  .cloud = "",
-                                  .cloud_platform = "",
-                                  .capabilities = life_below(l, 4) << 1 &
-                                                  (RK_CAP_SOURCE_PREFIXES | RK_CAP_IPV6),
-                                  .flags = life_below(l, 4) ? 0 : RK_META_FLAG_DISABLE_IPV6,
-                                  .sync_message_version = 1 };
+    meta.goos = life_below(l, 4) ? "linux" : "windows";
+    meta.version = versions[life_below(l, RK_COUNT(versions))];
+    meta.capabilities = life_below(l, 4) << 1 & (RK_CAP_SOURCE_PREFIXES | RK_CAP_IPV6);
+    meta.flags = life_below(l, 4) ? 0 : RK_META_FLAG_DISABLE_IPV6;
+    return meta;
 }
 
 static RK_UNUSED int life_join(struct life *l, struct rk_bell *bell, struct rk_err *err)

@@ -7,34 +7,13 @@
 
 #include "tests/support/test.h"
 
-#include "libcommon/account/peer/peers.h"
 #include "libcommon/account/rules/account_create.h"
 #include "libcommon/crypto/hash.h"
 #include "tests/support/account_pg.h"
+#include "tests/support/peer_meta.h"
 
 static struct rk_account_created acc;
 static const char key_text[] = "A2C8E62B-38F5-4553-B31E-DD66C696CEBB";
-
-static RK_UNUSED struct rk_peer_meta meta_of(const char *hostname)
-{
-    return (struct rk_peer_meta){ .hostname = hostname,
-                                  .goos = "linux",
-                                  .kernel = "Linux",
-                                  .core = "12",
-                                  .platform = "x86_64",
-                                  .os = "Debian",
-                                  .version = "0.77.1",
-                                  .ui_version = "",
-                                  .kernel_version = "6.1",
-                                  .os_version = "12",
-                                  .serial_number = "",
-                                  .product_name = "",
-                                  .manufacturer = "",
-                                  .cloud = "",
-                                  .cloud_platform = "",
-                                  .capabilities = RK_CAP_SOURCE_PREFIXES | RK_CAP_IPV6,
-                                  .sync_message_version = 1 };
-}
 
 static RK_UNUSED int register_peer(struct rk_pg *from,
                                    const char *hostname,

@@ -8,7 +8,6 @@
 #include "libcommon/crypto/box.h"
 #include "tests/support/pg_ask.h"
 
-static struct fixture fx;
 static struct rk_pg *pg;
 
 static RK_UNUSED int account_start(void **state)

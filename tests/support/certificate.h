@@ -11,8 +11,8 @@
 #include "libcommon/base/attr.h"
 #include "tests/support/test.h"
 
-/* Self-signed, for "localhost"; `name` becomes its common name. */
-static RK_UNUSED X509 *certificate_new(EVP_PKEY *key, const char *name)
+/* Self-signed, for `hosts` as OpenSSL writes alternative names; `name` becomes its common name. */
+static RK_UNUSED X509 *certificate_new(EVP_PKEY *key, const char *name, const char *hosts)
 {
     X509 *x = X509_new();
     X509_NAME *subject;
@@ -27,7 +27,7 @@ static RK_UNUSED X509 *certificate_new(EVP_PKEY *key, const char *name)
     subject = X509_get_subject_name(x);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(x, subject);
-    ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost");
+    ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, hosts);
     X509_add_ext(x, ext, -1);
     X509_EXTENSION_free(ext);
     assert_true(X509_sign(x, key, EVP_sha256()) > 0);
@@ -49,10 +49,10 @@ static RK_UNUSED void bio_text(BIO *b, char *out, size_t size)
     BIO_free(b);
 }
 
-static RK_UNUSED void pair_make(struct pair *p, const char *name)
+static RK_UNUSED void pair_make_for(struct pair *p, const char *name, const char *hosts)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = certificate_new(key, name);
+    X509 *x = certificate_new(key, name, hosts);
     BIO *b = BIO_new(BIO_s_mem());
 
     PEM_write_bio_X509(b, x);
@@ -62,4 +62,9 @@ static RK_UNUSED void pair_make(struct pair *p, const char *name)
     bio_text(b, p->key, sizeof(p->key));
     X509_free(x);
     EVP_PKEY_free(key);
+}
+
+static RK_UNUSED void pair_make(struct pair *p, const char *name)
+{
+    pair_make_for(p, name, "DNS:localhost");
 }

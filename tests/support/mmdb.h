@@ -17,6 +17,7 @@ struct mmdb_row {
     const char *code, *country; /* code NULL: a record without a country */
     const char *city;           /* NULL: none */
     uint32_t id;
+    double latitude, longitude; /* both 0: none */
 };
 
 #define MMDB_MAX_NODES 4096
@@ -58,6 +59,16 @@ static RK_UNUSED void mmdb_put_u16(struct rk_buf *b, uint16_t v)
     rk_buf_put_be16(b, v);
 }
 
+static RK_UNUSED void mmdb_put_double(struct rk_buf *b, double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof(bits));
+    rk_buf_put_u8(b, 0x68);
+    rk_buf_put_be32(b, (uint32_t)(bits >> 32));
+    rk_buf_put_be32(b, (uint32_t)bits);
+}
+
 static RK_UNUSED void mmdb_put_named(struct rk_buf *b, const char *name)
 {
     mmdb_put_str(b, "names");
@@ -68,7 +79,17 @@ static RK_UNUSED void mmdb_put_named(struct rk_buf *b, const char *name)
 
 static RK_UNUSED void mmdb_put_place(struct rk_buf *b, const struct mmdb_row *row)
 {
-    mmdb_put_map(b, 1 + (row->code != NULL) + (row->city != NULL));
+    bool located = row->latitude != 0 || row->longitude != 0;
+
+    mmdb_put_map(b, 1 + (row->code != NULL) + (row->city != NULL) + located);
+    if (located) {
+        mmdb_put_str(b, "location");
+        mmdb_put_map(b, 2);
+        mmdb_put_str(b, "latitude");
+        mmdb_put_double(b, row->latitude);
+        mmdb_put_str(b, "longitude");
+        mmdb_put_double(b, row->longitude);
+    }
     mmdb_put_str(b, "continent");
     mmdb_put_map(b, 1);
     mmdb_put_str(b, "code");

@@ -15,10 +15,10 @@ static inline RK_UNUSED void pg_must(struct rk_pg *pg, const char *sql)
 }
 
 /* One number, on a connection of its own: what others see. */
-static inline RK_UNUSED int64_t pg_ask(const struct fixture *fx, const char *sql)
+static inline RK_UNUSED int64_t pg_ask(const struct fixture *at, const char *sql)
 {
     const struct rk_pg_stmt st = { "ask", sql };
-    rk_auto(rk_pg_free) struct rk_pg *own = rk_pg_new(fx->conninfo, "ask");
+    rk_auto(rk_pg_free) struct rk_pg *own = rk_pg_new(at->conninfo, "ask");
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     struct rk_err err = { 0 };
 

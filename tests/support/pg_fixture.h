@@ -12,12 +12,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -226,6 +228,40 @@ static inline RK_UNUSED void fixture_stop_redis(struct fixture *f)
     f->redis_pid = 0;
 }
 
+/* A port of loopback that nothing listens on now. */
+static inline RK_UNUSED uint16_t fixture_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+        abort();
+    (void)close(fd);
+    return ntohs(at.sin_port);
+}
+
+/* One more Redis, or with "--sentinel" a Sentinel, whose settings are `text`; the caller ends it.
+ */
+static inline RK_UNUSED pid_t fixture_redis_with(struct fixture *f,
+                                                 const char *name,
+                                                 const char *kind,
+                                                 const char *text)
+{
+    char path[128];
+    FILE *out;
+
+    if (!f->dir[0] && !fixture_make_dir(f))
+        return -1;
+    snprintf(path, sizeof(path), "%s/%s.conf", f->dir, name);
+    out = fopen(path, "we");
+    if (!out || fputs(text, out) < 0 || fclose(out) != 0 || chmod(path, 0666) < 0)
+        return -1;
+    return fixture_spawn(f, name,
+                         (const char *const[]){ "/usr/bin/redis-server", path, kind, NULL });
+}
+
 static inline RK_UNUSED void fixture_done(struct fixture *f)
 {
     fixture_stop_postgres(f);
@@ -233,4 +269,21 @@ static inline RK_UNUSED void fixture_done(struct fixture *f)
     if (f->dir[0])
         nftw(f->dir, fixture_rm_one, 16, FTW_DEPTH | FTW_PHYS);
     f->dir[0] = '\0';
+}
+
+/* The one of this test, and how a group of tests that needs no more than Postgres starts and ends.
+ */
+static RK_UNUSED struct fixture fx;
+
+static inline RK_UNUSED int fixture_start(void **state)
+{
+    (void)state;
+    return fixture_postgres(&fx) ? 0 : -1;
+}
+
+static inline RK_UNUSED int fixture_stop(void **state)
+{
+    (void)state;
+    fixture_done(&fx);
+    return 0;
 }

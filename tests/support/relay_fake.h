@@ -11,7 +11,6 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
-#include "libcommon/base/encode.h"
 #include "libcommon/crypto/token.h"
 #include "libcommon/net/ws_frame.h"
 #include "services/relay/core/core_int.h"
@@ -146,24 +145,15 @@ static inline struct relay_id fake_id(unsigned k)
 /* A good AUTH for the ID; returns its length. */
 static inline size_t fake_auth(const struct relay_id *id, uint8_t out[RELAY_MAX_AUTH])
 {
-    static const uint8_t head[6] = { RELAY_VERSION, RELAY_AUTH, 0x21, 0x12, 0xa4, 0x42 };
-    static char payload[24], text[45];
+    static uint8_t token[RK_RELAY_TOKEN_MAX];
+    static size_t token_n;
     struct rk_relay_key key;
-    size_t n;
-    bool ok;
 
-    if (!payload[0]) {
+    if (token_n == 0) {
         rk_relay_key_init(&key, RK_STR(FAKE_SECRET));
-        rk_relay_token_issue(&key, 4102444800, payload, text);
+        token_n = rk_relay_token_binary(&key, 4102444800, token);
     }
-    memcpy(out, head, sizeof(head));
-    memcpy(out + 6, id->b, RELAY_ID_LEN);
-    out[42] = 1;
-    ok = rk_b64_decode(rk_str(text), out + 43, 32, &n);
-    assert(ok && n == 32);
-    (void)ok;
-    memcpy(out + 75, payload, strlen(payload));
-    return 75 + strlen(payload);
+    return relay_auth_write(id, rk_strn(token, token_n), out);
 }
 
 /* 8, 9 about the IDs first..first+count-1; returns its length. */

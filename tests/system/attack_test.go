@@ -51,7 +51,7 @@ func TestAttackTokenOfABlockedUser(t *testing.T) {
 	}
 }
 
-// Nobody becomes, makes or invites somebody who may do more than they may.
+// S22. Nobody becomes, makes or invites somebody who may do more than they may.
 func TestAttackRoleEscalation(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
@@ -294,7 +294,7 @@ func TestAttackPasswordGuessesByChange(t *testing.T) {
 		map[string]string{"old_password": "x", "new_password": goodPassword})
 }
 
-// 10,000 guesses at invitations from one address.
+// S23. 10,000 guesses at invitations from one address.
 func TestAttackInviteGuesses(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
@@ -313,7 +313,7 @@ func TestAttackInviteGuesses(t *testing.T) {
 	t.Logf("%v in %v", tally, time.Since(started).Round(time.Second))
 }
 
-// What a stranger, or a user without rights, is told does not depend on who or what exists.
+// S14. What a stranger, or a user without rights, is told does not depend on who or what exists.
 func TestAttackEnumeration(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
@@ -358,7 +358,7 @@ func TestAttackEnumeration(t *testing.T) {
 	}
 }
 
-// Whatever the tests have done so far with this cluster, and what is done here on purpose: no log of any service or store has a
+// S26. Whatever the tests have done so far with this cluster, and what is done here on purpose: no log of any service or store has a
 // token, a password or a key in it.
 func TestAttackSecretsAreInNoLog(t *testing.T) {
 	c := cluster(t)

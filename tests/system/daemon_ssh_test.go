@@ -22,8 +22,7 @@ func TestDaemonSSHAdmitsTheRightUser(t *testing.T) {
 	needsProcesses(t, c)
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
 	f := c.Front(t, nil)
-	npm := harness.StartOIDCProvider(t, f.URL)
-	made := makeProvider(t, f.REST, &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
+	npm, made := npmConnector(t, f.URL, f.REST)
 	t.Setenv("SSL_CERT_FILE", c.CAFile)
 	space := c.Lonely(t)
 	groups := []string{space.Group}
@@ -73,8 +72,8 @@ func TestDaemonSSHAdmitsTheRightUser(t *testing.T) {
 	// By device code.
 	j := ssh(local.Username, server)
 	walk := harness.NewWalk(t).Trust(c.CAFile)
-	s := atConnector(t, npm, walk, fill(walk, walk.Get(j.at), nil), may)
-	if s = fill(walk, s, url.Values{"answer": {"approve"}}); s.Status != 200 {
+	s := atConnector(t, npm, walk, walk.Fill(walk.Get(j.at), nil), may)
+	if s = walk.Fill(s, url.Values{"answer": {"approve"}}); s.Status != 200 {
 		t.Fatalf("approved: %d %v %.300s", s.Status, s.URL, s.Body)
 	}
 	if err := j.wait(t); err != nil || !strings.Contains(j.said.String(), "\n"+local.Uid+"\n") {

@@ -121,6 +121,7 @@ func TestIdentity06EveryAlgorithm(t *testing.T) {
 	}
 }
 
+// S1, and S25's part of tokens.
 func TestIdentity06HostileTokens(t *testing.T) {
 	rsa, ec := harness.NewSigningKey(t, "rsa", "RS256"), harness.NewSigningKey(t, "ec", "ES256")
 	mine := harness.NewSigningKey(t, "rsa", "RS256") // the attacker's, under a name that is known

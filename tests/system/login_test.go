@@ -47,6 +47,7 @@ func peerOf(t *testing.T, c *harness.Cluster, b *harness.Bare) api.Peer {
 	return peers[n]
 }
 
+// S4.
 func TestIdentity05TokenLogsInOnce(t *testing.T) {
 	s := signedIn(t)
 	who := somebody("once")

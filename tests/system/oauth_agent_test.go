@@ -167,9 +167,9 @@ func TestCase04AgentByDeviceCode(t *testing.T) {
 			t.Fatalf("the agent sends the browser to %s", j.at)
 		}
 		walk := harness.NewWalk(t).Trust(c.CAFile)
-		s := fill(walk, walk.Get(j.at), nil)
+		s := walk.Fill(walk.Get(j.at), nil)
 		if strings.Contains(s.URL.Path, "/login") {
-			s = fill(walk, s, ownersPassword(c))
+			s = walk.Fill(s, ownersPassword(c))
 		}
 		// Two polls find nothing.
 		harness.Eventually(t, 20*time.Second, "the agent has polled twice", func() error {
@@ -178,7 +178,7 @@ func TestCase04AgentByDeviceCode(t *testing.T) {
 			}
 			return nil
 		})
-		if s = fill(walk, s, url.Values{"answer": {how}}); s.Status != 200 {
+		if s = walk.Fill(s, url.Values{"answer": {how}}); s.Status != 200 {
 			t.Fatalf("%s: %d %v %.300s", how, s.Status, s.URL, s.Body)
 		}
 	}

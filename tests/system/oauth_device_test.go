@@ -41,9 +41,9 @@ func poll(t *testing.T, api *harness.Replicas, d *device) (int, map[string]any) 
 // typeCode goes from the page of codes to the page that asks, signing in on the way if need be.
 func typeCode(t *testing.T, c *harness.Cluster, w *harness.Walk, at, code string) *harness.Stop {
 	t.Helper()
-	s := fill(w, w.Get(at+"&login_hint=a%40b.c"), url.Values{"user_code": {code}})
+	s := w.Fill(w.Get(at+"&login_hint=a%40b.c"), url.Values{"user_code": {code}})
 	if strings.Contains(s.URL.Path, "/auth/local/login") {
-		s = fill(w, s, ownersPassword(c))
+		s = w.Fill(s, ownersPassword(c))
 	}
 	return s
 }
@@ -63,7 +63,7 @@ func TestDeviceGrant(t *testing.T) {
 	refusedWith(t, "a poll in time", "authorization_pending", status, out)
 
 	walk := harness.NewWalk(t)
-	wrong := fill(walk, walk.Get(page), url.Values{"user_code": {"BBBB-BBBB"}})
+	wrong := walk.Fill(walk.Get(page), url.Values{"user_code": {"BBBB-BBBB"}})
 	if wrong.Status != 200 || !strings.Contains(wrong.Body, "Invalid user code.") {
 		t.Errorf("a wrong code: %d %.300s", wrong.Status, wrong.Body)
 	}
@@ -82,10 +82,10 @@ func TestDeviceGrant(t *testing.T) {
 	if s := walk.Post(asks.URL.String(), url.Values{"answer": {"approve"}, "csrf": {"guessed"}}); s.Status != 403 {
 		t.Errorf("a forged approval: %d", s.Status)
 	}
-	if s := fill(walk, asks, url.Values{"answer": {"approve"}}); s.Status != 200 || !strings.Contains(s.Body, "Device connected") {
+	if s := walk.Fill(asks, url.Values{"answer": {"approve"}}); s.Status != 200 || !strings.Contains(s.Body, "Device connected") {
 		t.Fatalf("approved: %d %.400s", s.Status, s.Body)
 	}
-	if s := fill(walk, asks, url.Values{"answer": {"deny"}}); s.Status != 400 {
+	if s := walk.Fill(asks, url.Values{"answer": {"deny"}}); s.Status != 400 {
 		t.Errorf("answered twice: %d", s.Status)
 	}
 	// Approved counts at once, however early the poll.
@@ -106,7 +106,7 @@ func TestDeviceGrant(t *testing.T) {
 	if !strings.Contains(asks.URL.Path, "/device/approve") || !strings.Contains(asks.Body, d.User) {
 		t.Fatalf("with a session: %d %v", asks.Status, asks.URL)
 	}
-	if s := fill(walk, asks, url.Values{"answer": {"deny"}}); s.Status != 200 {
+	if s := walk.Fill(asks, url.Values{"answer": {"deny"}}); s.Status != 200 {
 		t.Errorf("denied: %d", s.Status)
 	}
 	status, out = poll(t, api, d)
@@ -118,7 +118,7 @@ func TestDeviceGrant(t *testing.T) {
 	asks = typeCode(t, c, walk, page, d.User)
 	login := harness.NewLogin(api.URL)
 	_ = signIn(c, walk, login.URL(url.Values{"prompt": {"login"}}), login.Redirect)
-	if s := fill(walk, asks, url.Values{"answer": {"approve"}}); s.Status != 400 {
+	if s := walk.Fill(asks, url.Values{"answer": {"approve"}}); s.Status != 400 {
 		t.Errorf("another session approved: %d", s.Status)
 	}
 	status, out = poll(t, api, d)
@@ -126,7 +126,7 @@ func TestDeviceGrant(t *testing.T) {
 	c.SQL(t, "UPDATE oauth_device SET good_until = now() - interval '1 second'")
 	status, out = poll(t, api, d)
 	refusedWith(t, "too late", "expired_token", status, out)
-	if s := fill(walk, walk.Get(page), url.Values{"user_code": {d.User}}); !strings.Contains(s.Body, "Invalid user code.") {
+	if s := walk.Fill(walk.Get(page), url.Values{"user_code": {d.User}}); !strings.Contains(s.Body, "Invalid user code.") {
 		t.Errorf("an old code on the page: %d %.300s", s.Status, s.Body)
 	}
 	for name, q := range map[string]struct {
@@ -151,7 +151,7 @@ func TestDeviceLimits(t *testing.T) {
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
 	page := api.URL + "/oauth2/device"
 	guess := func(w *harness.Walk) int {
-		return fill(w, w.Get(page), url.Values{"user_code": {"BBBB-BBBB"}}).Status
+		return w.Fill(w.Get(page), url.Values{"user_code": {"BBBB-BBBB"}}).Status
 	}
 	walk := harness.NewWalk(t)
 	for i := range 5 {
@@ -189,37 +189,4 @@ func TestDeviceLimits(t *testing.T) {
 		t.Errorf("the 21st waiting code of a network: %d", status)
 	}
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
-}
-
-// One replica is killed between every two steps of a device's login: the next step meets the other one and goes on.
-func TestDeviceSurvivesAReplicaAtEveryStep(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	steps := []string{"the device's request", "the page of codes", "the code", "the password", "the approval", "the tokens"}
-	for after := range len(steps) - 1 {
-		t.Run("after "+steps[after], func(t *testing.T) {
-			c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
-			api := c.DashboardAPI(t, 2, nil)
-			w := harness.NewWalk(t)
-			var d *device
-			var at *harness.Stop
-			for i, do := range []func(){
-				func() { d = newDevice(t, api) },
-				func() { at = w.Get(d.Complete) },
-				func() { at = fill(w, at, nil) },
-				func() { at = fill(w, at, ownersPassword(c)) },
-				func() { at = fill(w, at, url.Values{"answer": {"approve"}}) },
-				func() {
-					if status, out := poll(t, api, d); status != 200 || out["access_token"] == nil {
-						t.Errorf("no tokens: %d %v; the person was left at %d %v", status, out, at.Status, at.URL)
-					}
-				},
-			} {
-				do()
-				if i == after {
-					api.Drop(t, api.Last())
-				}
-			}
-		})
-	}
 }

@@ -22,7 +22,7 @@ func TestTokensThatWereTakenBack(t *testing.T) {
 		t.Helper()
 		s := b.Get(b.Login.URL(nil), b.Redirect)
 		if s.Status == 200 {
-			s = fill(b.Walk, s, url.Values{"login": {webEmail}, "password": {password}}, b.Redirect)
+			s = b.Walk.Fill(s, url.Values{"login": {webEmail}, "password": {password}}, b.Redirect)
 		}
 		return b.Redeem(t, s)
 	}

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,31 +22,6 @@ import (
 
 // The embedded provider, by relying parties and by hand, on two replicas that get requests in turn.
 
-var tags = regexp.MustCompile(`<(form|input|button) ([^>]*)>`)
-var attribute = regexp.MustCompile(`([a-z]+)="([^"]*)"`)
-
-// fill sends the page's form with these values in it, and what it holds already.
-func fill(w *harness.Walk, at *harness.Stop, values url.Values, ends ...string) *harness.Stop {
-	action, form := "", url.Values{}
-	for _, tag := range tags.FindAllStringSubmatch(at.Body, -1) {
-		a := map[string]string{}
-		for _, m := range attribute.FindAllStringSubmatch(tag[2], -1) {
-			a[m[1]] = html.UnescapeString(m[2])
-		}
-		if tag[1] == "form" {
-			action = a["action"]
-		} else if tag[1] == "input" && a["name"] != "" && a["type"] != "checkbox" {
-			form.Set(a["name"], a["value"])
-		}
-	}
-	maps.Copy(form, values)
-	target, err := at.URL.Parse(action)
-	if err != nil || action == "" {
-		return &harness.Stop{URL: at.URL, Status: -1, Body: "no form: " + at.Body}
-	}
-	return w.Post(target.String(), form, ends...)
-}
-
 func ownersPassword(c *harness.Cluster) url.Values {
 	return url.Values{"login": {c.OwnerEmail}, "password": {c.OwnerPassword}}
 }
@@ -59,7 +32,7 @@ func signIn(c *harness.Cluster, w *harness.Walk, at string, ends ...string) *har
 	if page.Status != 200 {
 		return page
 	}
-	return fill(w, page, ownersPassword(c), ends...)
+	return w.Fill(page, ownersPassword(c), ends...)
 }
 
 func providerOf(t *testing.T) (*harness.Cluster, *harness.Replicas) {
@@ -552,7 +525,7 @@ func TestProviderLogout(t *testing.T) {
 	if s := walk.Post(api.URL+"/oauth2/logout", url.Values{"client_id": {"netbird-dashboard"}, "csrf": {"guessed"}}); s.Status != 200 || !strings.Contains(s.Body, "<form") || !signedIn() {
 		t.Errorf("a form from elsewhere has signed out: %d", s.Status)
 	}
-	if s := fill(walk, ask, nil, home+"?"); s.URL.String() != home+"?state=s" || signedIn() {
+	if s := walk.Fill(ask, nil, home+"?"); s.URL.String() != home+"?state=s" || signedIn() {
 		t.Errorf("confirmed, but %d %v", s.Status, s.URL)
 	}
 	// An expired hint is as good, one of another person ends only what is theirs.
@@ -574,7 +547,7 @@ func rotate(t *testing.T, r *harness.Sibling, command string) {
 	}
 }
 
-// Keys rotate while people are signed in: nobody notices, neither the API nor relying parties.
+// S20. Keys rotate while people are signed in: nobody notices, neither the API nor relying parties.
 func TestProviderKeyRotationInMidSession(t *testing.T) {
 	t.Parallel()
 	c := own(t, 26300)
@@ -645,55 +618,6 @@ func TestProviderKeyRotationInMidSession(t *testing.T) {
 	})
 	if again := l.Again(t, now.Refresh); again.Error != "" || verify(again.ID) != nil {
 		t.Errorf("a new token after that: %+v", again.Error)
-	}
-}
-
-// One replica is killed between every two steps of a login: the next step meets the other one and goes on.
-func TestProviderSurvivesAReplicaAtEveryStep(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	type trip struct {
-		l      *harness.Login
-		w      *harness.Walk
-		at     *harness.Stop
-		tokens *harness.Tokens
-	}
-	steps := []struct {
-		name string
-		do   func(t *testing.T, p *trip)
-	}{
-		{"the request", func(t *testing.T, p *trip) { p.at = p.w.Get(p.l.URL(nil), p.l.Base+"/oauth2/auth/local?") }},
-		{"the way to sign in", func(t *testing.T, p *trip) { p.at = p.w.Get(p.at.URL.String(), p.l.Base+"/oauth2/auth/local/login") }},
-		{"the page", func(t *testing.T, p *trip) { p.at = p.w.Get(p.at.URL.String()) }},
-		{"the password", func(t *testing.T, p *trip) { p.at = fill(p.w, p.at, ownersPassword(c), p.l.Redirect) }},
-		{"the code", func(t *testing.T, p *trip) { p.tokens = p.l.Redeem(t, p.at) }},
-		{"the refresh", func(t *testing.T, p *trip) { p.tokens = p.l.Again(t, p.tokens.Refresh) }},
-		{"the renewal", func(t *testing.T, p *trip) {
-			p.at = p.w.Get(p.l.URL(url.Values{"prompt": {"none"}}), p.l.Redirect)
-			p.tokens = p.l.Redeem(t, p.at)
-		}},
-		{"userinfo", func(t *testing.T, p *trip) {
-			if a := harness.NewREST(p.l.Base, "").Do(t, "GET", "/oauth2/userinfo", nil, "Authorization: Bearer "+p.tokens.Access); a.Status != 200 {
-				t.Errorf("userinfo: %d %s", a.Status, a.Body)
-			}
-		}},
-		{"the logout", func(t *testing.T, p *trip) {
-			if s := p.w.Get(p.l.Base + "/oauth2/logout?id_token_hint=" + p.tokens.ID); s.Status != 200 {
-				t.Errorf("logout: %d %s", s.Status, s.Body)
-			}
-		}},
-	}
-	for after := range len(steps) - 1 {
-		t.Run("after "+steps[after].name, func(t *testing.T) {
-			api := c.DashboardAPI(t, 2, nil)
-			p := &trip{l: harness.NewLogin(api.URL), w: harness.NewWalk(t)}
-			for i, step := range steps {
-				step.do(t, p)
-				if i == after {
-					api.Drop(t, api.Last())
-				}
-			}
-		})
 	}
 }
 

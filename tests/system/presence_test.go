@@ -2,6 +2,7 @@ package system
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,43 @@ func TestPresenceReplicaAndAgentsDieTogether(t *testing.T) {
 	if away := died.Sub(seen.LastSeen); away < -time.Second || away > staleLimit {
 		t.Errorf("last seen %v before the replica died", away)
 	}
+}
+
+// The newest stream of an agent is the one that stays, however wrong the clocks of the replicas are.
+func TestPresenceClocksOfReplicasDiffer(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	clock := harness.NewClock(t)
+	clock.Set(t, 10*time.Minute)
+	ahead := c.Sibling(t, "management-1", nil, append([]string{"env"}, clock.Env(t, c.Proc(t, "management-1"))...)...)
+	b := harness.NewBare(t, ahead.Listen, "mover")
+	b.Login(t, s.Key)
+	left := b.Sync(t)
+	left.Next(t, 5*time.Second)
+	holder := func(name string) {
+		t.Helper()
+		harness.Eventually(t, 10*time.Second, name+" holds the agent", func() error {
+			held := c.SQL(t, "SELECT replica FROM peer_status WHERE connected AND peer_id = '"+s.PeerID(t, "mover")+"'")
+			if !strings.HasPrefix(held, name+"/") {
+				return fmt.Errorf("%q", held)
+			}
+			return nil
+		})
+	}
+	holder(ahead.Name)
+	right := c.Sibling(t, "management-1", nil)
+	stays := b.At(t, right.Listen).Sync(t)
+	stays.Next(t, 5*time.Second)
+	if _, err := left.End(t, 10*time.Second); err != nil {
+		t.Errorf("the older stream ended with %v", err)
+	}
+	holder(right.Name)
+	harness.NewBare(t, right.Listen, "neighbour").Login(t, s.Key)
+	stays.Until(t, 10*time.Second, "the newer stream goes on", func(m *proto.SyncResponse) bool {
+		return len(m.GetNetworkMap().GetRemotePeers()) == 1
+	})
 }
 
 // A replica that stops in good order leaves nobody behind as connected.

@@ -60,8 +60,7 @@ func TestProviderAgentThroughAConnector(t *testing.T) {
 	needsProcesses(t, c)
 	c.SQL(t, "DELETE FROM oauth_limit; DELETE FROM oauth_device")
 	f := c.Front(t, nil)
-	npm := harness.StartOIDCProvider(t, f.URL)
-	made := makeProvider(t, c.REST(), &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
+	npm, made := npmConnector(t, f.URL, c.REST())
 	who := somebody("elsewhere")
 	id := subject(who, made.ID)
 	forget(t, c, id)
@@ -89,7 +88,7 @@ func TestProviderAgentThroughAConnector(t *testing.T) {
 	key := keyOf(t, tokens.Access)
 	two := harness.NewHost(t, "elsewhere-server", "")
 	j = join(t, f.URL, two, server...)
-	s := fill(walk, walk.Get(j.at), nil)
+	s := walk.Fill(walk.Get(j.at), nil)
 	if !strings.Contains(s.Body, `value="approve"`) {
 		t.Fatalf("who is signed in is asked at once: %d %v %.400s", s.Status, s.URL, s.Body)
 	}
@@ -100,7 +99,7 @@ func TestProviderAgentThroughAConnector(t *testing.T) {
 	t.Cleanup(func() { c.SQLAfter("DELETE FROM signing_key") })
 	c.SQL(t, "UPDATE signing_key SET signs_from = signs_from - interval '71 minutes', signs_until = signs_until - interval '71 minutes'")
 	f.Restart(t)
-	if s = fill(walk, s, url.Values{"answer": {"approve"}}); s.Status != 200 {
+	if s = walk.Fill(s, url.Values{"answer": {"approve"}}); s.Status != 200 {
 		t.Fatalf("approved: %d %.400s", s.Status, s.Body)
 	}
 	joins(t, j)

@@ -141,7 +141,7 @@ func TestLoginThroughAConnector(t *testing.T) {
 	}
 }
 
-// Two providers at once, one of which speaks of a person with the same id and address as the other: two users.
+// S24. Two providers at once, one of which speaks of a person with the same id and address as the other: two users.
 func TestTwoConnectorsAreTwoPeople(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
@@ -313,55 +313,43 @@ func TestALoginThatMustBeFreshIsFreshThere(t *testing.T) {
 	}
 }
 
-// One replica is killed between any two steps: the other goes on.
+// A replica is killed while it waits for the tokens of another provider: the person presses the button once more. Between two steps:
+// see TestEveryFlowGoesOnWhenAReplicaDies.
 func TestAReplicaDiesDuringALogin(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
 	u := harness.NewUpstream(t, "killed")
-	var p provider
-	for _, at := range []string{"/authorize", "/token"} {
-		api := c.DashboardAPI(t, 2, nil)
-		if p.ID == "" {
-			p = makeProvider(t, api.REST, u, "oidc")
-			through(t, api, p.ID) // the browser comes to replicas that have to find out everything anew
-		}
-		login, walk := harness.NewLogin(api.URL), harness.NewWalk(t)
-		if at == "/authorize" { // killed is who sent the browser there
-			s := walk.Get(login.URL(url.Values{"connector_id": {p.ID}}), u.URL)
-			api.Drop(t, api.Last())
-			login.Redeem(t, walk.Get(s.URL.String(), login.Redirect))
-			continue
-		}
-		// Killed is who asks for the tokens, while it waits for them: the person presses the button once more.
-		arrived, killed := make(chan bool, 1), make(chan bool)
-		u.Change(func(l *harness.Levers) {
-			l.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path == "/token" {
-					arrived <- true
-					<-killed
-				}
-				return false
+	api := c.DashboardAPI(t, 2, nil)
+	p := makeProvider(t, api.REST, u, "oidc")
+	login, walk := harness.NewLogin(api.URL), harness.NewWalk(t)
+	arrived, killed := make(chan bool, 1), make(chan bool)
+	u.Change(func(l *harness.Levers) {
+		l.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/token" {
+				arrived <- true
+				<-killed
 			}
-		})
-		over := make(chan *harness.Stop, 1)
-		go func() {
-			s, _ := walk.TryGet(login.URL(url.Values{"connector_id": {p.ID}}), login.Redirect)
-			over <- s
-		}()
-		<-arrived
-		api.Drop(t, api.Last())
-		u.Change(func(l *harness.Levers) { l.Intercept = nil })
-		close(killed)
-		s := <-over
-		if s != nil && s.Status == 0 {
-			t.Fatal("a login ended well though its replica died")
+			return false
 		}
-		again := harness.NewLogin(api.URL)
-		again.Redeem(t, walk.Get(again.URL(url.Values{"connector_id": {p.ID}}), again.Redirect))
+	})
+	over := make(chan *harness.Stop, 1)
+	go func() {
+		s, _ := walk.TryGet(login.URL(url.Values{"connector_id": {p.ID}}), login.Redirect)
+		over <- s
+	}()
+	<-arrived
+	api.Drop(t, api.Last())
+	u.Change(func(l *harness.Levers) { l.Intercept = nil })
+	close(killed)
+	s := <-over
+	if s != nil && s.Status == 0 {
+		t.Fatal("a login ended well though its replica died")
 	}
+	again := harness.NewLogin(api.URL)
+	again.Redeem(t, walk.Get(again.URL(url.Values{"connector_id": {p.ID}}), again.Redirect))
 }
 
-// Nothing that is secret stands in a log.
+// S26. Nothing that is secret stands in a log.
 func TestLoginsLeaveNoSecretsInTheLog(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
@@ -388,5 +376,62 @@ func TestLoginsLeaveNoSecretsInTheLog(t *testing.T) {
 		if quoted, _ := json.Marshal(secret); strings.Contains(text, strings.Trim(string(quoted), `"`)) {
 			t.Errorf("the log holds %.12s...", secret)
 		}
+	}
+}
+
+// Without passwords: only by the providers that were entered, and not at all before there is one.
+func TestLocalAuthDisabled(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	api := c.DashboardAPI(t, 2, nil)
+	u := harness.NewUpstream(t, "only")
+	made := makeProvider(t, api.REST, u, "oidc")
+	login, walk := harness.NewLogin(api.URL), harness.NewWalk(t)
+	tokens := login.Redeem(t, signIn(c, walk, login.URL(url.Values{"connector_id": {"local"}}), login.Redirect))
+
+	shut := c.DashboardAPI(t, 2, map[string]string{"local_auth_disabled": "true"})
+	// It keeps the address of the others as its issuer; what it shows is the same.
+	others := 0
+	var all []provider
+	shut.Want(t, 200, "GET", "/api/identity-providers", nil, &all)
+	for _, p := range all {
+		if p.ID != made.ID {
+			others++
+		}
+	}
+	if login.Again(t, tokens.Refresh).Error != "invalid_grant" {
+		t.Error("who came by a password goes on getting tokens")
+	}
+	if a := asPerson(t, shut, tokens, "GET", "/api/users/current"); a.Status != 401 {
+		t.Errorf("a token that was got by a password: %d %s", a.Status, a.Body)
+	}
+	fresh := harness.NewLogin(shut.URL)
+	begun := harness.NewWalk(t).Get(fresh.URL(nil), u.URL)
+	if others == 0 && !strings.HasPrefix(begun.URL.String(), u.URL) || strings.Contains(begun.Body, `name="password"`) || strings.Contains(begun.Body, "Email") {
+		t.Errorf("the way in: %d %v %.400s", begun.Status, begun.URL, begun.Body)
+	}
+	if s := harness.NewWalk(t).Get(fresh.URL(url.Values{"connector_id": {"local"}}), u.URL); strings.Contains(s.Body, `name="password"`) {
+		t.Errorf("the way in by password: %d %v", s.Status, s.URL)
+	}
+	through(t, shut, made.ID)
+	forget(t, c, subject("only-person", made.ID))
+	const text = "local user creation is disabled - use an external identity provider"
+	person := object{"email": "new@people.test", "name": "New", "role": "user", "auto_groups": []string{}}
+	shut.WantError(t, 412, text, "POST", "/api/users", person)
+	shut.WantError(t, 412, text, "POST", "/api/users/invites", person)
+	var robot struct{ ID string }
+	shut.Want(t, 200, "POST", "/api/users", object{"name": "robot", "role": "user", "auto_groups": []string{}, "is_service_user": true}, &robot)
+	shut.Want(t, 200, "DELETE", "/api/users/"+robot.ID, nil, nil)
+	var accounts []struct {
+		Settings struct {
+			Disabled bool `json:"local_auth_disabled"`
+		}
+	}
+	shut.Want(t, 200, "GET", "/api/accounts", nil, &accounts)
+	if len(accounts) != 1 || !accounts[0].Settings.Disabled {
+		t.Errorf("accounts: %+v", accounts)
+	}
+	if others == 0 {
+		shut.WantError(t, 412, "the last identity provider stays while local authentication is disabled", "DELETE", "/api/identity-providers/"+made.ID, nil)
 	}
 }

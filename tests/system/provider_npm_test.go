@@ -10,12 +10,18 @@ import (
 )
 
 // Acceptance case 13 with a certified provider: npm's oidc-provider, whose ID tokens leave everything to userinfo.
+// npmConnector makes oidc-provider of npm a connector of the provider at url, by its account's API.
+func npmConnector(t *testing.T, url string, r *harness.REST) (*harness.OIDCProvider, provider) {
+	t.Helper()
+	npm := harness.StartOIDCProvider(t, url)
+	return npm, makeProvider(t, r, &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
+}
+
 func TestIdentity13OIDCProviderAsConnector(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)
 	api := c.DashboardAPI(t, 2, nil)
-	npm := harness.StartOIDCProvider(t, api.URL)
-	made := makeProvider(t, api.REST, &harness.Upstream{URL: npm.URL, ClientID: npm.ClientID, Secret: npm.Secret}, "oidc")
+	npm, made := npmConnector(t, api.URL, api.REST)
 	name := strings.ReplaceAll(t.Name(), "/", "-")
 	id := subject(name, made.ID)
 	forget(t, c, id)

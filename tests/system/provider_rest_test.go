@@ -148,7 +148,7 @@ func TestIdentityProvidersNeedTheEmbeddedProvider(t *testing.T) {
 	off.WantError(t, 404, "identity provider not found", "DELETE", path, nil)
 }
 
-// An issuer is an address that somebody chooses and we ask: nothing inside is reached that way, and nothing of what answers
+// S17. An issuer is an address that somebody chooses and we ask: nothing inside is reached that way, and nothing of what answers
 // is repeated.
 func TestIssuersDoNotReachInside(t *testing.T) {
 	c := cluster(t)
@@ -212,7 +212,7 @@ func TestIssuersDoNotReachInside(t *testing.T) {
 	}
 }
 
-// What a provider says about itself is believed only if nothing in it leads elsewhere.
+// S18. What a provider says about itself is believed only if nothing in it leads elsewhere.
 func TestHostileDiscoveryIsRefused(t *testing.T) {
 	c := cluster(t)
 	needsProcesses(t, c)

@@ -2,6 +2,7 @@ package system
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -303,4 +304,31 @@ func TestRESTAnotherAccountsObjects(t *testing.T) {
 		t.Errorf("something was written: %s", what)
 	}
 	t.Logf("%d requests", asked)
+}
+
+// Where it is asked for, one token has so many requests, on all replicas together; Terraform has as many as it needs.
+func TestRESTTokenRateLimit(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	api := c.DashboardAPI(t, 2, map[string]string{"token_rate_limit": "true", "token_rate_per_min": "1", "token_rate_burst": "7"})
+	robot, other := c.Robot(t, "admin"), c.Robot(t, "admin")
+	as := func(u *harness.User) *harness.REST { return harness.NewREST(api.URL, u.Token) }
+	for i := range 7 {
+		as(robot).Want(t, 200, "GET", []string{"/api/groups", "/api/users"}[i%2], nil, nil)
+	}
+	o, err := harness.ReadOpenAPI(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"GET", "POST"} {
+		a := as(robot).Do(t, method, "/api/groups", object{"name": "x"})
+		if err := errors.Join(a.Error(429, "too many requests"), o.Check(method, "/api/groups", a)); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	if a := as(robot).Do(t, "GET", "/api/groups", nil, "User-Agent: HashiCorp Terraform/1.9"); a.Status != 200 {
+		t.Errorf("Terraform: %d %s", a.Status, a.Body)
+	}
+	as(other).Want(t, 200, "GET", "/api/groups", nil, nil)
+	robot.Want(t, 200, "GET", "/api/groups", nil, nil) // by a replica that does not limit
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/netbirdio/netbird/shared/management/http/api"
 	"rookery.test/system/harness"
@@ -168,5 +169,59 @@ func TestIdentity01SetupHappensOnce(t *testing.T) {
 		if required(at[0]) || required(at[1]) {
 			t.Error("it asks to be set up once more")
 		}
+	}
+}
+
+// S21: whoever sets the instance up stands in the log with the address that they came from, and with nothing that is secret.
+func TestIdentity01SetupIsLogged(t *testing.T) {
+	p := cluster(t).Provider(t, nil)
+	open := p.All[0].Twin(t, map[string]string{"trusted_proxies": "192.0.2.0/24"})
+	rest := func(at string) func(from string) []string {
+		return func(from string) []string {
+			var made struct {
+				Token string `json:"personal_access_token"`
+			}
+			a := harness.NewREST(at, "").Do(t, "POST", "/api/setup", map[string]any{"email": webEmail, "name": "Ada", "password": webPassword,
+				"create_pat": true}, "X-Forwarded-For: "+from)
+			if a.JSON(t, &made); a.Status != 200 || made.Token == "" {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			return []string{made.Token}
+		}
+	}
+	for _, way := range []struct {
+		name, from, source string
+		setUp              func(from string) []string // what it has made that is secret
+		log                func() string
+	}{
+		{"over REST, through a proxy that is trusted", "203.0.113.21", "203.0.113.21", rest(p.URL), p.Log},
+		{"over REST, by somebody who says that they are another", "203.0.113.22", "127.0.0.1", rest("http://" + open.Listen), open.Log},
+		{"by the wizard, through a proxy that is trusted", "2001:db8::21", "2001:db8::21", func(from string) []string {
+			b := newWebBrowser(t, p.URL, from)
+			page := b.do(t, "GET", "/oauth2/setup", nil)
+			csrf := page.one(t, webCSRF)
+			form := chosen(webPassword, "csrf", csrf, "name", "Ada", "email", webEmail)
+			if done := b.do(t, "POST", page.one(t, webAction), form); done.status != 200 {
+				t.Fatalf("%d %s", done.status, done.text)
+			}
+			return []string{csrf}
+		}, p.Log},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			p.SQL(t, "DELETE FROM account")
+			secrets := append(way.setUp(way.from), webPassword)
+			line := fmt.Sprintf("account %s was set up from %s\"", p.SQL(t, "SELECT id FROM account"), way.source)
+			harness.Eventually(t, 10*time.Second, "the line is there", func() error {
+				if n := strings.Count(way.log(), line); n != 1 {
+					return fmt.Errorf("%d times %q", n, line)
+				}
+				return nil
+			})
+			for _, secret := range secrets {
+				if strings.Contains(way.log(), secret) {
+					t.Errorf("the log holds %.8s...", secret)
+				}
+			}
+		})
 	}
 }

@@ -23,7 +23,7 @@ func TestREST01To03Authentication(t *testing.T) {
 	if err := a.Error(401, "no valid authentication provided"); err != nil {
 		t.Error(err)
 	}
-	if !regexp.MustCompile(`^[0-9a-v]{20}$`).MatchString(a.Header.Get("X-Request-Id")) {
+	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(a.Header.Get("X-Request-Id")) {
 		t.Errorf("X-Request-Id %q", a.Header.Get("X-Request-Id"))
 	}
 	for _, token := range []string{"nbp_" + strings.Repeat("a", 36), "nbp_abcdefghijklmnopqrstuvwxyz01232LolCm", "nbp_", "x"} {

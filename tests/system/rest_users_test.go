@@ -1,6 +1,8 @@
 package system
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -95,11 +97,23 @@ func TestREST30ServiceUsersTokens(t *testing.T) {
 		t.Errorf("%s", list.Body)
 	}
 	harness.NewREST(c.APIURL, made.PlainToken).Want(t, 200, "GET", "/api/groups", nil, nil)
+	hash := sha256.Sum256([]byte(made.PlainToken))
+	if got := c.SQL(t, "SELECT row_to_json(pat) FROM pat WHERE id = '"+p.Id+"'"); strings.Contains(got, made.PlainToken) ||
+		!strings.Contains(got, base64.StdEncoding.EncodeToString(hash[:])) {
+		t.Errorf("stored: %s", got)
+	}
 	// Nobody makes tokens for other people, and only admins for service users.
 	person, planner := c.Person(t, "auditor"), c.Person(t, "network_admin")
 	r.WantError(t, 403, "admin role required to perform this action", "POST", "/api/users/"+person.ID+"/tokens",
 		map[string]any{"name": "t", "expires_in": 1})
 	planner.WantError(t, 403, "admin role required to perform this action", "POST", at, map[string]any{"name": "t", "expires_in": 1})
+	harness.Eventually(t, 30*time.Second, "its use is noted", func() error {
+		var seen api.PersonalAccessToken
+		if r.Want(t, 200, "GET", at+"/"+p.Id, nil, &seen); seen.LastUsed == nil || seen.LastUsed.Before(p.CreatedAt) {
+			return fmt.Errorf("last used %v", seen.LastUsed)
+		}
+		return nil
+	})
 	r.Want(t, 200, "DELETE", at+"/"+p.Id, nil, nil)
 	harness.NewREST(c.APIURL, made.PlainToken).WantError(t, 401, "token invalid", "GET", "/api/groups", nil)
 }

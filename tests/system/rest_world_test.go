@@ -214,7 +214,7 @@ var otherwise = map[string]int{
 	"POST /api/setup":                                       412,
 	"POST /api/users/{userId}/approve":                      422,
 	"DELETE /api/users/{userId}/reject":                     422,
-	"POST /api/users/{userId}/invite":                       412,
+	"POST /api/users/{userId}/invite":                       404, // a service user is nobody to invite
 	"PUT /api/users/{userId}/password":                      422,
 	"GET /api/users/invites/{token}":                        422,
 	"POST /api/users/invites/{token}/accept":                422,

@@ -173,7 +173,8 @@ func TestSCIMWholeDirectory(t *testing.T) {
 	}
 	lap("all read page by page")
 
-	// Lookups: a scan of a table for any of them would be one each round.
+	// Lookups: a scan of the table for any of them would be one each round, whenever they are asked. What was done before shows
+	// in the statistics up to ten seconds late (an idle backend's), and a small table is rightly scanned: so the least of a few counts.
 	c.SQL(t, "ANALYZE scim_user; ANALYZE scim_group; ANALYZE scim_member")
 	sum := func(column string) int {
 		n, err := strconv.Atoi(c.SQL(t, "SELECT sum("+column+") FROM pg_stat_user_tables WHERE relname = 'scim_user'"))
@@ -182,36 +183,43 @@ func TestSCIMWholeDirectory(t *testing.T) {
 		}
 		return n
 	}
-	uses := sum("idx_scan")
 	const rounds = 200 // past the point where plans are made for any value
-	for i := range rounds {
-		name := fmt.Sprintf("%s-%d", d.Name, i)
-		for _, path := range []string{
-			"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`userName eq "`+name+`@corp.test"`),
-			"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`externalId eq "`+name+`-sub"`),
-			"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`displayName eq "`+name+`"`),
-			"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`emails[type eq "work"].value eq "`+name+`@corp.test"`),
-			"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`id eq "`+ids[i]+`"`),
-			"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`displayName eq "%s-g%d"`, d.Name, i%groups)),
-			"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`id eq "%s" and members eq "%s"`, everybody, ids[i+100])),
-		} {
-			var page struct{ TotalResults int }
-			d.do(t, 200, "GET", path, nil).JSON(t, &page)
-			if page.TotalResults != 1 {
-				t.Fatalf("%s: %d", path, page.TotalResults)
+	lookups := func() (scans int) {
+		uses, scans := sum("idx_scan"), sum("seq_scan")
+		for i := range rounds {
+			name := fmt.Sprintf("%s-%d", d.Name, i)
+			for _, path := range []string{
+				"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`userName eq "`+name+`@corp.test"`),
+				"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`externalId eq "`+name+`-sub"`),
+				"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`displayName eq "`+name+`"`),
+				"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`emails[type eq "work"].value eq "`+name+`@corp.test"`),
+				"/Users?excludedAttributes=groups&filter=" + url.QueryEscape(`id eq "`+ids[i]+`"`),
+				"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`displayName eq "%s-g%d"`, d.Name, i%groups)),
+				"/Groups?filter=" + url.QueryEscape(fmt.Sprintf(`id eq "%s" and members eq "%s"`, everybody, ids[i+100])),
+			} {
+				var page struct{ TotalResults int }
+				d.do(t, 200, "GET", path, nil).JSON(t, &page)
+				if page.TotalResults != 1 {
+					t.Fatalf("%s: %d", path, page.TotalResults)
+				}
 			}
 		}
+		harness.Eventually(t, 20*time.Second, "the lookups are in the statistics", func() error {
+			if now := sum("idx_scan"); now < uses+5*rounds {
+				return fmt.Errorf("%d uses of an index after %d", now, uses)
+			}
+			return nil
+		})
+		return sum("seq_scan") - scans
 	}
-	harness.Eventually(t, 20*time.Second, "the lookups are in the statistics", func() error {
-		if now := sum("idx_scan"); now < uses+5*rounds {
-			return fmt.Errorf("%d uses of an index after %d", now, uses)
-		}
-		return nil
-	})
-	if now := sum("seq_scan"); now >= rounds { // pages and counts of everybody among them
-		t.Errorf("the table of users was scanned %d times", now)
+	scans := lookups()
+	for again := 0; again < 3 && scans >= rounds/2; again++ {
+		scans = lookups()
 	}
-	lap("1,400 lookups")
+	if scans >= rounds/2 {
+		t.Errorf("the table of users was scanned %d times by %d lookups of each kind", scans, rounds)
+	}
+	lap(fmt.Sprintf("%d lookups of each kind, %d scans", rounds, scans))
 
 	// From now on only members of a group have access; then nobody is one.
 	for range 30 {

@@ -158,25 +158,25 @@ func TestTenantsOfTheEmbeddedProviderAreSeparate(t *testing.T) {
 	if out, ok := c.Command(t, "dashboard-api-1", several, "add-account", "two@tenant.test"); ok || !strings.Contains(out, "user with this email already exists") {
 		t.Errorf("the same address again: %v %q", ok, out)
 	}
-	api := c.Sibling(t, "dashboard-api-1", several)
+	api := c.DashboardAPI(t, 2, several)
 	owner := c.SQL(t, "SELECT id FROM users WHERE account_id = '"+told[1]+"' AND role = 'owner'")
 
 	// The page of a login shows no tenant's connector to strangers, and follows one that is named.
 	c.SQL(t, "INSERT INTO connector (id, account_id, type, name, client_id, issuer, sealed_secret) SELECT 'oidc' || row_number() OVER (), id, 'oidc', 'Way ' || id, 'c', 'https://idp.test', '' FROM account")
-	ask := "http://" + api.Listen + "/oauth2/auth?client_id=netbird-cli&response_type=code&scope=openid&state=s&code_challenge_method=S256" +
+	ask := api.URL + "/oauth2/auth?client_id=netbird-cli&response_type=code&scope=openid&state=s&code_challenge_method=S256" +
 		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&redirect_uri=http%3A%2F%2Flocalhost%3A53000%2F"
 	if s := harness.NewWalk(t).Get(ask); s.Status != 200 || strings.Contains(s.Body, "Way ") || !strings.Contains(s.Body, "current-password") ||
 		strings.Contains(s.Body, "Choose another login method") {
 		t.Errorf("a stranger is shown %d at %s: %s", s.Status, s.URL, s.Body)
 	}
-	named := "http://" + api.Listen + "/oauth2/auth/oidc1?"
+	named := api.URL + "/oauth2/auth/oidc1?"
 	if s := harness.NewWalk(t).Get(ask+"&connector_id=oidc1", named); s.Status != 0 {
 		t.Errorf("who names a connector ends at %s", s.URL)
 	}
 
 	var tenants [2]*tenant
 	for n, token := range []string{c.Token, c.As(t, owner).Token} {
-		x := &tenant{REST: harness.NewREST("http://"+api.Listen, token)}
+		x := &tenant{REST: harness.NewREST(api.URL, token)}
 		x.furnish(t, func() {
 			x.agent = harness.NewBare(t, front(t, c), somebody("tenant"))
 			x.agent.Login(t, x.plain)

@@ -7,8 +7,10 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,14 +45,43 @@ func TestWebChooser(t *testing.T) {
 	harness.Web(t, "chooser.mjs", p.URL, webEmail, webPassword)
 }
 
-// The second step: an app, recovery codes, a passkey of the browser's own virtual authenticator.
+// Acceptance case 19, and S16. The second step: an app, recovery codes, a passkey of the browser's own virtual authenticator.
 func TestWebSecondStep(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
 	harness.Web(t, "second.mjs", p.URL, webEmail, webPassword)
+	toldOf(t, p, "user.second.factor.add", "user.recovery.code.use", "user.passkey.add")
 }
 
-// The dashboard's own login library: login, first page, renewal in a hidden frame, logout.
+// toldOf fails the test unless the audit trail has all of these.
+func toldOf(t *testing.T, p *harness.Provider, codes ...string) {
+	t.Helper()
+	for _, code := range codes {
+		if p.SQL(t, fmt.Sprintf("SELECT count(*) > 0 FROM event WHERE code = '%s'", code)) != "t" {
+			t.Errorf("the audit trail knows nothing of %s", code)
+		}
+	}
+}
+
+// What is done from a shell is in the audit trail as anything else.
+func TestOperatorsAreInTheAuditTrail(t *testing.T) {
+	p := cluster(t).Provider(t, nil)
+	webOwner(t, p)
+	for _, command := range [][]string{{"rotate-keys"}, {"replace-keys"}, {"reset-mfa", webEmail}, {"set-password", webEmail}} {
+		cmd := p.All[0].Command(t.Context(), command[0])
+		cmd.Args = slices.Insert(cmd.Args, 2, command[1:]...)
+		cmd.Stdin = strings.NewReader("Another-horse-1\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v %s", command, err, out)
+		}
+	}
+	toldOf(t, p, "account.signing.key.rotate", "account.signing.key.replace", "user.second.factor.reset", "user.password.reset")
+	if n := p.SQL(t, "SELECT count(*) FROM event WHERE initiator_id = 'operator'"); n != "4" {
+		t.Errorf("%s events of operators", n)
+	}
+}
+
+// Acceptance cases 2 and 11. The dashboard's own login library: login, first page, renewal in a hidden frame, logout.
 func TestWebDashboardLibrary(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
@@ -129,8 +160,8 @@ func (b *webBrowser) do(t *testing.T, method, at string, form url.Values, header
 	return &webPage{answer.StatusCode, answer.Header, text.String(), answer.Request.URL}
 }
 
-// login opens the page that asks for a password.
-func (b *webBrowser) login(t *testing.T, more url.Values) *webPage {
+// ask goes where the dashboard sends people to sign in.
+func (b *webBrowser) ask(t *testing.T, more url.Values) *webPage {
 	t.Helper()
 	query := url.Values{
 		"client_id": {"netbird-dashboard"}, "redirect_uri": {b.base + "/nb-auth"}, "response_type": {"code"},
@@ -140,7 +171,13 @@ func (b *webBrowser) login(t *testing.T, more url.Values) *webPage {
 	for key, value := range more {
 		query[key] = value
 	}
-	p := b.do(t, "GET", "/oauth2/auth?"+query.Encode(), nil)
+	return b.do(t, "GET", "/oauth2/auth?"+query.Encode(), nil)
+}
+
+// login opens the page that asks for a password.
+func (b *webBrowser) login(t *testing.T, more url.Values) *webPage {
+	t.Helper()
+	p := b.ask(t, more)
 	if p.status != 200 || !strings.Contains(p.text, `name="password"`) {
 		t.Fatalf("no login page: %d %s", p.status, p.text)
 	}
@@ -175,7 +212,7 @@ func (p *webPage) plain() string {
 	return fmt.Sprint(p.status, regexp.MustCompile(`value="[^"]*@[^"]*"`).ReplaceAllString(text, ""))
 }
 
-// A form counts only with its token, from the browser it was given to, sent by a page of ours.
+// S11. A form counts only with its token, from the browser it was given to, sent by a page of ours.
 func TestLoginFormsAreOurs(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
@@ -213,7 +250,53 @@ func TestLoginFormsAreOurs(t *testing.T) {
 	refuse("a second time", mine, right)
 }
 
-// Whatever was wrong: one page, and one hash.
+// S12. Who signs in gets a session that nobody knew before: one that somebody has planted in the browser ends, and none comes by an address.
+func TestLoginSessionIsNobodysBefore(t *testing.T) {
+	p := cluster(t).Provider(t, nil)
+	webOwner(t, p)
+	p.SQL(t, "INSERT INTO users (id, account_id, role, name, email, password_hash, issued) "+
+		"SELECT 'mallory', account_id, 'user', 'M', 'mallory@example.org', password_hash, 'api' FROM users")
+	at, err := url.Parse(p.URL + "/oauth2/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := func(b *webBrowser) string {
+		for _, c := range b.Jar.Cookies(at) {
+			if c.Name == "netbird-session" {
+				return c.Value
+			}
+		}
+		return ""
+	}
+	silent := url.Values{"prompt": {"none"}}
+	answers := func(b *webBrowser, more url.Values, want string) {
+		t.Helper()
+		if got := b.ask(t, more); got.status != 303 || !strings.Contains(got.header.Get("Location"), want) {
+			t.Errorf("%d %s, want %s", got.status, got.header.Get("Location"), want)
+		}
+	}
+	thief, person := newWebBrowser(t, p.URL, ""), newWebBrowser(t, p.URL, "")
+	thief.give(t, thief.login(t, nil), "mallory@example.org", webPassword)
+	planted := session(thief)
+	answers(thief, silent, "code=")
+	person.Jar.SetCookies(at, []*http.Cookie{{Name: "netbird-session", Value: planted, Path: "/oauth2"}})
+	if got := person.give(t, person.login(t, url.Values{"prompt": {"login"}}), webEmail, webPassword); got.status != 303 {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	own := session(person)
+	if planted == "" || own == "" || own == planted {
+		t.Errorf("the session was %q and is %q", planted, own)
+	}
+	answers(person, silent, "code=")
+	answers(thief, silent, "error=login_required")
+	answers(newWebBrowser(t, p.URL, ""), url.Values{"prompt": {"none"}, "netbird-session": {own}}, "error=login_required")
+	// It opens the pages of the provider and nothing else.
+	if got := person.do(t, "GET", "/api/users/current", nil, "Cookie: netbird-session="+own); got.status != 401 {
+		t.Errorf("REST by a cookie: %d %s", got.status, got.text)
+	}
+}
+
+// S14, and acceptance case 19. Whatever was wrong: one page, and one hash.
 func TestLoginTellsNobodyApart(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
@@ -254,7 +337,7 @@ func TestLoginTellsNobodyApart(t *testing.T) {
 	}
 }
 
-// What comes from a request is text on a page and nothing else.
+// S13. What comes from a request is text on a page and nothing else.
 func TestLoginPagesHoldNoMarkupOfOthers(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
@@ -282,7 +365,7 @@ func TestLoginPagesHoldNoMarkupOfOthers(t *testing.T) {
 	}
 }
 
-// Whoever sends ten thousand passwords, all at once and from everywhere, has few of them looked at.
+// S15. Whoever sends ten thousand passwords, all at once and from everywhere, has few of them looked at.
 func TestLoginGuessesAreBounded(t *testing.T) {
 	p := cluster(t).Provider(t, nil)
 	webOwner(t, p)
@@ -342,27 +425,8 @@ func TestLoginGuessesAreBounded(t *testing.T) {
 func TestLoginThatMustWaitKeepsItsPage(t *testing.T) {
 	p := cluster(t).Provider(t, map[string]string{"password_workers": "1"})
 	webOwner(t, p)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range 48 {
-		b := newWebBrowser(t, p.URL, fmt.Sprintf("203.0.113.%d", i))
-		page := b.login(t, nil)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-					if got := b.give(t, page, fmt.Sprintf("u%d-%d@example.org", i, n), "Wrong-1"); got.status != 401 && got.status != 503 {
-						t.Errorf("%d %s", got.status, got.text)
-						return
-					}
-				}
-			}
-		}()
-	}
+	guessed := guessPasswords(t, p)
+	defer guessed.stop()
 	b := newWebBrowser(t, p.URL, "203.0.113.200")
 	page := b.login(t, nil)
 	sentAway := false
@@ -372,30 +436,229 @@ func TestLoginThatMustWaitKeepsItsPage(t *testing.T) {
 			break
 		}
 		if got.status == 303 {
-			page = b.login(t, url.Values{"prompt": {"login"}})
+			b = newWebBrowser(t, p.URL, "203.0.113.200") // the other one is known now, and goes first
+			page = b.login(t, nil)
 			continue
 		}
 		if got.status != 503 || got.header.Get("Retry-After") == "" {
 			t.Fatalf("%d %v %s", got.status, got.header, got.text)
 		}
-		// Who has had to wait for too long in the queue gets a page of its own.
-		if strings.Contains(got.text, `name="password"`) {
-			if !strings.Contains(got.text, `value="`+webEmail+`"`) || strings.Contains(got.text, webPassword) || !strings.Contains(got.text, "Try again in a few seconds.") {
-				t.Fatalf("the page of who is sent away: %s", got.text)
-			}
-			if !sentAway {
-				close(stop) // or it is a lottery
-			}
-			sentAway = true
-			page = got
+		if strings.Contains(got.text, webPassword) || !strings.Contains(got.text, "Try again in a few seconds.") ||
+			!strings.Contains(got.text, `name="password"`) || !strings.Contains(got.text, `value="`+webEmail+`"`) {
+			t.Fatalf("the page of who is sent away: %s", got.text)
 		}
+		guessed.stop() // or it is a lottery
+		sentAway = true
+		page = got
 		if time.Now().After(deadline) {
 			t.Fatalf("nobody gets in; sent away: %v", sentAway)
 		}
 	}
-	wg.Wait()
 }
 
+// One address has four places. Who comes from it as the fifth keeps the page as well.
+func TestLoginOfAnAddressThatCrowdsKeepsItsPage(t *testing.T) {
+	p := cluster(t).Provider(t, map[string]string{"password_workers": "1"})
+	webOwner(t, p)
+	harness.Eventually(t, time.Minute, "somebody is sent away", func() error {
+		from := fmt.Sprintf("203.0.113.%d", webAddress.Add(1)%256)
+		var pages [12]*webPage
+		var wg sync.WaitGroup
+		for i := range pages {
+			b := newWebBrowser(t, p.URL, from)
+			page := b.login(t, nil)
+			wg.Go(func() { pages[i] = b.give(t, page, fmt.Sprintf("u%d@example.org", i), "Wrong-1") })
+		}
+		wg.Wait()
+		away := 0
+		for i, got := range pages {
+			if got.status == 401 {
+				continue
+			}
+			away++
+			if got.status != 503 || got.header.Get("Retry-After") == "" || !strings.Contains(got.text, `name="password"`) ||
+				!strings.Contains(got.text, fmt.Sprintf(`value="u%d@example.org"`, i)) {
+				t.Fatalf("%d %v %s", got.status, got.header, got.text)
+			}
+		}
+		if away == 0 {
+			return fmt.Errorf("all %d found a place", len(pages))
+		}
+		return nil
+	})
+}
+
+var webAddress atomic.Int64
+
+// While strangers take all the places where passwords are hashed, what can be refused without a hash is, and who needs one is told
+// to come again and has lost nothing.
+func TestPasswordsThatAreChosenWaitTheirTurn(t *testing.T) {
+	p := cluster(t).Provider(t, map[string]string{"password_workers": "1"})
+	do := func(status int, path string, body, out any) *harness.Answer {
+		t.Helper()
+		a := harness.NewREST(p.URL, "").Do(t, "POST", path, body, fmt.Sprintf("X-Forwarded-For: 198.51.100.%d", webAddress.Add(1)%256))
+		if status != 0 && a.Status != status {
+			t.Fatalf("%s: %d %s", path, a.Status, a.Body)
+		}
+		if out != nil {
+			if err := json.Unmarshal(a.Body, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return a
+	}
+	setup := map[string]any{"email": webEmail, "name": "Ada", "password": webPassword, "create_pat": true}
+	var owner struct {
+		Token string `json:"personal_access_token"`
+	}
+	do(200, "/api/setup", setup, &owner)
+	invites := 0
+	invite := func() string {
+		t.Helper()
+		var made struct {
+			Token string `json:"invite_token"`
+		}
+		invites++
+		harness.NewREST(p.URL, owner.Token).Want(t, 200, "POST", "/api/users/invites", map[string]any{"email": fmt.Sprintf("grace%d@example.org", invites),
+			"name": "Grace", "role": "user", "auto_groups": []string{}}, &made)
+		return made.Token
+	}
+	accept := func(token string) string { return "/api/users/invites/" + token + "/accept" }
+	chosen := map[string]any{"password": webPassword}
+
+	guessed := guessPasswords(t, p)
+	defer guessed.stop()
+	full := func() {
+		for before := guessed.sentAway.Load(); guessed.sentAway.Load() < before+20; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	token := invite()
+	for range 5 {
+		full()
+		do(412, "/api/setup", setup, nil)
+		do(422, accept(token), map[string]any{"password": "weak"}, nil)
+		do(422, accept("nbi_of-nobody"), chosen, nil)
+	}
+	sentAway := func(what string, try func(token string) (int, string)) string {
+		t.Helper()
+		for range 20 { // now and then somebody finds a place
+			token := invite()
+			full()
+			status, says := try(token)
+			if status == 503 {
+				return token
+			}
+			if status != 200 {
+				t.Fatalf("%s: %d %s", what, status, says)
+			}
+		}
+		t.Fatalf("%s: never sent away", what)
+		return ""
+	}
+	token = sentAway("REST", func(token string) (int, string) {
+		a := do(0, accept(token), chosen, nil)
+		if a.Status == 503 && (a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), `"code":503`)) {
+			t.Errorf("%v %s", a.Header, a.Body)
+		}
+		return a.Status, string(a.Body)
+	})
+	var b *webBrowser
+	var page *webPage
+	choose := func() {
+		page = b.do(t, "POST", "/oauth2/invite", url.Values{"csrf": {page.one(t, webCSRF)}, "token": {page.one(t, webInvite)},
+			"password": {webPassword}, "password_again": {webPassword}})
+	}
+	sentAway("the page", func(token string) (int, string) {
+		b = newWebBrowser(t, p.URL, fmt.Sprintf("198.51.100.%d", webAddress.Add(1)%256))
+		page = b.do(t, "GET", "/oauth2/invite?token="+token, nil)
+		choose()
+		return page.status, page.text
+	})
+	if page.header.Get("Retry-After") == "" || !strings.Contains(page.text, "Try again in a few seconds.") {
+		t.Errorf("%v %s", page.header, page.text)
+	}
+	guessed.stop()
+	do(200, accept(token), chosen, nil)
+	if choose(); page.status != 200 {
+		t.Errorf("pressed again: %d %s", page.status, page.text)
+	}
+}
+
+var webInvite = regexp.MustCompile(`name="token" value="([^"]+)"`)
+
+// Where somebody has signed in before, they sign in while the queue is full of strangers' guesses, and while their own address is
+// being guessed at.
+func TestLoginOfAFamiliarBrowserGoesFirst(t *testing.T) {
+	p := cluster(t).Provider(t, map[string]string{"password_workers": "1"})
+	webOwner(t, p)
+	b := newWebBrowser(t, p.URL, "198.51.100.1")
+	if got := b.give(t, b.login(t, nil), webEmail, webPassword); got.status != 303 {
+		t.Fatalf("%d %s", got.status, got.text)
+	}
+	p.SQL(t, "INSERT INTO password_guess (name, tries, free_at, expires_at) VALUES ('password ' || encode(sha256('"+webEmail+"'), 'hex'), 9, 'infinity', 'infinity')")
+	guessed := guessPasswords(t, p)
+	defer guessed.stop()
+	for i := range 6 {
+		before := guessed.sentAway.Load()
+		for guessed.sentAway.Load() < before+20 { // nobody else finds a place
+			time.Sleep(time.Millisecond)
+		}
+		page := b.login(t, url.Values{"prompt": {"login"}})
+		start := time.Now()
+		got := b.give(t, page, strings.ToUpper(webEmail), webPassword)
+		if got.status != 303 || !strings.Contains(got.header.Get("Location"), "code=") {
+			t.Fatalf("login %d, after %v: %d %s", i, time.Since(start), got.status, got.text)
+		}
+	}
+	// To anybody else's address this browser is a stranger's.
+	if got := b.give(t, b.login(t, url.Values{"prompt": {"login"}}), "grace@example.org", webPassword); got.status != 503 && got.status != 401 {
+		t.Errorf("another's address: %d", got.status)
+	}
+}
+
+// guesses are passwords that strangers try, more than can be looked at. They are stopped before the test ends.
+type guesses struct {
+	sentAway atomic.Int64
+	over     chan struct{}
+	wg       sync.WaitGroup
+	once     sync.Once
+}
+
+func (g *guesses) stop() {
+	g.once.Do(func() { close(g.over) })
+	g.wg.Wait()
+}
+
+func guessPasswords(t *testing.T, p *harness.Provider) *guesses {
+	t.Helper()
+	g := &guesses{over: make(chan struct{})}
+	for i := range 48 {
+		b := newWebBrowser(t, p.URL, fmt.Sprintf("203.0.113.%d", i))
+		page := b.login(t, nil)
+		g.wg.Add(1)
+		go func() {
+			defer g.wg.Done()
+			for n := 0; ; n++ {
+				select {
+				case <-g.over:
+					return
+				default:
+				}
+				got := b.give(t, page, fmt.Sprintf("u%d-%d@example.org", i, n), "Wrong-1")
+				if got.status == 503 {
+					g.sentAway.Add(1)
+				} else if got.status != 401 {
+					t.Errorf("%d %s", got.status, got.text)
+					return
+				}
+			}
+		}()
+	}
+	return g
+}
+
+// S28.
 func TestLoginCookiesAreSecureOverTLS(t *testing.T) {
 	p := cluster(t).Provider(t, map[string]string{"public_url": "https://localhost", "oauth_dashboard_redirect_urls": "", "oauth_dashboard_logout_urls": ""})
 	query := url.Values{

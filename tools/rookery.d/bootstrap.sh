@@ -2,7 +2,7 @@
 
 OWNER_EMAIL=owner@rookery.test
 
-# api METHOD PATH BODY: the answer's body; its status must be 200.
+# api METHOD PATH BODY: the answer's body; its status must be 200. API_URL is the front, API_OPTIONS what curl needs besides.
 api() {
     local method=$1 path=$2 body=$3 answer status headers=()
 
@@ -12,13 +12,12 @@ api() {
         headers=(--header "@$DIR/secrets/.header")
     fi
     answer=$(printf '%s' "$body" | curl --silent --noproxy '*' --max-time 30 --request "$method" --data-binary @- \
-        --header 'Content-Type: application/json' "${headers[@]}" --write-out '\n%{http_code}' \
-        "http://127.0.0.1:$BASE_PORT$path") || true
+        --header 'Content-Type: application/json' "${headers[@]}" "${API_OPTIONS[@]}" --write-out '\n%{http_code}' \
+        "$API_URL$path") || true
     rm -f "$DIR/secrets/.header"
     status=${answer##*$'\n'}
     [ "$status" = 200 ] || die "$method $path answered $status: ${answer%$'\n'*}" \
-        "see:  $ROOT/rookery logs --dir $DIR dashboard-api-1" \
-        "or start afresh:  $ROOT/rookery down --wipe --dir $DIR"
+        "${API_ADVICE[@]}"
     printf '%s' "${answer%$'\n'*}"
 }
 

@@ -43,5 +43,5 @@ build_preset() {
 
 build_services() {
     note "building (preset $PRESET)"
-    build_preset "$PRESET" "${SERVICES[@]/#/rookery-}" rookery-fleet
+    build_preset "$PRESET" "${SERVICES[@]/#/rookery-}" rookery-fleet rookery-doctor
 }

@@ -1,16 +1,75 @@
-# haproxy in front of all replicas: cleartext HTTP/2, HTTP/1.1 and TLS on one port. docs/operations.md explains
-# each choice; whoever runs another proxy finds there what it must do.
+# haproxy in front of all replicas: HTTP/2, HTTP/1.1 and TLS on one port. docs/operations.md explains each choice; whoever
+# runs another proxy finds there what it must do.
+#
+# What it looks like depends on its place: beside the processes of the private instance, or among containers (compose.sh).
+#   FRONT_DIR           directory of 503.http
+#   FRONT_SOCKET        where an administrator asks and tells it
+#   FRONT_ADMIN         address of its own page and metrics
+#   FRONT_REPLICAS      servers in each backend
+#   FRONT_SERVER        what each server has besides
+#   FRONT_TLS           what management, signal and relays have besides where they end TLS themselves
+#   FRONT_RELAY_DOMAIN  relays are reached here by names of their own, relay-N.DOMAIN, if this is not empty
+#   front_at_PLACE      SERVICE NUMBER: a replica's address
+#   front_check_PLACE   SERVICE NUMBER: how its health is asked
+#   front_entry_PLACE   everything up to the lines that bind the port in frontend web
+front_private() {
+    FRONT_PLACE=private FRONT_DIR=$DIR/conf FRONT_SOCKET=$RUN/haproxy.sock FRONT_ADMIN=127.0.0.1:$((BASE_PORT + 1))
+    # Every possible replica is in the configuration; those that do not run are down by their health check. So the number
+    # of replicas changes without touching the front.
+    FRONT_REPLICAS=$MAX_REPLICAS FRONT_SERVER='' FRONT_TLS='' FRONT_RELAY_DOMAIN=''
+    [ "$TLS" = no ] || FRONT_TLS="ssl verify required ca-file $DIR/ca.pem"
+}
 
-# Every possible replica is in the configuration; those that do not run are down by their health check. So the number
-# of replicas changes without touching the front.
+front_at_private() {
+    printf '%s:%d' "$(service_host "$1")" "$(port_of "$1" "$2")"
+}
+
+front_check_private() {
+    printf 'check port %d addr 127.0.0.1' $(($(port_of "$1" "$2") + 1))
+}
+
+# Cleartext and TLS on one port: the first byte tells them apart.
+front_entry_private() {
+    cat <<EOF
+frontend front
+    mode tcp
+$(front_binds)
+    tcp-request inspect-delay 10s
+    tcp-request content accept if { req.len gt 0 }
+    tcp-request content reject
+    # 22 is the first byte of a TLS handshake, and of no HTTP request.
+    use_backend to-tls if { req.payload(0,1),hex -m str 16 }
+    default_backend to-clear
+
+backend to-clear
+    mode tcp
+    server clear unix@$RUN/front-clear.sock send-proxy-v2
+
+backend to-tls
+    mode tcp
+    server tls unix@$RUN/front-tls.sock send-proxy-v2
+
+frontend web
+    mode http
+    bind unix@$RUN/front-clear.sock mode 600 accept-proxy
+    bind unix@$RUN/front-tls.sock mode 600 accept-proxy ssl crt $DIR/secrets/front.pem alpn h2,http/1.1
+EOF
+}
+
+# front_servers SERVICE OPTIONS
 front_servers() {
-    local service=$1 options=$2 i port
+    local i
 
-    for ((i = 1; i <= MAX_REPLICAS; i++)); do
-        port=$(port_of "$service" "$i")
-        printf '    server %s-%d %s:%d check port %d addr 127.0.0.1%s\n' "$service" "$i" \
-            "$(service_host "$service")" "$port" $((port + 1)) "${options:+ $options}"
+    for ((i = 1; i <= FRONT_REPLICAS; i++)); do
+        printf '    server %s-%d %s %s\n' "$1" "$i" "$("front_at_$FRONT_PLACE" "$1" "$i")" \
+            "$("front_check_$FRONT_PLACE" "$1" "$i")${FRONT_SERVER:+ $FRONT_SERVER}${2:+ $2}"
     done
+}
+
+# front_again SERVICE NUMBER SUFFIX OPTIONS: a replica in a second backend; its health is as the first one finds it.
+front_again() {
+    printf '    server %s-%d-%s %s track %s/%s-%d%s\n' "$1" "$2" "$3" "$("front_at_$FRONT_PLACE" "$1" "$2")" "$1" "$1" "$2" \
+        "${FRONT_SERVER:+ $FRONT_SERVER}${4:+ $4}"
 }
 
 front_grpc_backend() {
@@ -28,11 +87,11 @@ backend $service
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { path $retry_paths }
     # With no replica at all haproxy answers 503, which gRPC reads as UNAVAILABLE: the agent comes back.
-$(front_servers "$service" 'proto h2 check-proto h1')
+$(front_servers "$service" "proto h2 check-proto h1${FRONT_TLS:+ $FRONT_TLS alpn h2}")
 EOF
 }
 
-# The same replicas for agents in browsers: an upgrade needs HTTP/1.1. Health is as the other backend finds it.
+# The same replicas for agents in browsers: an upgrade needs HTTP/1.1.
 front_tunnel_backend() {
     local service=$1 i
 
@@ -43,21 +102,37 @@ backend $service-websocket
     balance leastconn
     option http-server-close
 EOF
-    for ((i = 1; i <= MAX_REPLICAS; i++)); do
-        printf '    server %s-%d-websocket %s:%d track %s/%s-%d\n' "$service" "$i" "$(service_host "$service")" \
-            "$(port_of "$service" "$i")" "$service" "$service" "$i"
+    for ((i = 1; i <= FRONT_REPLICAS; i++)); do
+        front_again "$service" "$i" websocket "$FRONT_TLS"
+    done
+}
+
+# Agents ask for the relay that their peer is on by its name.
+front_relay_rules() {
+    local i
+
+    [ -n "$FRONT_RELAY_DOMAIN" ] || return 0
+    for ((i = 1; i <= FRONT_REPLICAS; i++)); do
+        printf '    use_backend relay-%d if { path /relay } { req.hdr(host),field(1,:) -i relay-%d.%s }\n' "$i" "$i" "$FRONT_RELAY_DOMAIN"
+    done
+}
+
+front_relay_backends() {
+    local i
+
+    [ -n "$FRONT_RELAY_DOMAIN" ] || return 0
+    for ((i = 1; i <= FRONT_REPLICAS; i++)); do
+        printf '\nbackend relay-%d\n    mode http\n    option http-server-close\n' "$i"
+        front_again relay "$i" named "$FRONT_TLS"
     done
 }
 
 front_config() {
-    local relay_tls=
-
-    [ "$TLS" = no ] || relay_tls="ssl verify required ca-file $DIR/ca.pem"
     cat <<EOF
-# Written by rookery up. Certificate for: $(tls_alt_names)
+# Written by rookery. Certificate for: $(cat "$DIR/secrets/front.names")
 global
     log stderr format raw daemon notice
-    stats socket $RUN/haproxy.sock mode 600 level admin
+    stats socket $FRONT_SOCKET mode 600 level admin
     stats timeout 1h
     ssl-default-bind-options ssl-min-ver TLSv1.2
     tune.h2.max-concurrent-streams 1000
@@ -87,31 +162,10 @@ defaults
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
     http-check expect error-status L7OKC status 200
     default-server inter 300ms fastinter 100ms downinter 300ms fall 1 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions
-    errorfile 503 $DIR/conf/503.http
+    errorfile 503 $FRONT_DIR/503.http
 
-frontend front
-    mode tcp
-$(front_binds)
-    tcp-request inspect-delay 10s
-    tcp-request content accept if { req.len gt 0 }
-    tcp-request content reject
-    # 22 is the first byte of a TLS handshake, and of no HTTP request.
-    use_backend to-tls if { req.payload(0,1),hex -m str 16 }
-    default_backend to-clear
-
-backend to-clear
-    mode tcp
-    server clear unix@$RUN/front-clear.sock send-proxy-v2
-
-backend to-tls
-    mode tcp
-    server tls unix@$RUN/front-tls.sock send-proxy-v2
-
-frontend web
-    mode http
-    bind unix@$RUN/front-clear.sock mode 600 accept-proxy
+$("front_entry_$FRONT_PLACE")
     # Agents' gRPC offers h2 alone, their relay WebSocket offers nothing and gets HTTP/1.1.
-    bind unix@$RUN/front-tls.sock mode 600 accept-proxy ssl crt $DIR/secrets/front.pem alpn h2,http/1.1
     # What came from outside is a claim; services believe only what is said here.
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if { ssl_fc }
@@ -121,6 +175,7 @@ frontend web
     http-request del-header Forwarded
     use_backend signal if { path_beg /signalexchange.SignalExchange/ }
     use_backend management if { path_beg /management.ManagementService/ /management.ProxyService/ }
+$(front_relay_rules)
     use_backend relay if { path /relay }
     use_backend signal-websocket if { path /ws-proxy/signal }
     use_backend management-websocket if { path /ws-proxy/management }
@@ -135,7 +190,8 @@ backend relay
     balance leastconn
     # An agent's WebSocket library wants a plain HTTP/1.1 upgrade.
     option http-server-close
-$(front_servers relay "$relay_tls")
+$(front_servers relay "$FRONT_TLS")
+$(front_relay_backends)
 
 backend dashboard-api
     mode http
@@ -146,7 +202,7 @@ backend dashboard-api
 $(front_servers dashboard-api '')
 
 frontend admin
-    bind 127.0.0.1:$((BASE_PORT + 1))
+    bind $FRONT_ADMIN
     monitor-uri /livez
     http-request use-service prometheus-exporter if { path /metrics }
     stats enable
@@ -177,7 +233,7 @@ front_error_file() {
 
 # front_state: "SERVER STATE" of each server, as haproxy sees it.
 front_state() {
-    curl --silent --fail --noproxy '*' --max-time 2 "http://127.0.0.1:$((BASE_PORT + 1))/;csv" |
+    curl --silent --fail --noproxy '*' --max-time 2 "http://$FRONT_ADMIN/;csv" |
         awk -F, '$2 ~ /-[1-5]$/ { print $2, $18 }'
 }
 
@@ -192,7 +248,7 @@ front_knows() {
 
     state=$(front_state) || return 1
     for service in "${FRONTED[@]}"; do
-        for ((i = 1; i <= MAX_REPLICAS; i++)); do
+        for ((i = 1; i <= FRONT_REPLICAS; i++)); do
             want=DOWN
             [ "$i" -gt "$REPLICAS" ] || want=UP
             grep -q "^$service-$i $want" <<<"$state" || return 1

@@ -41,6 +41,7 @@ add_backports() {
 need_go() {
     local codename
 
+    [ -z "${GO:-}" ] || return 0
     GO=$(find_go) && return
     can_be_root || die "the system tests need Go 1.25 or later" "install it, or run this as root once"
     codename=$(debian_codename)

@@ -42,16 +42,18 @@ drain_ms = 3000
 EOF
     case $service in
     management | dashboard-api)
+        store_settings "$service"
         cat <<EOF
-postgres = $(postgres_conninfo)
-redis = $(redis_uri)
 secret_key_file = $DIR/secrets/secret_key
 public_url = $(public_url)
 oidc_embedded = true
 oidc_allow_private_issuers = true
 EOF
         ;;
-    signal) printf 'redis = %s\ntrusted_proxies = 127.0.0.0/8\n' "$(redis_uri)" ;;
+    signal)
+        store_settings "$service"
+        printf 'trusted_proxies = 127.0.0.0/8\n'
+        ;;
     esac
     case $service in
     management)
@@ -68,11 +70,13 @@ EOF
 relay_secret_file = $DIR/secrets/relay_secret
 exposed_url = $(relay_url "$2")
 EOF
-        if [ "$TLS" = yes ]; then
-            printf 'tls_cert_file = %s\ntls_key_file = %s\n' "$DIR/secrets/front.crt" "$DIR/secrets/front.key"
-        fi
         ;;
     dashboard-api) printf 'trusted_proxies = 127.0.0.0/8\nsetup_pat_enabled = true\n' ;;
+    esac
+    case $service:$TLS in
+    management:yes | signal:yes | relay:yes)
+        printf 'tls_cert_file = %s\ntls_key_file = %s\n' "$DIR/secrets/front.crt" "$DIR/secrets/front.key"
+        ;;
     esac
 }
 
@@ -165,14 +169,18 @@ services_start() {
     done < <(service_names)
     for name in "${restart[@]}"; do
         note "restarting $name: its program or its settings have changed"
-        process_stop TERM 15 "$name"
-        service_launch "$name"
-        service_wait "$name"
-        # The next one may only go once haproxy sends work to this one.
-        ! process_runs haproxy || wait_until 10 front_sees_up "$name" ||
-            process_failed haproxy "haproxy does not see that $name is ready"
+        service_restart "$name"
     done
     services_stop_surplus
+}
+
+# The next one may only go once haproxy sends work to this one.
+service_restart() {
+    process_stop TERM 15 "$1"
+    service_launch "$1"
+    service_wait "$1"
+    ! process_runs haproxy || wait_until 10 front_sees_up "$1" ||
+        process_failed haproxy "haproxy does not see that $1 is ready"
 }
 
 # Replicas beyond the number now asked for.

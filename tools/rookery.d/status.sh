@@ -1,4 +1,4 @@
-# The commands that are about a running instance: up, down, status, logs.
+# The commands that are about a running instance: up, down, status, doctor, logs.
 
 # parse_instance COMMAND ARGS...: opens the instance, then applies the options that COMMAND takes.
 parse_instance() {
@@ -27,15 +27,16 @@ parse_instance() {
         up:--replicas) option_value "$@" && REPLICAS=$2 ;;
         up:--base-port) option_value "$@" && ASKED+=("$1" "$BASE_PORT" "$2") BASE_PORT=$2 ;;
         up:--host) option_value "$@" && ASKED+=("$1" "$HOST" "$2") HOST=$2 ;;
+        up:--stores) option_value "$@" && i=$(realpath -- "$2") && ASKED+=("$1" "$STORES" "$i") STORES=$i ;;
         up:--tls) ASKED+=("$1" "$TLS" yes) TLS=yes ;;
         down:--wipe) WIPE=yes ;;
-        status:--json) JSON=yes ;;
+        status:--json | doctor:--json) JSON=yes ;;
         logs:-f) FOLLOW=yes ;;
         logs:[a-z]*) NAMES+=("$1") ;;
         *) die "rookery $command does not know '$1'" "see: rookery help" ;;
         esac
         case $1 in
-        --dir | --replicas | --base-port | --host) shift 2 ;;
+        --dir | --replicas | --base-port | --host | --stores) shift 2 ;;
         *) shift ;;
         esac
     done
@@ -51,6 +52,7 @@ check_options() {
     [[ $REPLICAS =~ ^[1-5]$ ]] || die "--replicas is a number from 1 to $MAX_REPLICAS, not '$REPLICAS'"
     [[ $BASE_PORT =~ ^[0-9]{1,5}$ ]] && [ "$BASE_PORT" -ge 1024 ] && [ "$BASE_PORT" -le 65000 ] ||
         die "--base-port is a number from 1024 to 65000, not '$BASE_PORT'"
+    [ -z "$STORES" ] || [ -r "$STORES" ] || die "--stores is a file that can be read, not '$STORES'"
     [[ $HOST =~ ^[A-Za-z0-9.:_-]+$ ]] || die "--host is an address or a name, not '$HOST'"
     process_runs haproxy || return 0
     for ((i = 0; i < ${#ASKED[@]}; i += 3)); do
@@ -74,11 +76,15 @@ cmd_up() {
     need_space "$DIR" 200 "a database"
     instance_make_dirs
     instance_save
-    tls_prepare
+    tls_prepare "$(tls_alt_names)"
+    front_private
     stores_start
     services_start
     front_start
     front_wait
+    API_URL=http://127.0.0.1:$BASE_PORT API_OPTIONS=()
+    API_ADVICE=("see:  $ROOT/rookery logs --dir $DIR dashboard-api-1"
+        "or start afresh:  $ROOT/rookery down --wipe --dir $DIR")
     bootstrap
     print_facts
 }
@@ -139,7 +145,8 @@ process_rows() {
     local name listen admin
 
     {
-        printf 'postgres\nredis\nhaproxy\n'
+        [ -n "$STORES" ] || printf 'postgres\nredis\n'
+        printf 'haproxy\n'
         service_names
         process_names
     } | awk '!seen[$0]++' | while read -r name; do
@@ -204,6 +211,25 @@ cmd_status() {
     else
         status_text
     fi
+}
+
+# rookery-doctor on everything of this instance.
+cmd_doctor() {
+    local name pid listen admin options=()
+
+    parse_instance doctor "$@"
+    instance_exists || die "there is no instance in $DIR" "start one:  $ROOT/rookery up --dir $DIR"
+    instance_find_run
+    [ -x "$(program doctor)" ] || build_preset "$PRESET" rookery-doctor
+    while IFS=$'\t' read -r name pid listen admin; do
+        case $name in
+        postgres | redis | haproxy) ;;
+        *) options+=(--admin "http://$admin") ;;
+        esac
+    done < <(process_rows)
+    [ "$JSON" = no ] || options+=(--json)
+    exec "$(program doctor)" --config "$DIR/conf/management-1.conf" --management "$(front_url)" --ca "$DIR/ca.pem" \
+        "${options[@]}"
 }
 
 cmd_logs() {

@@ -2,12 +2,13 @@
 
 STOCK_OUT=$ROOT/build/stock
 
-# build_stock LOG NAME...: fails, with a reason, where there is no Go or no way to the modules.
+# build_stock LOG NAME...: fails, with a reason, where there is no Go or no way to the modules. With GO, which need_go sets, when
+# there is one: an older one that fetches the version it needs does as well.
 build_stock() {
     local go log=$1 name
 
     shift
-    go=$(find_go) || {
+    go=${GO:-$(find_go)} || {
         note "no Go 1.25 or later: there is no stock server"
         return 1
     }

@@ -1,5 +1,5 @@
 # The private Postgres and Redis: Unix sockets only, data under the instance's directory. A cluster of the system's
-# own is neither used nor touched.
+# own is neither used nor touched. With STORES there are none: that file says where others are.
 
 postgres_bin() {
     local dir
@@ -43,7 +43,23 @@ postgres_data_place() {
     fi
 }
 
+# store_settings SERVICE: the lines of its settings that say where Postgres and Redis are.
+store_settings() {
+    local keys='^(postgres|redis)'
+
+    [ "$1" != signal ] || keys='^redis'
+    if [ -n "$STORES" ]; then
+        grep -E "$keys" "$STORES" || die "$STORES does not say where the stores of $1 are" "write: postgres = ..., redis = ..."
+    else
+        printf 'postgres = %s\nredis = %s\n' "$(postgres_conninfo)" "$(redis_uri)" | grep -E "$keys"
+    fi
+}
+
 postgres_conninfo() {
+    if [ -n "$STORES" ]; then
+        sed -nE 's/^postgres *= *//p' "$STORES"
+        return
+    fi
     printf 'host=%s port=5432 dbname=rookery user=rookery' "$RUN/pg"
 }
 
@@ -117,6 +133,10 @@ postgres_create_database() {
 }
 
 redis_uri() {
+    if [ -n "$STORES" ]; then
+        sed -nE 's/^redis *= *//p' "$STORES"
+        return
+    fi
     printf 'unix:%s' "$RUN/redis.sock"
 }
 
@@ -135,6 +155,7 @@ redis_start() {
 }
 
 stores_start() {
+    [ -z "$STORES" ] || return 0
     AS_DATABASE_USER=()
     if [ "$(id -u)" -eq 0 ]; then
         AS_DATABASE_USER=(setpriv --reuid=postgres --regid=postgres --clear-groups --)

@@ -6,7 +6,7 @@ BUILT_S=0       # seconds of the current part that went into building
 PART_LINES=()   # for the summary: a line for each part
 FAILURES=()     # for the summary: each test that failed, with what it said
 REPORT=$ROOT/build/test
-UNDER=() # what ctest runs under
+UNDER=() # what tests run under
 
 # part NAME COMMAND...: runs one part; what it counted is added by the part itself, and a part that fails without
 # having counted a failure counts as one.
@@ -153,8 +153,8 @@ system_tests() {
     (build_services) || return 1
     BUILT_S=$((BUILT_S + SECONDS - start))
     rm -rf "$REPORT/system-$PRESET"
-    GO=$GO ROOKERY_PRESET=$PRESET ROOKERY_TEST_LOGS=$REPORT/system-$PRESET "$ROOT/tests/system/run" "$@" 2>&1 |
-        tee "$log" || code=$?
+    GO=$GO ROOKERY_PRESET=$PRESET ROOKERY_TEST_LOGS=$REPORT/system-$PRESET "${UNDER[@]}" \
+        "$ROOT/tests/system/run" "$@" 2>&1 | tee "$log" || code=$?
     read -r passed failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | tail -n 1) || true
     if [ -z "${failed:-}" ]; then
         return 1
@@ -183,6 +183,21 @@ package_test() {
     "$ROOT/tests/package/run" "$ROOT/build/$PRESET" 2>"$log" || code=$?
     count $((code == 0)) $((code != 0))
     [ $code -eq 0 ] || failure "package" "$(cat "$log")"
+    return $code
+}
+
+# helm_tests ARGS...: the chart; the rest goes to go test. Their last line sums them up.
+helm_tests() {
+    local log="$REPORT/helm.log" code=0 passed failed start=$SECONDS
+
+    need_go
+    (build_services) || return 1
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    GO=$GO "$ROOT/tests/helm/run" "$ROOT/build/$PRESET" "$@" 2>&1 | tee "$log" || code=$?
+    read -r passed failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log" | tail -n 1) || true
+    [ -n "${failed:-}" ] || return 1
+    count "$passed" "$failed"
+    [ $code -eq 0 ] || failure "helm" "$(sed -n '/^FAILED /,$p' "$log")"
     return $code
 }
 
@@ -228,25 +243,101 @@ scim_tests() {
     ROOKERY_TEST_SCIM_USERS=${1:-10000} system_tests -run 'TestSCIMWholeDirectory|TestSCIMChecker'
 }
 
-# Sanitizers write what they find beside the build, whoever started the process and wherever its output went.
-asan_all() {
-    local reports="$ROOT/build/asan/reports"
+# checkout_before COMMIT: as a tree of its own, which is printed.
+checkout_before() {
+    local before=$ROOT/build/before
 
-    rm -rf "$reports"
-    mkdir -p "$reports"
-    export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1:strict_string_checks=1"
-    export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
-    part "unit tests, address and undefined-behaviour sanitizers" unit_tests asan
+    rm -rf "$before"
+    git clone -q --shared "$ROOT" "$before"
+    git -C "$before" checkout -q --detach "$1"
+    printf '%s' "$before"
+}
+
+# The images of this commit and of the one before it, in containers; the name of another Debian 12 may be given as BASE.
+compose_tests() {
+    local before log=$REPORT/compose.log code=0 start=$SECONDS tree tag
+
+    need_go
+    command -v podman >/dev/null && command -v runc >/dev/null || die "the containers' test needs podman and runc" \
+        "install them:  apt-get install --no-install-recommends podman runc buildah netavark aardvark-dns iptables debootstrap"
+    "$ROOT/tests/support/venv" compose
+    before=$(checkout_before "${1:-HEAD~1}") || return 1
+    for tree in "$before" "$ROOT"; do
+        tag=latest
+        [ "$tree" = "$ROOT" ] || tag=before
+        BUILDAH_ISOLATION=chroot "$tree/rookery" images --base "${ROOKERY_BASE:-debootstrap}" --tag "$tag" || return 1
+    done
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    GO=$GO PATH=$ROOT/build/compose/bin:$PATH ROOKERY_COMPOSE_TREE=$ROOT ROOKERY_COMPOSE_BEFORE=$before \
+        ROOKERY_TEST_LOGS=$REPORT/compose "$ROOT/tests/system/run" --package ./compose 2>&1 | tee "$log" || code=$?
+    grep -oE 'compose_test.go:[0-9]+: .*' "$REPORT/compose/output.txt" || true
+    count $((code == 0)) $((code != 0))
+    [ $code -eq 0 ] || failure "compose" "$(tail -n 20 "$log")"
+    return $code
+}
+
+# chaos_tests [--rounds N] [--seed S] [--first N] [--agents N] [--before COMMIT]: each is a flag of the test.
+chaos_tests() {
+    local flags=() rounds=3 before start=$SECONDS REPORT=$REPORT/chaos # beside that of the system tests
+
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --rounds | --seed | --first | --agents)
+            [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || die "$1 needs a number" "say:  rookery test chaos --rounds 100 --seed 7"
+            [ "$1" != --rounds ] || rounds=$2
+            flags+=("-${1#--}=$2")
+            ;;
+        --before)
+            [ -n "${2:-}" ] || die "--before needs a commit" "say:  rookery test chaos --before HEAD~1"
+            before=$(checkout_before "$2") && (ROOT=$before && build_services) || return 1
+            BUILT_S=$((BUILT_S + SECONDS - start))
+            flags+=("-before=$before")
+            ;;
+        *) die "the chaos test does not know '$1'" "see: rookery help" ;;
+        esac
+        shift 2
+    done
+    mkdir -p "$REPORT"
+    ROOKERY_TEST_LIMIT=$((rounds + 10))m system_tests --package ./chaos "${flags[@]}"
+}
+
+# chaos_all ARGS...: under a sanitizer too, where that is the build.
+chaos_all() {
+    sanitized
+    part "chaos" chaos_tests "$@"
+    [ -z "$REPORTS" ] || part "sanitizer reports" no_reports
+}
+
+# The sanitizer of $PRESET, if it has one, writes what it finds beside the build, in $REPORTS, whoever started the process and
+# wherever its output went.
+sanitized() {
+    REPORTS=
+    case $PRESET in
+    asan | tsan) REPORTS=$ROOT/build/$PRESET/reports ;;
+    *) return 0 ;;
+    esac
+    rm -rf "$REPORTS"
+    mkdir -p "$REPORTS"
+    export ASAN_OPTIONS="log_path=$REPORTS/asan:detect_stack_use_after_return=1:strict_string_checks=1"
+    export UBSAN_OPTIONS="log_path=$REPORTS/ubsan:print_stacktrace=1"
+    export TSAN_OPTIONS="log_path=$REPORTS/tsan:halt_on_error=1:second_deadlock_stack=1"
+    # Newer kernels scatter addresses more widely than the thread sanitizer's shadow memory allows.
+    [ "$PRESET" = asan ] || ! setarch -R true 2>/dev/null || UNDER=(setarch -R)
+}
+
+asan_all() {
     PRESET=asan
+    sanitized
+    part "unit tests, address and undefined-behaviour sanitizers" unit_tests asan
     part "system tests, address and undefined-behaviour sanitizers" system_tests "$@"
-    part "sanitizer reports" no_reports "$reports"
+    part "sanitizer reports" no_reports
 }
 
 no_reports() {
     local file
 
-    [ -n "$(ls -A "$1")" ] || return 0
-    for file in "$1"/*; do
+    [ -n "$(ls -A "$REPORTS")" ] || return 0
+    for file in "$REPORTS"/*; do
         printf -- '--- %s\n' "$file"
         head -n 40 "$file"
         failure "${file##*/}" "$(grep -E '^SUMMARY|runtime error|ERROR: ' "$file" | head -n 3)"
@@ -255,10 +346,10 @@ no_reports() {
 }
 
 tsan_all() {
-    # Newer kernels scatter addresses more widely than this sanitizer's shadow memory allows.
-    ! setarch -R true 2>/dev/null || UNDER=(setarch -R)
-    export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1"
+    PRESET=tsan
+    sanitized
     part "unit tests, thread sanitizer" unit_tests tsan
+    part "sanitizer reports" no_reports
 }
 
 cmd_test() {
@@ -269,8 +360,9 @@ cmd_test() {
     all | check | unit | package | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    system | package | agents | scim | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system package agents scim differential schemathesis fuzz asan tsan cover" ;;
+    compose) [ $# -le 1 ] || die "rookery test compose does not know '$2'" "see: rookery help" ;;
+    system | chaos | package | helm | agents | scim | asan | differential | schemathesis) ;;
+    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose agents scim differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -280,12 +372,16 @@ cmd_test() {
         part "unit tests and fuzz corpora" unit_tests "$PRESET"
         part "Debian package" package_test
         part "system tests" system_tests
+        part "chaos, short" chaos_tests
         part "differential test, short" differential_tests --accounts 4 --peers 5-10
         ;;
     check) part "layout and style" test_check dev ;;
     unit) part "unit tests and fuzz corpora" unit_tests dev ;;
     system) part "system tests" system_tests "$@" ;;
+    chaos) chaos_all "$@" ;;
     package) part "Debian package" package_test ;;
+    compose) part "containers" compose_tests "$@" ;;
+    helm) part "the chart" helm_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     scim) part "a large directory by SCIM" scim_tests "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;

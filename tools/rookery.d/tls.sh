@@ -38,10 +38,10 @@ tls_make_certificate() {
     printf '%s' "$names" >"$dir/front.names"
 }
 
+# tls_prepare NAMES
 tls_prepare() {
-    local names
+    local names=$1
 
-    names=$(tls_alt_names)
     [ -f "$DIR/ca.pem" ] && [ -f "$DIR/secrets/ca.key" ] || tls_make_authority
     if [ "$(cat "$DIR/secrets/front.names" 2>/dev/null)" != "$names" ]; then
         tls_make_certificate "$names"

@@ -109,10 +109,11 @@ void compile_put_open(struct compile_view *v, const struct compile_gate *g, stru
 static void
 put_sources(struct compile_view *v, const struct rk_bitmap *set, bool v6, struct rk_buf *b)
 {
+    struct compile_list l = compile_in_order(v, set);
+
     rk_buf_clear(b);
-    set = compile_by_rank(v, set);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
-        const struct compile_peer *x = compile_slot_at(v->s, i)->peer;
+    for (size_t i = 0; i < l.n; i++) {
+        const struct compile_peer *x = snap_slot(v->s, l.v[i])->peer;
         struct compile_span span = v6 ? x->allowed6 : x->allowed4;
         size_t at = b->n;
 

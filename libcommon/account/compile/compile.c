@@ -24,6 +24,9 @@ enum {
     RULES_BYTES_MAX = 1024 * 1024 * 1024,
     SCRATCH_BYTES_MAX = 64 * 1024
 }; /* our own scratch; the caller's limit is the one that counts */
+enum {
+    NEAR_A_PEER = 450
+}; /* bytes of a map, mostly rules: only how much room its length takes depends on it */
 
 void compile_view_init(struct compile_view *v,
                        const struct rk_snapshot *s,
@@ -51,49 +54,78 @@ void compile_view_done(struct compile_view *v)
     rk_bitmap_done(&v->in);
     rk_bitmap_done(&v->out);
     rk_bitmap_done(&v->ranked);
+    free(v->list);
     rk_buf_done(&v->sources);
     rk_buf_done(&v->scratch);
 }
 
-const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_bitmap *set)
+static size_t list_bits(struct compile_view *v, const struct rk_bitmap *set)
 {
-    if (v->s->in_order)
-        return set;
-    rk_bitmap_clear(&v->ranked);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1))
-        rk_bitmap_set(&v->ranked, v->s->rank[i]);
-    return &v->ranked;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->words; i++)
+        for (uint64_t w = set->w[i]; w; w &= w - 1) {
+            if (n == v->list_room) {
+                v->list_room = n > 0 ? 2 * n : 256;
+                v->list = rk_realloc(v->list, v->list_room * sizeof(*v->list));
+            }
+            v->list[n++] = (uint32_t)(i * 64 + (size_t)__builtin_ctzll(w));
+        }
+    return n;
+}
+
+struct compile_list compile_in_order(struct compile_view *v, const struct rk_bitmap *set)
+{
+    size_t n = list_bits(v, set);
+
+    if (!v->s->in_order) {
+        rk_bitmap_clear(&v->ranked);
+        for (size_t i = 0; i < n; i++)
+            rk_bitmap_set(&v->ranked, v->s->rank[v->list[i]]);
+        n = list_bits(v, &v->ranked);
+        for (size_t i = 0; i < n; i++)
+            v->list[i] = v->s->order[v->list[i]];
+    }
+    return (struct compile_list){ v->list, n };
+}
+
+enum {
+    FETCH_PEER = 8,
+    FETCH_BYTES = 4,
+    LINE = 64
+}; /* so many peers ahead */
+
+void compile_fetch_ahead(const struct compile_view *v, struct compile_list l, size_t i)
+{
+    const struct compile_peer *x;
+
+    if (i + FETCH_PEER < l.n) {
+        x = snap_slot(v->s, l.v[i + FETCH_PEER])->peer;
+        __builtin_prefetch(x);
+        __builtin_prefetch((const uint8_t *)x + LINE);
+    }
+    if (i + FETCH_BYTES < l.n) {
+        x = snap_slot(v->s, l.v[i + FETCH_BYTES])->peer;
+        for (size_t at = v->me->v6 ? x->remote6.at : 0; at < x->bytes_n; at += LINE)
+            __builtin_prefetch(x->bytes + at);
+    }
 }
 
 /* --- the parts of the map
  * ------------------------------------------------------------------------------------------ */
 
-/* Fragments lie all over the heap: the next one is fetched while this one is copied. */
-static void fetch_remote(const struct compile_view *v, size_t place)
-{
-    const struct compile_peer *x;
-    struct compile_span span;
-
-    if (place == SIZE_MAX)
-        return;
-    x = compile_slot_at(v->s, place)->peer;
-    span = v->me->v6 ? x->remote6 : x->remote4;
-    for (size_t at = 0; at < span.n; at += 64)
-        __builtin_prefetch(x->bytes + span.at + at);
-}
-
 /* `tag` replaces the fragment's own. */
 static void
 put_remotes(struct compile_view *v, const struct rk_bitmap *set, uint8_t tag, struct rk_buf *b)
 {
-    set = compile_by_rank(v, set);
-    for (size_t i = rk_bitmap_next(set, 0), next; i != SIZE_MAX; i = next) {
-        const struct compile_peer *x = compile_slot_at(v->s, i)->peer;
+    struct compile_list l = compile_in_order(v, set);
+
+    for (size_t i = 0; i < l.n; i++) {
+        const struct compile_peer *x = snap_slot(v->s, l.v[i])->peer;
         struct compile_span span = v->me->v6 ? x->remote6 : x->remote4;
         size_t at = b->n;
 
-        next = rk_bitmap_next(set, i + 1);
-        fetch_remote(v, next);
+        compile_fetch_ahead(v, l, i);
         if (rk_buf_put(b, x->bytes + span.at, span.n))
             b->p[at] = tag;
     }
@@ -159,7 +191,8 @@ void compile_look(struct compile_view *v)
 
 static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk_buf *out)
 {
-    size_t map = rk_wire_begin(out, 5), before;
+    size_t near = NEAR_A_PEER * rk_bitmap_count(&v->remote);
+    size_t map = rk_wire_begin_near(out, 5, near), before;
 
     rk_wire_uint(out, 1, v->s->serial);
     rk_wire_str(out, 2, peer_config);
@@ -178,7 +211,7 @@ static void put_map(struct compile_view *v, struct rk_str peer_config, struct rk
     rk_wire_bool(out, 11, out->n == before);
     /* 12 forwardingRules */
     compile_put_ssh_auth(v, out);
-    rk_wire_end(out, map);
+    rk_wire_end_near(out, map, near);
 }
 
 void rk_compile_map(const struct rk_snapshot *s, size_t index, int64_t now_us, struct rk_buf *out)

@@ -21,6 +21,8 @@ void envelope_done(struct envelope *e)
 {
     rk_bitmap_done(&e->groups);
     rk_bitmap_done(&e->rules);
+    rk_bitmap_done(&e->guards);
+    rk_bitmap_done(&e->opens);
     rk_bitmap_done(&e->checks);
     rk_bitmap_done(&e->routes);
     rk_bitmap_done(&e->reached);
@@ -80,11 +82,11 @@ void envelope_put_set(const struct envelope *e,
                       const struct rk_bitmap *set,
                       struct rk_buf *b)
 {
+    struct compile_list l = compile_in_order(e->v, set);
     size_t at = rk_wire_begin(b, field);
 
-    set = compile_by_rank(e->v, set);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1))
-        rk_wire_varint(b, e->number[e->v->s->in_order ? i : e->v->s->order[i]]);
+    for (size_t i = 0; i < l.n; i++)
+        rk_wire_varint(b, e->number[l.v[i]]);
     rk_wire_end(b, at);
 }
 
@@ -152,13 +154,12 @@ static void put_peer(const struct snap_slot *slot, struct rk_buf *b)
 static void put_peers(struct envelope *e, struct rk_buf *b)
 {
     const struct rk_snapshot *s = e->v->s;
-    const struct rk_bitmap *set = compile_by_rank(e->v, &e->v->visible);
-    uint32_t n = 0;
+    struct compile_list l = compile_in_order(e->v, &e->v->visible);
 
     e->number = rk_new_array(uint32_t, rk_snapshot_peer_bound(s) + 1);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
-        e->number[s->in_order ? i : s->order[i]] = n++;
-        put_peer(compile_slot_at(s, i), b);
+    for (uint32_t i = 0; i < l.n; i++) {
+        e->number[l.v[i]] = i;
+        put_peer(snap_slot(s, l.v[i]), b);
     }
 }
 
@@ -239,10 +240,10 @@ static void put_retagged(const uint8_t *from, size_t n, uint8_t tag, struct rk_b
 static void put_records(const struct envelope *e, struct rk_buf *b)
 {
     const struct compile_view *v = e->v;
-    const struct rk_bitmap *set = compile_by_rank(e->v, &v->named);
+    struct compile_list l = compile_in_order(e->v, &v->named);
 
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
-        const struct compile_peer *x = compile_slot_at(v->s, i)->peer;
+    for (size_t i = 0; i < l.n; i++) {
+        const struct compile_peer *x = snap_slot(v->s, l.v[i])->peer;
         struct compile_span span = v->me->v6 ? x->dns6 : x->dns4;
 
         put_retagged(x->bytes + span.at, span.n, TAG_RECORD, b);

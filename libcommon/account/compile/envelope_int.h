@@ -13,6 +13,8 @@ struct envelope {
     uint32_t *number;         /* of each shipped peer, by index: its place in `peers` */
     struct rk_bitmap groups;  /* by place */
     struct rk_bitmap rules;   /* by envelope_rule() */
+    struct rk_bitmap guards;  /* of these, those that lead to a route of the receiver's */
+    struct rk_bitmap opens;   /* and those that lead to a resource */
     size_t *first_rule;       /* of each policy: its first rule's number */
     struct rk_bitmap checks;  /* posture checks, by place */
     struct rk_bitmap routes;  /* by place in snap_routing */
@@ -43,9 +45,8 @@ void envelope_put_set(const struct envelope *e,
 
 /* Finds the rules, their groups and checks. */
 void envelope_look_rules(struct envelope *e);
-void envelope_want_link(struct envelope *e, const struct snap_link *l);
-void envelope_put_rule_id(const struct envelope *e,
-                          unsigned field,
+void envelope_want_link(struct envelope *e, const struct snap_link *l, bool guards);
+void envelope_put_rule_id(unsigned field,
                           const struct snap_policy *p,
                           size_t rule,
                           struct rk_buf *b);

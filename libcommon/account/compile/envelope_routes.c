@@ -21,7 +21,7 @@ void envelope_look_routes(struct envelope *e)
             continue; /* who may use it is its routers' business */
         envelope_want_groups(e, r->row->access_groups.v, r->row->access_groups.n);
         for (size_t k = 0; k < r->access.n; k++)
-            envelope_want_link(e, &r->access.v[k]);
+            envelope_want_link(e, &r->access.v[k], true);
     }
     for (size_t i = 0; i < all->resources_n; i++) {
         const struct snap_resource *r = all->resources[i];
@@ -31,7 +31,7 @@ void envelope_look_routes(struct envelope *e)
             continue;
         rk_bitmap_set(&e->reached, i);
         for (size_t k = 0; k < r->rules.n; k++)
-            envelope_want_link(e, &r->rules.v[k]);
+            envelope_want_link(e, &r->rules.v[k], false);
     }
 }
 
@@ -109,14 +109,12 @@ static void put_network(const struct envelope *e, const struct snap_network *n, 
     list = rk_wire_begin(b, 2);
     for (size_t i = 0; i < n->routers_n; i++) {
         const struct rk_router_row *r = n->routers[i].row;
-        const struct rk_bitmap *set = compile_by_rank(e->v, &n->routers[i].peers);
+        struct compile_list l = compile_in_order(e->v, &n->routers[i].peers);
 
-        for (size_t k = rk_bitmap_next(set, 0); k != SIZE_MAX; k = rk_bitmap_next(set, k + 1)) {
-            size_t index = e->v->s->in_order ? k : e->v->s->order[k];
-
+        for (size_t k = 0; k < l.n; k++) {
             at = rk_wire_begin(b, 1);
             rk_wire_str(b, 1, rk_str(r->public_id));
-            rk_wire_uint(b, 2, e->number[index]);
+            rk_wire_uint(b, 2, e->number[l.v[k]]);
             rk_wire_bool(b, 3, true);
             envelope_put_groups(e, 4, r->peer_groups.v, r->peer_groups.n, b);
             rk_wire_bool(b, 5, r->masquerade);
@@ -129,8 +127,7 @@ static void put_network(const struct envelope *e, const struct snap_network *n, 
     rk_wire_end(b, entry);
 }
 
-static void
-put_resource_rules(const struct envelope *e, const struct snap_resource *r, struct rk_buf *b)
+static void put_resource_rules(const struct snap_resource *r, struct rk_buf *b)
 {
     size_t entry, list;
 
@@ -140,7 +137,7 @@ put_resource_rules(const struct envelope *e, const struct snap_resource *r, stru
     rk_wire_str(b, 1, rk_str(r->row->public_id));
     list = rk_wire_begin(b, 2);
     for (size_t i = 0; i < r->rules.n; i++)
-        envelope_put_rule_id(e, 1, r->rules.v[i].policy, r->rules.v[i].rule, b);
+        envelope_put_rule_id(1, r->rules.v[i].policy, r->rules.v[i].rule, b);
     rk_wire_end(b, list);
     rk_wire_end(b, entry);
 }
@@ -179,5 +176,5 @@ void envelope_put_resources(const struct envelope *e, struct rk_buf *b)
             put_network(e, all->networks[i], b);
     for (size_t i = rk_bitmap_next(&e->reached, 0); i != SIZE_MAX;
          i = rk_bitmap_next(&e->reached, i + 1))
-        put_resource_rules(e, all->resources[i], b);
+        put_resource_rules(all->resources[i], b);
 }

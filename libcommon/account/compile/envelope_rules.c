@@ -62,9 +62,12 @@ want_rule(struct envelope *e, size_t policy, size_t rule, bool sources, bool des
     }
 }
 
-void envelope_want_link(struct envelope *e, const struct snap_link *l)
+void envelope_want_link(struct envelope *e, const struct snap_link *l, bool guards)
 {
-    want_rule(e, policy_place(e->v->s, l->policy), l->rule, true, true);
+    size_t policy = policy_place(e->v->s, l->policy);
+
+    want_rule(e, policy, l->rule, true, true);
+    rk_bitmap_set(guards ? &e->guards : &e->opens, e->first_rule[policy] + l->rule);
 }
 
 void envelope_look_rules(struct envelope *e)
@@ -84,19 +87,24 @@ void envelope_look_rules(struct envelope *e)
     }
 }
 
-void envelope_put_rule_id(const struct envelope *e,
-                          unsigned field,
+static void put_rule_id(
+    unsigned field, const struct snap_policy *p, size_t rule, const char *tail, struct rk_buf *b)
+{
+    size_t at = rk_wire_begin(b, field);
+
+    (void)rk_buf_put_c(b, p->code->row->public_id);
+    if (rule > 0)
+        (void)rk_buf_printf(b, ":%zu", rule);
+    (void)rk_buf_put_c(b, tail);
+    rk_wire_end(b, at);
+}
+
+void envelope_put_rule_id(unsigned field,
                           const struct snap_policy *p,
                           size_t rule,
                           struct rk_buf *b)
 {
-    size_t at = rk_wire_begin(b, field);
-
-    (void)e;
-    (void)rk_buf_put_c(b, p->code->row->public_id);
-    if (rule > 0)
-        (void)rk_buf_printf(b, ":%zu", rule);
-    rk_wire_end(b, at);
+    put_rule_id(field, p, rule, "", b);
 }
 
 /* --- one rule ------------------------------------------------------------------------------- */
@@ -183,21 +191,38 @@ static const char *kind_of(const struct rk_snapshot *s, const char *resource)
     return r ? names[r->type] : "host";
 }
 
-static void
-put_rule(const struct envelope *e, const struct snap_policy *p, size_t rule, struct rk_buf *b)
+/* What a route's router drops from one peer it drops whether or not that fails a check. */
+static bool is_blunt(const struct envelope *e, size_t policy, size_t rule)
 {
+    const struct rk_rule *r = &e->v->s->policies[policy]->code->row->rules[rule];
+
+    return r->source_peer[0] && r->action == RK_RULE_DROP &&
+           rk_bitmap_test(&e->guards, e->first_rule[policy] + rule);
+}
+
+/* With its checks, or as a policy of its own for what it means without them. */
+enum part {
+    PART_ALL,
+    PART_RESOURCES, /* leads nowhere else */
+    PART_UNCHECKED,
+};
+
+static void
+put_rule(const struct envelope *e, size_t policy, size_t rule, enum part part, struct rk_buf *b)
+{
+    const struct snap_policy *p = e->v->s->policies[policy];
     const struct rk_policy_row *row = p->code->row;
     const struct rk_rule *r = &row->rules[rule];
     size_t at = rk_wire_begin(b, 11), end;
 
-    envelope_put_rule_id(e, 1, p, rule, b);
+    put_rule_id(1, p, rule, part == PART_UNCHECKED ? "!" : "", b);
     rk_wire_uint(b, 2, r->action);
     rk_wire_uint(b, 3, r->protocol);
     rk_wire_bool(b, 4, r->bidirectional);
     put_ports(r, b);
     if (!r->source_peer[0])
         envelope_put_groups(e, 7, r->sources, r->sources_n, b);
-    if (!r->destination_peer[0])
+    if (!r->destination_peer[0] && part != PART_RESOURCES)
         envelope_put_groups(e, 8, r->destinations, r->destinations_n, b);
     if (rk_bitmap_test(&p->sides[rule].dst, e->v->index)) /* nobody else's business */
         put_authorized(e, r, b);
@@ -208,7 +233,7 @@ put_rule(const struct envelope *e, const struct snap_policy *p, size_t rule, str
         rk_wire_str(b, 1, rk_str(kind_of(e->v->s, r->destination_resource)));
         rk_wire_end(b, end);
     }
-    for (size_t i = 0; i < row->posture_checks.n; i++) {
+    for (size_t i = 0; part != PART_UNCHECKED && i < row->posture_checks.n; i++) {
         const struct snap_posture *c = snap_posture_find(e->v->s, row->posture_checks.v[i]);
 
         if (c)
@@ -221,10 +246,20 @@ void envelope_put_policies(const struct envelope *e, struct rk_buf *b)
 {
     const struct rk_snapshot *s = e->v->s;
 
-    for (size_t i = 0; i < s->policies_n; i++)
-        for (size_t k = 0; k < s->policies[i]->code->row->rules_n; k++)
-            if (rk_bitmap_test(&e->rules, e->first_rule[i] + k))
-                put_rule(e, s->policies[i], k, b);
+    for (size_t i = 0; i < s->policies_n; i++) {
+        for (size_t k = 0; k < s->policies[i]->code->row->rules_n; k++) {
+            bool blunt = is_blunt(e, i, k);
+
+            if (!rk_bitmap_test(&e->rules, e->first_rule[i] + k))
+                continue;
+            if (!blunt)
+                put_rule(e, i, k, PART_ALL, b);
+            else if (rk_bitmap_test(&e->opens, e->first_rule[i] + k))
+                put_rule(e, i, k, PART_RESOURCES, b);
+            if (blunt)
+                put_rule(e, i, k, PART_UNCHECKED, b);
+        }
+    }
 }
 
 /* --- users ---------------------------------------------------------------------------------- */

@@ -36,9 +36,11 @@ struct compile_view {
     struct rk_bitmap remote;             /* connected or extra */
     struct rk_bitmap own_ha;             /* routes that it advertises, by snap_routing.ha */
     struct rk_bitmap in, out;            /* of the rule at hand */
-    struct rk_bitmap ranked;             /* scratch of compile_by_rank */
-    struct rk_buf sources;               /* of a RouteFirewallRule */
-    struct rk_buf scratch;               /* of a Route, and of a RouteFirewallRule's end */
+    struct rk_bitmap ranked;             /* scratch of compile_in_order */
+    uint32_t *list;                      /* what it said last */
+    size_t list_room;
+    struct rk_buf sources; /* of a RouteFirewallRule */
+    struct rk_buf scratch; /* of a Route, and of a RouteFirewallRule's end */
     bool grants_ssh;
 };
 /* Nothing is known yet. */
@@ -49,13 +51,14 @@ void compile_view_init(struct compile_view *v,
 void compile_view_done(struct compile_view *v);
 RK_DEFINE_AUTO_DONE(struct compile_view, compile_view_done)
 
-/* The set by rank instead of index, so that its walk is in id order; valid until the next call.
- * Costs nothing while both orders agree. */
-const struct rk_bitmap *compile_by_rank(struct compile_view *v, const struct rk_bitmap *set);
-static inline const struct snap_slot *compile_slot_at(const struct rk_snapshot *s, size_t place)
-{
-    return snap_slot(s, s->in_order ? place : s->order[place]);
-}
+/* The set's indexes in the order of their peers' ids; valid until the next call. */
+struct compile_list {
+    const uint32_t *v;
+    size_t n;
+};
+struct compile_list compile_in_order(struct compile_view *v, const struct rk_bitmap *set);
+/* What is copied of peers lies all over the heap: while the one at `i` is, the next are fetched. */
+void compile_fetch_ahead(const struct compile_view *v, struct compile_list l, size_t i);
 
 /* Finds all sets. */
 void compile_look(struct compile_view *v);

@@ -188,7 +188,7 @@ struct compile_peer *compile_peer_new(struct rk_peer_row *row, const char *dns_d
         p->ip6 = put_ip(&b, ip.ip6);
         p->prefix6 = put_prefix(&b, row->ip6, sizeof(row->ip6));
     }
-    p->bytes_n = b.n;
+    p->bytes_n = (uint32_t)b.n;
     p->bytes = rk_realloc(b.p, b.n + COMPILE_SLACK);
     memset(p->bytes + b.n, 0, COMPILE_SLACK);
     return p;

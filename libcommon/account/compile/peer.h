@@ -28,6 +28,8 @@ struct compile_span {
 
 struct compile_peer {
     _Atomic unsigned refs;
+    uint32_t bytes_n;
+    uint8_t *bytes;
     struct rk_peer_row *row;
     unsigned cls;         /* COMPILE_CLASS_* bits */
     bool sup6;            /* the agent can do IPv6 */
@@ -43,8 +45,6 @@ struct compile_peer {
     struct compile_span dns4, dns6; /* CustomZone.Records with tags; dns6 has AAAA too */
     struct compile_span ip4, ip6;   /* FirewallRule.PeerIP with tag; ip6 empty without an address */
     struct compile_span prefix4, prefix6; /* FirewallRule.sourcePrefixes with tag */
-    uint8_t *bytes;
-    size_t bytes_n;
 };
 
 struct compile_peer *compile_peer_new(struct rk_peer_row *row, const char *dns_domain);

@@ -68,10 +68,10 @@ static void put_through_all(struct compile_view *v, const struct snap_resource *
     for (size_t i = 0; i < r->network->routers_n; i++) {
         const struct snap_router *router = &r->network->routers[i];
         const struct compile_route as = as_route(r, router->row);
-        const struct rk_bitmap *set = compile_by_rank(v, &router->peers);
+        struct compile_list l = compile_in_order(v, &router->peers);
 
-        for (size_t k = rk_bitmap_next(set, 0); k != SIZE_MAX; k = rk_bitmap_next(set, k + 1))
-            compile_put_route(v, &as, compile_slot_at(v->s, k)->peer, b);
+        for (size_t k = 0; k < l.n; k++)
+            compile_put_route(v, &as, snap_slot(v->s, l.v[k])->peer, b);
     }
 }
 

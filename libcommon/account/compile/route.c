@@ -71,7 +71,7 @@ void compile_put_routes(struct compile_view *v, struct rk_buf *b)
     for (size_t i = 0; i < all->routes_n; i++) {
         const struct snap_route *r = all->routes[i];
         const struct compile_route as = as_route(r);
-        const struct rk_bitmap *set;
+        struct compile_list l;
 
         if (!r->row->enabled)
             continue;
@@ -83,9 +83,9 @@ void compile_put_routes(struct compile_view *v, struct rk_buf *b)
             continue;
         rk_bitmap_copy(&v->in, &r->routers);
         rk_bitmap_and(&v->in, &v->connected);
-        set = compile_by_rank(v, &v->in);
-        for (size_t k = rk_bitmap_next(set, 0); k != SIZE_MAX; k = rk_bitmap_next(set, k + 1))
-            compile_put_route(v, &as, compile_slot_at(v->s, k)->peer, b);
+        l = compile_in_order(v, &v->in);
+        for (size_t k = 0; k < l.n; k++)
+            compile_put_route(v, &as, snap_slot(v->s, l.v[k])->peer, b);
     }
 }
 

@@ -67,18 +67,18 @@ static void put_direction(struct compile_view *v,
 {
     bool prefix = v->me->source_prefixes, dual = v->me->v6;
     size_t parts_n = parts->n > 0 ? parts->ends[parts->n - 1] : 0;
-    size_t self = v->s->in_order ? v->index : v->s->rank[v->index];
+    struct compile_list l = compile_in_order(v, set);
 
-    set = compile_by_rank(v, set);
-    for (size_t i = rk_bitmap_next(set, 0); i != SIZE_MAX; i = rk_bitmap_next(set, i + 1)) {
-        const struct snap_slot *slot = compile_slot_at(v->s, i);
+    for (size_t i = 0; i < l.n; i++) {
+        const struct snap_slot *slot = snap_slot(v->s, l.v[i]);
         /* Whether the remote itself can do IPv6 does not matter here. */
         const struct compile_peer *six = dual && slot->peer->ip6.n > 0 ? slot->peer : NULL;
         size_t room = parts_n + parts->n * RULE4_MAX + COMPILE_SLACK, from = 0;
         uint8_t *at;
 
-        if (i == self)
+        if (l.v[i] == v->index)
             continue;
+        compile_fetch_ahead(v, l, i);
         if (six)
             room += parts_n + parts->n * (six->ip6.n + six->prefix6.n + HEAD_MAX);
         at = rk_buf_reserve(b, room);

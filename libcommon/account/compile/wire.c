@@ -77,7 +77,8 @@ size_t rk_wire_begin(struct rk_buf *b, unsigned field)
     return b->n;
 }
 
-void rk_wire_end(struct rk_buf *b, size_t begin)
+/* The body is at `begin`, behind `room` bytes for its length. */
+static void end(struct rk_buf *b, size_t begin, size_t room)
 {
     uint8_t tmp[10];
     size_t body, n;
@@ -86,9 +87,30 @@ void rk_wire_end(struct rk_buf *b, size_t begin)
         return;
     body = b->n - begin;
     n = varint_at(tmp, body);
-    if (!rk_buf_reserve(b, n))
+    if (n > room && !rk_buf_reserve(b, n - room))
         return;
-    memmove(b->p + begin + n, b->p + begin, body);
-    memcpy(b->p + begin, tmp, n);
-    rk_buf_commit(b, n);
+    if (n != room)
+        memmove(b->p + begin - room + n, b->p + begin, body);
+    memcpy(b->p + begin - room, tmp, n);
+    b->n = begin - room + n + body;
+}
+
+void rk_wire_end(struct rk_buf *b, size_t begin)
+{
+    end(b, begin, 0);
+}
+
+size_t rk_wire_begin_near(struct rk_buf *b, unsigned field, size_t expected)
+{
+    size_t room = rk_wire_varint_size(expected);
+
+    key(b, field, WIRE_LEN);
+    if (rk_buf_reserve(b, room))
+        rk_buf_commit(b, room);
+    return b->n;
+}
+
+void rk_wire_end_near(struct rk_buf *b, size_t begin, size_t expected)
+{
+    end(b, begin, rk_wire_varint_size(expected));
 }

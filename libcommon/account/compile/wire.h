@@ -22,3 +22,7 @@ void rk_wire_bytes_always(struct rk_buf *b,
  * size. */
 size_t rk_wire_begin(struct rk_buf *b, unsigned field);
 void rk_wire_end(struct rk_buf *b, size_t begin);
+/* The same for a long one: as long as its length takes as many bytes as the one expected, nothing
+ * is moved. */
+size_t rk_wire_begin_near(struct rk_buf *b, unsigned field, size_t expected);
+void rk_wire_end_near(struct rk_buf *b, size_t begin, size_t expected);

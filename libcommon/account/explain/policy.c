@@ -201,7 +201,7 @@ static void explain_rule(const struct ends *e,
     if (!rk_bitmap_test(&e->s->approved, q->from) ||
         (peers && !rk_bitmap_test(&e->s->approved, q->peer)))
         p->faults |= RK_FAULT_APPROVAL;
-    if (!src.direct)
+    if (!src.direct || (!peers && r->action == RK_RULE_ACCEPT))
         checks_of(e->s, source, arena, p);
     out->policies_n++;
 }

@@ -164,6 +164,7 @@ void rk_delta_free(struct rk_delta *d)
         free(d->items[i].id);
     }
     free(d->items);
+    free(d->traces);
     free(d);
 }
 

@@ -17,6 +17,7 @@
 #include "libcommon/base/id.h"
 #include "libcommon/base/str.h"
 #include "libcommon/crypto/box.h"
+#include "libcommon/obs/trace.h"
 
 /* Capabilities of an agent (PeerSystemMeta.capabilities), as bits. */
 #define RK_CAP_SOURCE_PREFIXES (1u << 1)
@@ -193,6 +194,8 @@ struct rk_delta {
     bool account_gone; /* the account itself no longer exists */
     int64_t
         committed_at_us; /* of the oldest change in it, database clock; RK_TIME_UNSET when full */
+    char (*traces)[RK_TRACE_LEN + 1]; /* what made each of them, in order, as far as it is known */
+    size_t traces_n;
     struct rk_delta_item *items;
     size_t n, cap;
 };

@@ -91,8 +91,10 @@ static const struct rk_pg_stmt add_peer = {
     "g) "
     "SELECT created_at FROM p"
 };
-static const struct rk_pg_stmt key_taken = { "register_key_taken",
-                                             "SELECT 1 FROM peer WHERE key = $1" };
+static const struct rk_pg_stmt taken = {
+    "register_taken", "SELECT EXISTS (SELECT FROM peer WHERE key = $1), EXISTS (SELECT FROM peer "
+                      "WHERE account_id = $2 AND dns_label = $3)"
+};
 static const struct rk_pg_stmt free_ip = {
     "register_free_ip",
     "SELECT host(host(network(a.net4))::inet + o) FROM account a, "
@@ -121,6 +123,7 @@ struct registering {
     bool has_net6; /* for this peer */
     struct rk_buf meta;
     int64_t created_at_us;
+    bool suffixed; /* own_label has the end of the address */
     char ip[INET_ADDRSTRLEN], ip6[INET6_ADDRSTRLEN], own_label[RK_LABEL_MAX];
 };
 
@@ -246,8 +249,8 @@ static int find_owner(struct registering *g, struct rk_err *err)
 }
 
 /* One attempt, with status and memberships. Stores whether the peer stands. */
-static int try_insert(
-    struct registering *g, const uint8_t ip4[4], bool suffixed, bool *out_added, struct rk_err *err)
+static int
+try_insert(struct registering *g, const uint8_t ip4[4], bool *out_added, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     const struct rk_peer_registration *reg = g->reg;
@@ -259,7 +262,7 @@ static int try_insert(
         peer_random_ip6(g->net6, ip6);
         inet_ntop(AF_INET6, ip6, g->ip6, sizeof(g->ip6));
     }
-    peer_label_for(g->label, suffixed, ip4, g->own_label);
+    peer_label_for(g->label, g->suffixed, ip4, g->own_label);
     rk_meta_hash(reg->meta, hash);
     r = rk_pg_run(g->pg, &add_peer, &res, err, RK_P_C(g->peer_id), RK_P_C(g->account_id),
                   RK_P_C(g->key_b64), RK_P_C(g->ip), RK_P_C(g->ip6[0] ? g->ip6 : NULL),
@@ -280,15 +283,19 @@ static int try_insert(
     return 0;
 }
 
-static int check_key_free(struct registering *g, struct rk_err *err)
+/* What kept the peer out: its key, its name, which the next attempt makes longer, or the address.
+ */
+static int look_why(struct registering *g, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(g->pg, &key_taken, &res, err, RK_P_C(g->key_b64));
+    int r = rk_pg_run(g->pg, &taken, &res, err, RK_P_C(g->key_b64), RK_P_C(g->account_id),
+                      RK_P_C(g->own_label));
 
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) > 0)
+    if (rk_pg_bool(res, 0, 0))
         return rk_fail(err, RK_PRECONDITION, "peer has been already registered");
+    g->suffixed = g->suffixed || rk_pg_bool(res, 0, 1);
     return 0;
 }
 
@@ -313,19 +320,21 @@ static int insert_peer(struct registering *g, struct rk_err *err)
     int attempt, r;
 
     rk_xid_new(g->peer_id);
+    g->suffixed = g->ephemeral;
     for (attempt = 0; attempt < ATTEMPTS && peer_random_ip4(g->net4, g->net4_bits, ip4);
          attempt++) {
-        r = try_insert(g, ip4, attempt > 0 || g->ephemeral, &added, err);
+        r = try_insert(g, ip4, &added, err);
         if (r < 0 || added)
             return r;
-        r = check_key_free(g, err);
+        r = look_why(g, err);
         if (r < 0)
             return r;
     }
     r = first_free_ip(g, ip4, err);
     if (r < 0)
         return r;
-    r = try_insert(g, ip4, true, &added, err);
+    g->suffixed = g->suffixed || attempt == 0;
+    r = try_insert(g, ip4, &added, err);
     if (r < 0 || added)
         return r;
     return rk_fail(err, RK_INTERNAL, "account %s: no free name for the peer", g->account_id);
@@ -417,7 +426,7 @@ int peer_register_guest(struct rk_change *ch,
     r = check_request(&g, err);
     if (r < 0)
         return r;
-    r = check_key_free(&g, err);
+    r = look_why(&g, err);
     if (r < 0)
         return r;
     r = rk_pg_run(g.pg, &take_guest, &g.key, err, RK_P_C(reg->user_id), RK_P_C(g.account_id),

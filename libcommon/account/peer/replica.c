@@ -7,6 +7,7 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 
 #define BATCH_MAX 5000 /* peers of one transaction */
 #define BATCHES 20     /* of one call */
@@ -23,7 +24,8 @@ static const struct rk_pg_stmt beat = {
                     "now AS (INSERT INTO replica (name, beat) VALUES ($1, clock_timestamp()) "
                     "  ON CONFLICT (name) DO UPDATE SET beat = excluded.beat) "
                     "SELECT coalesce((SELECT beat > clock_timestamp() - "
-                    "  make_interval(secs => $2::bigint) FROM was), false)"
+                    "  make_interval(secs => $2::bigint) FROM was), false), "
+                    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 };
 
 /* Beats that come nearly together write once. Apart from the replica's own row, so that nobody
@@ -38,18 +40,25 @@ static const struct rk_pg_stmt watch = {
     "WHERE w.beat NOT BETWEEN clock_timestamp() - interval '1 s' AND clock_timestamp()"
 };
 
-int rk_replica_beat(
-    struct rk_pg *pg, const char *name, int64_t lease_s, bool *out_lived, struct rk_err *err)
+int rk_replica_beat(struct rk_pg *pg,
+                    const char *name,
+                    int64_t lease_s,
+                    struct rk_replica_beat *out,
+                    struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int64_t now_us = 0;
     int r;
 
     r = rk_pg_run(pg, &beat, &res, err, RK_P_C(name), RK_P_INT(lease_s));
-    if (r == 0)
+    if (r == 0) {
+        now_us = (int64_t)(rk_mono_ns() / 1000);
         r = rk_pg_run(pg, &watch, NULL, err, RK_P_INT(gap_s(lease_s)));
+    }
     if (r < 0)
         return r;
-    *out_lived = rk_pg_bool(res, 0, 0);
+    out->lived = rk_pg_bool(res, 0, 0);
+    out->ahead_us = rk_pg_int(res, 0, 1) - now_us;
     return 0;
 }
 

@@ -17,12 +17,17 @@
 #include "libcommon/base/err.h"
 #include "libcommon/pg/pg.h"
 
-/* `name` belongs to one life of one process. *out_lived: it had beaten within the last `lease_s`,
- * so nobody has put anything right behind its back; false at its first beat. */
+struct rk_replica_beat {
+    bool lived; /* had beaten within the last `lease_s`, so nobody has put anything right behind
+                 * its back; false at its first beat */
+    int64_t ahead_us; /* the database's clock, of this process's monotonic one, or a little less */
+};
+
+/* `name` belongs to one life of one process. */
 int rk_replica_beat(struct rk_pg *pg,
                     const char *name,
                     int64_t lease_s,
-                    bool *out_lived,
+                    struct rk_replica_beat *out,
                     struct rk_err *err) RK_CHECKED;
 
 /*

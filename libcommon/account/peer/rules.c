@@ -36,8 +36,7 @@ static const struct rk_pg_stmt update_stmt = {
     " inactivity_expiration_enabled = $7, requires_approval = $8 WHERE account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt label_taken_stmt = {
-    "peer_rule_label_taken",
-    "SELECT 1 FROM peer WHERE account_id = $1 AND dns_label = $2 AND id <> $3"
+    "peer_rule_label_taken", "SELECT 1 FROM peer WHERE account_id = $1 AND dns_label = $2"
 };
 static const struct rk_pg_stmt net_stmt = {
     "peer_rule_net", "SELECT net4::text, coalesce(net6::text, ''), $2::inet <<= net4 AND "
@@ -71,7 +70,7 @@ struct subject {
     const char *name, *ip, *ip6;
     const char *old_ip, *old_ip6; /* NULL: as it was */
     bool waits;                   /* for approval */
-    char label[RK_LABEL_MAX + 16];
+    char label[RK_LABEL_MAX];
 };
 
 static int change_ip(struct subject *s, const char *ip, struct rk_err *err)
@@ -124,8 +123,7 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "ip %s is not within the account ipv6 range %s", ip6,
                        rk_pg_str(net, 0, 0).p);
     if (!rk_pg_bool(net, 0, 2))
-        return rk_fail(err, RK_PRECONDITION,
-                       "update peer ipv6 transaction: peer is not in any ipv6-enabled group");
+        return rk_fail(err, RK_PRECONDITION, "peer is not in any ipv6-enabled group");
     r = rk_pg_run(pg, &ip_owner_stmt, &owner, err, RK_P_C(s->actor->account_id), RK_P_C(ip6),
                   RK_P_C(s->id));
     if (r < 0)
@@ -143,8 +141,8 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
     return 0;
 }
 
-/* The DNS-safe form of the name; when another peer has it, with the last two octets of the address.
- */
+/* The DNS-safe form of the name; when a peer has it, and be it this one, with the last two octets
+ * of the address. */
 static int choose_label(struct subject *s, const char *name, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *taken = NULL;
@@ -155,30 +153,63 @@ static int choose_label(struct subject *s, const char *name, struct rk_err *err)
     if (!rk_dns_label(rk_str(name), label))
         return rk_fail(err, RK_INVALID, "peer name %s can't be made a dns label", name);
     r = rk_pg_run(rk_change_pg(s->ch), &label_taken_stmt, &taken, err, RK_P_C(s->actor->account_id),
-                  RK_P_C(label), RK_P_C(s->id));
+                  RK_P_C(label));
     if (r < 0)
         return r;
-    if (rk_pg_rows(taken) == 0) {
-        snprintf(s->label, sizeof(s->label), "%s", label);
-        return 0;
-    }
     if (inet_pton(AF_INET, s->ip, octets) != 1)
         return rk_fail(err, RK_INTERNAL, "peer %s has no IPv4 address", s->id);
-    /* A label is 63 bytes at most. */
-    snprintf(s->label, sizeof(s->label), "%.55s-%u-%u", label, octets[2], octets[3]);
+    peer_label_for(label, rk_pg_rows(taken) > 0, octets, s->label);
     return 0;
 }
 
-/* One event a difference; the facts in them are those after the change. */
-static int tell(struct subject *s, const struct rk_peer_input *in, bool renamed, struct rk_err *err)
+struct told {
+    bool happened;
+    const char *code, *target, *old_ip;
+};
+
+/* The facts in the events are those of this moment. */
+static int tell(struct subject *s, const struct told *events, size_t n, struct rk_err *err)
 {
-    bool waited = rk_pg_bool(s->row, 0, WAITS);
-    const struct {
-        bool happened;
-        const char *code, *target, *old_ip;
-    } events[] = {
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    struct peer_facts facts;
+    const struct rk_str id = rk_str(s->id);
+    int r;
+
+    r = peer_facts_load(s->ch, &id, 1, s->actor->default_domain, &res, err);
+    if (r < 0)
+        return r;
+    peer_facts_read(res, 0, &facts);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        rk_auto(rk_buf_done) struct rk_buf meta;
+
+        rk_buf_init(&meta, RK_META_MAX);
+        if (!events[i].happened)
+            continue;
+        peer_facts_json(&facts, events[i].old_ip ? "old_ip" : NULL, rk_str(events[i].old_ip),
+                        &meta);
+        r = rk_change_event(s->ch, events[i].code, s->actor->user_id, events[i].target,
+                            rk_buf_str(&meta), err);
+    }
+    return r;
+}
+
+/* The peer has its old name in them: a new one comes after its addresses. */
+static int tell_addresses(struct subject *s, struct rk_err *err)
+{
+    const struct told events[] = {
         { s->old_ip, "peer.ip.update", s->id, s->old_ip },
         { s->old_ip6, "peer.ip.update", s->id, s->old_ip6 },
+    };
+
+    return s->old_ip || s->old_ip6 ? tell(s, events, RK_COUNT(events), err) : 0;
+}
+
+/* One event a difference. */
+static int
+tell_rest(struct subject *s, const struct rk_peer_input *in, bool renamed, struct rk_err *err)
+{
+    bool waited = rk_pg_bool(s->row, 0, WAITS);
+    const struct told events[] = {
         { renamed, "peer.rename", s->id, NULL },
         { in->ssh_enabled != rk_pg_bool(s->row, 0, SSH),
           in->ssh_enabled ? "peer.ssh.enable" : "peer.ssh.disable", s->ip, NULL },
@@ -192,27 +223,8 @@ static int tell(struct subject *s, const struct rk_peer_input *in, bool renamed,
           s->ip, NULL },
         { s->waits != waited, s->waits ? "peer.approval.revoke" : "peer.approve", s->id, NULL },
     };
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    struct peer_facts facts;
-    const struct rk_str id = rk_str(s->id);
-    int r;
 
-    r = peer_facts_load(s->ch, &id, 1, s->actor->default_domain, &res, err);
-    if (r < 0)
-        return r;
-    peer_facts_read(res, 0, &facts);
-    for (size_t i = 0; r == 0 && i < RK_COUNT(events); i++) {
-        rk_auto(rk_buf_done) struct rk_buf meta;
-
-        rk_buf_init(&meta, RK_META_MAX);
-        if (!events[i].happened)
-            continue;
-        peer_facts_json(&facts, events[i].old_ip ? "old_ip" : NULL, rk_str(events[i].old_ip),
-                        &meta);
-        r = rk_change_event(s->ch, events[i].code, s->actor->user_id, events[i].target,
-                            rk_buf_str(&meta), err);
-    }
-    return r;
+    return tell(s, events, RK_COUNT(events), err);
 }
 
 static int check_addresses(const struct rk_peer_input *in, struct rk_err *err)
@@ -303,6 +315,9 @@ int rk_peer_update(struct rk_pg *pg,
     r = check_toggles(row, in, err);
     if (r < 0)
         return r;
+    r = tell_addresses(&s, err);
+    if (r < 0)
+        return r;
     renamed = in->name[0] != '\0' && strcmp(in->name, s.name) != 0;
     if (renamed) {
         r = choose_label(&s, in->name, err);
@@ -319,7 +334,7 @@ int rk_peer_update(struct rk_pg *pg,
     r = rk_due_follow(pg, &(const struct rk_str){ id, strlen(id) }, 1, 0, err);
     if (r < 0)
         return r;
-    r = tell(&s, in, renamed, err);
+    r = tell_rest(&s, in, renamed, err);
     if (r < 0)
         return r;
     r = rk_change_touch(ch, RK_OBJ_PEER, id, err);

@@ -24,6 +24,9 @@ enum {
 static const struct rk_pg_stmt get_stmt = { "connector_get",
                                             COLUMNS " WHERE account_id = $1 AND id = $2" };
 static const struct rk_pg_stmt find_stmt = { "connector_find", COLUMNS " WHERE id = $1" };
+static const struct rk_pg_stmt count_stmt = {
+    "connector_count", "SELECT count(*) FROM connector WHERE account_id = $1"
+};
 static const struct rk_pg_stmt insert_stmt = {
     "connector_insert",
     "INSERT INTO connector (id, account_id, type, name, issuer, client_id, sealed_secret, "
@@ -172,6 +175,18 @@ int rk_connector_read(struct rk_pg *pg,
     return 0;
 }
 
+/* With nobody else changing it: changes of one account wait for one another. */
+static int
+count(struct rk_change *ch, const struct rk_actor *actor, int64_t *out_n, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(rk_change_pg(ch), &count_stmt, &res, err, RK_P_C(actor->account_id));
+
+    if (r == 0)
+        *out_n = rk_pg_int(res, 0, 0);
+    return r;
+}
+
 int rk_connector_create(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const struct rk_seal *seal,
@@ -182,6 +197,7 @@ int rk_connector_create(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_buf_done) struct rk_buf sealed = { 0 };
     char id[RK_CONNECTOR_ID_MAX], xid[RK_XID_LEN + 1], name[64];
+    int64_t have;
     int r;
 
     r = rk_connector_validate(in, true, err);
@@ -196,8 +212,13 @@ int rk_connector_create(struct rk_pg *pg,
     secret_name(id, name);
     rk_seal_put(seal, name, rk_str(in->client_secret), &sealed);
     r = rk_actor_begin(pg, actor, RK_WATCH_CONNECTOR, id, NULL, &ch, err);
+    if (r == 0)
+        r = count(ch, actor, &have, err);
     if (r < 0)
         return r;
+    if (have >= RK_CONNECTORS_MAX)
+        return rk_fail(err, RK_PRECONDITION, "an account has at most %d identity providers",
+                       RK_CONNECTORS_MAX);
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
                   RK_P_C(in->type), RK_P_C(in->name), RK_P_C(in->issuer), RK_P_C(in->client_id),
                   RK_P_BYTEA(rk_buf_str(&sealed)),
@@ -215,7 +236,7 @@ int rk_connector_create(struct rk_pg *pg,
     return 0;
 }
 
-/* The connector, with nobody else changing it: changes of one account wait for one another. */
+/* The connector, the same way. */
 static int stored(struct rk_change *ch,
                   const struct rk_actor *actor,
                   const char *id,
@@ -286,18 +307,24 @@ int rk_connector_update(struct rk_pg *pg,
 int rk_connector_delete(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const char *id,
+                        bool keep_one,
                         struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
+    int64_t have;
     int r;
 
     r = rk_actor_begin(pg, actor, RK_WATCH_CONNECTOR, id, NULL, &ch, err);
+    if (r == 0)
+        r = stored(ch, actor, id, &row, err);
+    if (r == 0)
+        r = count(ch, actor, &have, err);
     if (r < 0)
         return r;
-    r = stored(ch, actor, id, &row, err);
-    if (r < 0)
-        return r;
+    if (keep_one && have == 1)
+        return rk_fail(err, RK_PRECONDITION,
+                       "the last identity provider stays while local authentication is disabled");
     r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;

@@ -71,6 +71,8 @@ int rk_connector_read(struct rk_pg *pg,
                       struct rk_connector *out,
                       struct rk_err *err) RK_CHECKED;
 
+/* RK_PRECONDITION: the account has RK_CONNECTORS_MAX, as many as a page for signing in shows. */
+#define RK_CONNECTORS_MAX 50
 int rk_connector_create(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const struct rk_seal *seal,
@@ -85,8 +87,10 @@ int rk_connector_update(struct rk_pg *pg,
                         const char *id,
                         const struct rk_connector_input *in,
                         struct rk_err *err) RK_CHECKED;
-/* Who is signed in through it is signed out; its users stay, and cannot sign in any more. */
+/* Who is signed in through it is signed out; its users stay, and cannot sign in any more.
+ * RK_PRECONDITION: `keep_one`, and it is the account's last. */
 int rk_connector_delete(struct rk_pg *pg,
                         const struct rk_actor *actor,
                         const char *id,
+                        bool keep_one,
                         struct rk_err *err) RK_CHECKED;

@@ -234,12 +234,11 @@ void rk_invite_done(struct rk_invite *i)
     rk_pg_result_free(i->row);
 }
 
-/* What can be refused before the costly hash. */
-static int check_accept(struct rk_pg *pg,
-                        const char *token,
-                        const char *password,
-                        struct rk_invite *out,
-                        struct rk_err *err)
+int rk_invite_check(struct rk_pg *pg,
+                    const char *token,
+                    const char *password,
+                    struct rk_invite *out,
+                    struct rk_err *err)
 {
     struct rk_err rule = { 0 };
     int r;
@@ -295,7 +294,7 @@ int rk_invite_accept(struct rk_pg *pg,
     struct rk_actor self = { .user_id = id };
     int r;
 
-    r = check_accept(pg, token, password, &invite, err);
+    r = rk_invite_check(pg, token, password, &invite, err);
     if (r < 0)
         return r;
     rk_uuid_new(uuid);

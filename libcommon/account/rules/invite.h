@@ -65,6 +65,12 @@ int rk_invite_find(struct rk_pg *pg, const char *token, struct rk_invite *out, s
 void rk_invite_done(struct rk_invite *i);
 RK_DEFINE_AUTO_DONE(struct rk_invite, rk_invite_done)
 
+/* What can be refused before the costly hash: RK_INVALID, RK_NOT_FOUND. The row is the caller's. */
+int rk_invite_check(struct rk_pg *pg,
+                    const char *token,
+                    const char *password,
+                    struct rk_invite *out,
+                    struct rk_err *err) RK_CHECKED;
 /* Makes the user, who needs no approval: somebody has asked for it. Takes as long as a password
  * hash. */
 int rk_invite_accept(struct rk_pg *pg,

@@ -54,17 +54,20 @@ static const struct rk_pg_stmt keep_guest_stmt = {
     "policy_keep_guest", "UPDATE policy_rule SET authorized_user = $3 WHERE policy_id = $1"
                          " AND id = $2 AND protocol = 'netbird-ssh' AND authorized_groups IS NULL"
 };
-/* The whole policy as one digest, to tell whether an update changed it. */
+/* The whole policy as one digest, to tell whether an update changed it. All of its lists are sets,
+ * and an empty one is the same as none. */
 static const struct rk_pg_stmt picture_stmt = {
     "policy_picture",
-    "SELECT md5(row(p.name, p.description, p.enabled, p.source_posture_checks)::text || "
-    "coalesce((SELECT"
-    " string_agg(row(r.position, r.id, r.name, r.description, r.enabled, r.action, r.protocol, "
-    "r.bidirectional, r.sources,"
-    " r.destinations, r.source_resource_id, r.source_resource_type, r.destination_resource_id,"
-    " r.destination_resource_type, r.ports, r.port_ranges, r.authorized_groups, "
-    "r.authorized_user)::text, '' ORDER BY "
-    "r.position)"
+    "SELECT md5(row(p.name, p.description, p.enabled, "
+    "ARRAY(SELECT unnest(p.source_posture_checks) ORDER BY 1))::text || "
+    "coalesce((SELECT string_agg(row(r.id, r.name, r.description, r.enabled, r.action, r.protocol,"
+    " r.bidirectional, ARRAY(SELECT unnest(r.sources) ORDER BY 1), "
+    "ARRAY(SELECT unnest(r.destinations) ORDER BY 1), r.source_resource_id, "
+    "r.source_resource_type, r.destination_resource_id, r.destination_resource_type, "
+    "ARRAY(SELECT unnest(r.ports) ORDER BY 1), ARRAY(SELECT unnest(r.port_ranges) ORDER BY 1), "
+    "ARRAY(SELECT row(g.key, ARRAY(SELECT jsonb_array_elements_text(g.value) ORDER BY 1))::text "
+    "FROM jsonb_each(r.authorized_groups) g ORDER BY g.key), r.authorized_user)::text, '' "
+    "ORDER BY r.id, r.position)"
     " FROM policy_rule r WHERE r.policy_id = p.id), '')) FROM policy p WHERE p.account_id = $1 AND "
     "p.id = $2"
 };

@@ -79,7 +79,8 @@ int rk_policy_exists(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
                      struct rk_err *err) RK_CHECKED;
-/* Replaces everything. One that changes nothing raises no serial and leaves no event. */
+/* Replaces everything. One that changes nothing, or the order of lists alone, is not stored: it
+ * raises no serial and leaves no event. */
 int rk_policy_update(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,

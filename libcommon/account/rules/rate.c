@@ -3,11 +3,11 @@
 #include "libcommon/account/rules/rate.h"
 
 /* Takes one from the bucket, when there is one; of buckets that are full again, two go on the way,
- * so that there are never more than an hour has seen. */
+ * so that there are never more than two hours have seen. */
 static const struct rk_pg_stmt take_stmt = {
     "rate_take",
     "WITH full_again AS (DELETE FROM rate_bucket WHERE (name, who) IN (SELECT name, who FROM "
-    "rate_bucket WHERE at < now() - interval '1 hour' AND (name, who) <> ($1, $2) ORDER BY at "
+    "rate_bucket WHERE at < now() - interval '2 hours' AND (name, who) <> ($1, $2) ORDER BY at "
     "LIMIT 2 FOR UPDATE SKIP LOCKED)) INSERT INTO rate_bucket AS b (name, who, tokens, at) VALUES "
     "($1, $2, $4::double precision - 1, clock_timestamp()) ON CONFLICT (name, who) DO UPDATE SET "
     "tokens = least($4::double precision, b.tokens + $3::double precision / 60 * "

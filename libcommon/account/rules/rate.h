@@ -8,12 +8,13 @@
 #include "libcommon/base/err.h"
 #include "libcommon/pg/pg.h"
 
-/* Burst tries at once, then so many a minute. A bucket that nobody has used for an hour is
+/* Burst tries at once, then so many a minute. A bucket that nobody has used for two hours is
  * forgotten, so it must be full again by then. */
 struct rk_rate {
     const char *name;
     unsigned per_minute, burst;
 };
+#define RK_RATE_FULL_MIN 120
 
 /*
  * RK_EXHAUSTED with the text of the wire. A refused try costs nothing, so whoever goes on trying is

@@ -160,11 +160,10 @@ int scim_block(struct rk_scim_change *sc,
 
     r = rk_pg_run(pg, &block_stmt, &blocked, err, RK_P_C(sc->scim.account_id),
                   RK_P_ARRAY(user_ids, n));
-    for (int i = 0; r == 0 && i < rk_pg_rows(blocked); i++) {
+    for (int i = 0; r == 0 && i < rk_pg_rows(blocked); i++)
         r = tell(sc, "user.block", rk_pg_str(blocked, i, 0).p, err);
-        if (r == 0)
-            r = rk_user_sessions_end(pg, rk_pg_str(blocked, i, 0).p, err);
-    }
+    if (r == 0)
+        r = rk_users_sessions_end(pg, user_ids, n, err);
     if (r < 0)
         return r;
     return rk_peer_expire_users(sc->ch, user_ids, n, sc->actor.default_domain,

@@ -88,7 +88,8 @@ int rk_prefix_parse_range(const char *text, int family, struct rk_prefix *out, s
     uint64_t bits;
 
     if (!slash)
-        return rk_fail(err, RK_INVALID, "invalid cidr format: no '/' in %s", text);
+        return rk_fail(err, RK_INVALID, "invalid cidr format: netip.parseprefix(\"%s\"): no '/'",
+                       text);
     if (!rk_str_copy(rk_strn(text, (size_t)(slash - text)), addr, sizeof(addr)) ||
         !rk_str_u64(rk_str(slash + 1), &bits) || bits > 128)
         return rk_fail(err, RK_INVALID, "invalid cidr format: unable to parse %s", text);

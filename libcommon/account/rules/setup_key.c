@@ -190,11 +190,11 @@ int rk_setup_key_update(struct rk_pg *pg,
     r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);
     if (r < 0)
         return r;
-    if (rk_pg_bool(key, 0, 3) && !revoked)
-        return rk_fail(err, RK_INVALID, "can't un-revoke a revoked setup key");
     r = rk_auto_groups_check(ch, auto_groups, auto_groups_n, err);
     if (r < 0)
         return r;
+    if (rk_pg_bool(key, 0, 3) && !revoked)
+        return rk_fail(err, RK_INVALID, "can't un-revoke a revoked setup key");
     r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
                   RK_P_BOOL(revoked), RK_P_ARRAY(auto_groups, auto_groups_n));
     if (r < 0)

@@ -16,12 +16,12 @@ static const struct rk_pg_stmt peer_stmt = {
 };
 static const struct rk_pg_stmt policy_stmt = {
     "temporary_policy",
-    "WITH p AS (INSERT INTO policy (id, public_id, account_id, name, enabled) VALUES ($1, $2, $3, "
-    "$4, true) RETURNING id) INSERT INTO policy_rule (policy_id, position, id, name, enabled, "
-    "action, protocol, bidirectional, source_resource_id, source_resource_type, "
-    "destination_resource_id, destination_resource_type, ports, port_ranges, authorized_user) "
-    "SELECT id, 0, id, '" RULE_NAME "', true, 'accept', $5, false, $6, 'peer', $7, 'peer', "
-    "$8::text[], $9::text[], $10 FROM p"
+    "WITH p AS (INSERT INTO policy (id, public_id, account_id, name, description, enabled) VALUES "
+    "($1, $2, $3, $4, $4, true) RETURNING id) INSERT INTO policy_rule (policy_id, position, id, "
+    "name, description, enabled, action, protocol, bidirectional, source_resource_id, "
+    "source_resource_type, destination_resource_id, destination_resource_type, port_ranges, "
+    "authorized_user) SELECT id, 0, id, '" RULE_NAME "', '" RULE_NAME "', true, 'accept', $5, "
+    "false, $6, 'peer', $7, 'peer', $8::text[], $9 FROM p"
 };
 
 static bool parse_port(struct rk_str text, uint16_t *out)
@@ -113,7 +113,7 @@ static int add_policy(struct rk_change *ch,
                       struct rk_err *err)
 {
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1], text[16];
-    bool single = rule->first == rule->last, ssh = strcmp(rule->protocol, "netbird-ssh") == 0;
+    bool ssh = strcmp(rule->protocol, "netbird-ssh") == 0;
     struct rk_str ports;
     int r;
 
@@ -122,15 +122,11 @@ static int add_policy(struct rk_change *ch,
     r = rk_change_watch(ch, RK_WATCH_POLICY, id, NULL, err);
     if (r < 0)
         return r;
-    if (single)
-        snprintf(text, sizeof(text), "%u", rule->first);
-    else
-        snprintf(text, sizeof(text), "%u-%u", rule->first, rule->last);
+    snprintf(text, sizeof(text), "%u-%u", rule->first, rule->last);
     ports = rk_str(text);
     r = rk_pg_run(rk_change_pg(ch), &policy_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
                   RK_P_C(actor->account_id), RK_P_C(name), RK_P_C(rule->protocol), RK_P_C(guest),
-                  RK_P_C(peer_id), RK_P_ARRAY(&ports, rule->first && single ? 1 : 0),
-                  RK_P_ARRAY(&ports, rule->first && !single ? 1 : 0),
+                  RK_P_C(peer_id), RK_P_ARRAY(&ports, rule->first ? 1 : 0),
                   RK_P_C(ssh ? actor->user_id : ""));
     if (r < 0)
         return r;
@@ -173,13 +169,13 @@ int rk_temporary_access(struct rk_pg *pg,
 {
     const struct rk_peer_meta meta = { .hostname = in->name,
                                        .goos = "js",
-                                       .kernel = "wasm",
+                                       .kernel = "",
                                        .core = "",
                                        .platform = "",
                                        .os = "js",
                                        .version = "",
                                        .ui_version = "",
-                                       .kernel_version = "",
+                                       .kernel_version = "wasm",
                                        .os_version = "",
                                        .serial_number = "",
                                        .product_name = "",

@@ -32,7 +32,7 @@ int rk_used_token_claim(struct rk_pg *pg,
                   RK_P_TIME(expires_s * 1000000), RK_P_BYTEA(rk_strn(peer_key, RK_KEY_LEN)),
                   RK_P_INT(RK_USED_TOKEN_REPEAT_S));
     if (r < 0)
-        return rk_fail(err, RK_UNAVAILABLE, "failed to claim jwt token");
+        return r;
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_UNAUTHENTICATED, "JWT already used");
     return 0;

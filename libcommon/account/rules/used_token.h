@@ -18,8 +18,7 @@
 /* How long a peer may repeat it: agents give up after two minutes. */
 #define RK_USED_TOKEN_REPEAT_S 300
 
-/* RK_UNAUTHENTICATED "JWT already used" or "JWT expired"; RK_UNAVAILABLE "failed to claim jwt
- * token". */
+/* RK_UNAUTHENTICATED "JWT already used" or "JWT expired". */
 int rk_used_token_claim(struct rk_pg *pg,
                         const uint8_t hash[32],
                         const uint8_t peer_key[RK_KEY_LEN],

@@ -299,12 +299,10 @@ int rk_user_update(struct rk_pg *pg,
     return r < 0 ? r : rk_actor_finish(&ch, actor, RK_OBJ_USER, id, out_bell, err);
 }
 
-/* Everything that can be refused, and the new hash; outside the transaction, because hashing takes
- * long. */
+/* Everything that can be refused. */
 static int check_password(const char *stored,
                           const char *old_password,
                           const char *new_password,
-                          char hash[RK_PASSWORD_LEN],
                           struct rk_err *err)
 {
     struct rk_err rule = { 0 };
@@ -317,8 +315,36 @@ static int check_password(const char *stored,
             "failed to update password: new password must be different from current password");
     if (rk_password_rules(new_password, &rule) < 0)
         return rk_fail(err, RK_INVALID, "failed to update password: %s", rule.msg);
-    rk_password_hash(rk_str(new_password), hash);
     return 0;
+}
+
+int rk_user_replace_password(struct rk_pg *pg,
+                             const struct rk_actor *actor,
+                             struct rk_str grant,
+                             struct rk_str stored,
+                             const char *new_password,
+                             struct rk_err *err)
+{
+    rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *done = NULL;
+    char hash[RK_PASSWORD_LEN];
+    int r;
+
+    rk_password_hash(rk_str(new_password), hash); /* outside the transaction: it takes long */
+    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    if (r < 0)
+        return r;
+    r = rk_pg_run(pg, &password_stmt, &done, err, RK_P_C(actor->account_id), RK_P_C(actor->user_id),
+                  RK_P_C(hash), RK_P_STR(stored));
+    if (r < 0)
+        return r;
+    if (rk_pg_affected(done) == 0)
+        return rk_fail(err, RK_CONFLICT, "the password has changed meanwhile");
+    r = rk_user_sessions_end_others(pg, actor->user_id, grant, err);
+    if (r < 0)
+        return r;
+    r = rk_actor_tell(ch, actor, "user.password.change", actor->user_id, err, NULL);
+    return r < 0 ? r : rk_change_commit(&ch, NULL, err);
 }
 
 int rk_user_set_password(struct rk_pg *pg,
@@ -329,10 +355,7 @@ int rk_user_set_password(struct rk_pg *pg,
                          const char *new_password,
                          struct rk_err *err)
 {
-    rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *done = NULL;
-    char hash[RK_PASSWORD_LEN];
     int r;
 
     if (old_password[0] == '\0')
@@ -349,25 +372,9 @@ int rk_user_set_password(struct rk_pg *pg,
         return rk_fail(err, RK_PRECONDITION,
                        "password change is only available with embedded identity provider");
     r = rk_rate_take(pg, &guesses, id, err);
-    if (r < 0)
-        return r;
-    r = check_password(rk_pg_str(row, 0, 0).p, old_password, new_password, hash, err);
-    if (r < 0)
-        return r;
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
-    if (r < 0)
-        return r;
-    r = rk_pg_run(pg, &password_stmt, &done, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(hash), RK_P_STR(rk_pg_str(row, 0, 0)));
-    if (r < 0)
-        return r;
-    if (rk_pg_affected(done) == 0)
-        return rk_fail(err, RK_CONFLICT, "the password has changed meanwhile");
-    r = rk_user_sessions_end_others(pg, id, grant, err);
-    if (r < 0)
-        return r;
-    r = rk_actor_tell(ch, actor, "user.password.change", id, err, NULL);
-    if (r < 0)
-        return r;
-    return rk_change_commit(&ch, NULL, err);
+    if (r == 0)
+        r = check_password(rk_pg_str(row, 0, 0).p, old_password, new_password, err);
+    return r < 0 ? r
+                 : rk_user_replace_password(pg, actor, grant, rk_pg_str(row, 0, 0), new_password,
+                                            err);
 }

@@ -76,3 +76,11 @@ int rk_user_set_password(struct rk_pg *pg,
                          const char *old_password,
                          const char *new_password,
                          struct rk_err *err) RK_CHECKED;
+/* The same by who has shown to know the password whose hash is `stored`; RK_CONFLICT when that has
+ * changed since. One hash. */
+int rk_user_replace_password(struct rk_pg *pg,
+                             const struct rk_actor *actor,
+                             struct rk_str grant,
+                             struct rk_str stored,
+                             const char *new_password,
+                             struct rk_err *err) RK_CHECKED;

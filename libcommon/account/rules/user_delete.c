@@ -35,9 +35,10 @@ static int tell(struct rk_change *ch,
     const char *name = rk_pg_str(row, 0, USER_NAME).p;
     char created[RK_TIME_LEN];
 
-    if (rk_pg_bool(row, 0, USER_SERVICE))
-        return rk_actor_tell(ch, actor, "service.user.delete", id, err, "name", name, NULL);
     rk_time_format(rk_pg_time(row, 0, USER_CREATED), created);
+    if (rk_pg_bool(row, 0, USER_SERVICE))
+        return rk_actor_tell(ch, actor, "service.user.delete", id, err, "name", name, "created_at",
+                             created, NULL);
     return rk_actor_tell(ch, actor, "user.delete", id, err, "name", name, "email",
                          rk_pg_str(row, 0, USER_EMAIL).p, "created_at", created, "issued",
                          rk_pg_str(row, 0, USER_ISSUED).p, NULL);

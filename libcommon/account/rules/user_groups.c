@@ -22,8 +22,7 @@ static const struct rk_pg_stmt propagated_stmt = {
 static const struct rk_pg_stmt join_stmt = {
     "user_peers_join",
     "INSERT INTO group_peer (group_id, peer_id) SELECT $3, p.id FROM peer p "
-    "WHERE p.account_id = $1 AND p.user_id IN (SELECT unnest($2::text[])) AND NOT p.ephemeral ON "
-    "CONFLICT DO NOTHING "
+    "WHERE p.account_id = $1 AND p.user_id IN (SELECT unnest($2::text[])) ON CONFLICT DO NOTHING "
     "RETURNING peer_id"
 };
 static const struct rk_pg_stmt leave_stmt = {
@@ -35,7 +34,7 @@ static const struct rk_pg_stmt leave_stmt = {
 static const struct rk_pg_stmt join_all_stmt = {
     "user_all_peers_join",
     "WITH came AS (INSERT INTO group_peer (group_id, peer_id) SELECT g.id, p.id FROM users u JOIN "
-    "peer p ON p.account_id = u.account_id AND p.user_id = u.id AND NOT p.ephemeral CROSS JOIN "
+    "peer p ON p.account_id = u.account_id AND p.user_id = u.id CROSS JOIN "
     "unnest(u.auto_groups) AS x(id) JOIN account_group g ON g.account_id = u.account_id AND g.id = "
     "x.id AND g.name <> 'All' WHERE u.account_id = $1 ON CONFLICT DO NOTHING RETURNING group_id, "
     "peer_id) SELECT group_id, peer_id FROM came ORDER BY group_id, peer_id"

@@ -29,12 +29,11 @@ int user_set_groups(struct rk_change *ch,
                     const struct rk_str *groups,
                     size_t n,
                     struct rk_err *err) RK_CHECKED;
-/* Groups are propagated from now on: all peers of all users get their users' groups. Browsers'
- * peers do not, they are guests. */
+/* Groups are propagated from now on: all peers of all users get their users' groups. */
 int user_propagate_groups(struct rk_change *ch, struct rk_err *err) RK_CHECKED;
 /* Whether peers follow their users into groups. */
 int user_groups_propagated(struct rk_change *ch, bool *out, struct rk_err *err) RK_CHECKED;
-/* The peers of these users into the group, or out of it; guests come into none. */
+/* The peers of these users into the group, or out of it. */
 int user_move_peers(struct rk_change *ch,
                     const char *group_id,
                     bool in,

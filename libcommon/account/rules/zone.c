@@ -142,10 +142,10 @@ int rk_zone_create(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_ZONE, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    r = check_groups(ch, in, err);
+    r = check_domain(ch, actor, in->domain, err);
     if (r < 0)
         return r;
-    r = check_domain(ch, actor, in->domain, err);
+    r = check_groups(ch, in, err);
     if (r < 0)
         return r;
     r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),

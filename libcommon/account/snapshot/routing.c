@@ -119,6 +119,7 @@ static void find_waiting(struct search *x)
 
 static void link_group(struct search *x, size_t group, const struct snap_link *link)
 {
+    const struct rk_rule *rule = &link->policy->code->row->rules[link->rule];
     size_t lo = 0, hi = x->n;
 
     while (lo < hi) {
@@ -129,8 +130,14 @@ static void link_group(struct search *x, size_t group, const struct snap_link *l
         else
             hi = mid;
     }
-    for (; lo < x->n && x->v[lo].group == group; lo++)
-        snap_links_add(&x->links[x->v[lo].what], link);
+    for (; lo < x->n && x->v[lo].group == group; lo++) {
+        struct snap_link l = *link;
+
+        /* A route's routers drop what they are to drop from one peer, whatever it fails. */
+        if (x->v[lo].what < x->routes_n && rule->action == RK_RULE_DROP)
+            l.shut = false;
+        snap_links_add(&x->links[x->v[lo].what], &l);
+    }
 }
 
 /* Its one source, named directly, fails? */

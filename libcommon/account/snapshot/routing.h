@@ -22,7 +22,8 @@ struct snap_policy;
 struct snap_link {
     struct snap_policy *policy; /* counted */
     uint32_t rule;
-    bool shut; /* its source is one peer, named directly, that fails the policy's posture checks */
+    bool shut; /* its source is one peer, named directly, that fails the policy's posture checks; of
+                * a route's links only one that accepts */
 };
 struct snap_links {
     struct snap_link *v;

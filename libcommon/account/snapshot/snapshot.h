@@ -56,6 +56,13 @@ void rk_snapshot_affected(const struct rk_snapshot *was,
                           const struct rk_snapshot *now,
                           struct rk_bitmap *out);
 
+/*
+ * The indexes of `set`, those of a group side by side: its members see mostly the same others, so
+ * whoever makes their maps one after the other finds in the cache what they are made of. `out` has
+ * room for all.
+ */
+void rk_snapshot_kin(const struct rk_snapshot *s, const struct rk_bitmap *set, uint32_t *out);
+
 /* The peers `index` is connected to by policy (2.2: union of all IN and OUT sets), itself excluded.
  * Adds to *out. */
 void rk_snapshot_visible(const struct rk_snapshot *s, size_t index, struct rk_bitmap *out);

@@ -10,6 +10,7 @@
 #include "libcommon/account/rules/audit_int.h"
 #include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/obs/trace.h"
 
 #define MAX_OBJECT_ID RK_OBJECT_ID_MAX /* "<group>:<peer>" is shorter */
 
@@ -33,8 +34,8 @@ static const struct rk_pg_stmt lock_account = {
 static const struct rk_pg_stmt log_change = {
     "change_log",
     "WITH a AS (UPDATE account SET serial = serial + 1 WHERE id = $1 RETURNING serial), "
-    "l AS (INSERT INTO account_change (account_id, serial, kind, object_id) "
-    "SELECT $1, a.serial, k, o FROM a, unnest($2::text[], $3::text[]) AS t(k, o) "
+    "l AS (INSERT INTO account_change (account_id, serial, kind, object_id, trace) "
+    "SELECT $1, a.serial, k, o, $4 FROM a, unnest($2::text[], $3::text[]) AS t(k, o) "
     "ON CONFLICT DO NOTHING) SELECT serial FROM a"
 };
 /* The row of the account is written by every change: who has read something knows by it that
@@ -196,6 +197,7 @@ static int write_changes(struct rk_change *ch, struct rk_pg_result **out, struct
 {
     rk_auto(rk_cfree) char *block = rk_alloc(2 * ch->n * sizeof(struct rk_str));
     struct rk_str *kinds = (struct rk_str *)(void *)block, *ids = kinds + ch->n;
+    const struct rk_trace *trace = rk_trace_current();
     size_t i;
 
     for (i = 0; i < ch->n; i++) {
@@ -203,7 +205,8 @@ static int write_changes(struct rk_change *ch, struct rk_pg_result **out, struct
         ids[i] = rk_str(ch->touched[i].id);
     }
     return rk_pg_later(ch->pg, &log_change, out, err, RK_P_C(ch->account_id),
-                       RK_P_ARRAY(kinds, ch->n), RK_P_ARRAY(ids, ch->n));
+                       RK_P_ARRAY(kinds, ch->n), RK_P_ARRAY(ids, ch->n),
+                       trace ? RK_P_C(trace->id) : RK_P_NULL);
 }
 
 int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err *err)

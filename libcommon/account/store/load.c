@@ -21,20 +21,22 @@
 
 /* The account's serial, and what has changed since. One row without a change when there is none. */
 static const struct rk_pg_stmt look_at = {
-    "load_look", "SELECT a.serial, c.kind, c.object_id, c.serial, c.at FROM account a LEFT JOIN "
-                 "account_change c "
-                 "ON c.account_id = a.id AND c.serial > $2 WHERE a.id = $1 "
-                 "ORDER BY c.serial, c.kind, c.object_id LIMIT $3"
+    "load_look",
+    "SELECT a.serial, c.kind, c.object_id, c.serial, c.at, c.trace FROM account a LEFT JOIN "
+    "account_change c "
+    "ON c.account_id = a.id AND c.serial > $2 WHERE a.id = $1 "
+    "ORDER BY c.serial, c.kind, c.object_id LIMIT $3"
 };
 enum {
     LOOK_SERIAL,
     LOOK_KIND,
     LOOK_OBJECT,
     LOOK_CHANGE,
-    LOOK_AT
+    LOOK_AT,
+    LOOK_TRACE
 };
 static const struct rk_pg_stmt serial_of = {
-    "load_serial", "SELECT serial, NULL, NULL, NULL, NULL FROM account WHERE id = $1"
+    "load_serial", "SELECT serial, NULL, NULL, NULL, NULL, NULL FROM account WHERE id = $1"
 };
 static const struct rk_pg_stmt read_account = { "load_account", "SELECT " ACCOUNT_COLUMNS
                                                                 " FROM account a WHERE a.id = $1" };
@@ -338,6 +340,22 @@ static void name_changes(struct loading *l)
     }
 }
 
+/* Each change once; its rows stand together. */
+static void name_traces(struct loading *l)
+{
+    int n = rk_pg_rows(l->changes);
+
+    l->d->traces = rk_alloc((size_t)n * sizeof(*l->d->traces));
+    for (int k = 0; k < n; k++) {
+        struct rk_str trace = rk_pg_str(l->changes, k, LOOK_TRACE);
+        bool again = k > 0 && rk_pg_int(l->changes, k, LOOK_CHANGE) ==
+                                  rk_pg_int(l->changes, k - 1, LOOK_CHANGE);
+
+        if (!again && trace.n == RK_TRACE_LEN)
+            (void)rk_str_copy(trace, l->d->traces[l->d->traces_n++], sizeof(*l->d->traces));
+    }
+}
+
 /* Are all serials past ours still there? A missing one was pruned, and with it what it named. */
 static bool complete(const struct rk_pg_result *changes, uint64_t since, uint64_t until)
 {
@@ -375,6 +393,7 @@ static int look(struct loading *l, uint64_t since, struct rk_err *err)
     l->d->full = false;
     l->d->committed_at_us = rk_pg_time(l->changes, 0, LOOK_AT);
     name_changes(l);
+    name_traces(l);
     return 0;
 }
 

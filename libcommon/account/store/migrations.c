@@ -677,6 +677,29 @@ static const char own_redirects[] =
 static const char grant_sessions[] = "ALTER TABLE oauth_grant ADD COLUMN session bytea;"
                                      "CREATE INDEX oauth_grant_session ON oauth_grant (session);";
 
+/* What made the change, so that a replica which sends it out can say whose work it does. */
+static const char traces_of_changes[] = "ALTER TABLE account_change ADD COLUMN trace text;";
+
+/* Relays and STUN servers that are there by themselves. A row outlives its lease for a while, so
+ * that one that is configured as well is known to be gone. */
+static const char edges[] =
+    "CREATE TABLE edge ("
+    "  url text NOT NULL,"
+    "  who bigint NOT NULL," /* one process of those behind it */
+    "  region text NOT NULL,"
+    "  latitude_e4 integer," /* degrees times 10,000; NULL = not known */
+    "  longitude_e4 integer,"
+    "  capacity bigint NOT NULL," /* connections; 0 = no bound */
+    "  load bigint NOT NULL,"
+    "  crowded boolean NOT NULL,"
+    "  leaving boolean NOT NULL,"
+    "  drained boolean NOT NULL,"           /* by an operator; the same in all rows of a URL */
+    "  told boolean NOT NULL DEFAULT true," /* false: of `drained` nobody knows yet */
+    "  said_at timestamptz NOT NULL,"       /* by its own clock */
+    "  expires_at timestamptz NOT NULL,"
+    "  PRIMARY KEY (url, who)"
+    ") WITH (fillfactor = 50);";
+
 const struct rk_migration rk_migrations[] = {
     { 1, "first mesh", first_mesh },
     { 2, "replicas", replicas },
@@ -694,5 +717,7 @@ const struct rk_migration rk_migrations[] = {
     { 14, "tokens of peers", tokens_of_peers },
     { 15, "own redirects", own_redirects },
     { 16, "grants of sessions", grant_sessions },
+    { 17, "traces of changes", traces_of_changes },
+    { 18, "edges", edges },
 };
 const size_t rk_migrations_count = RK_COUNT(rk_migrations);

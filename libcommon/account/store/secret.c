@@ -39,6 +39,18 @@ static int read_one(struct rk_pg *pg,
     return r;
 }
 
+int rk_store_secret_read(struct rk_pg *pg,
+                         const struct rk_seal *seal,
+                         const char *name,
+                         struct rk_buf *out,
+                         struct rk_err *err)
+{
+    bool found;
+    int r = read_one(pg, seal, name, out, &found, err);
+
+    return r == 0 && !found ? rk_fail(err, RK_NOT_FOUND, "there is no secret %s", name) : r;
+}
+
 int rk_store_secret(struct rk_pg *pg,
                     const struct rk_seal *seal,
                     const char *name,

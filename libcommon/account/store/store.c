@@ -12,7 +12,7 @@
 
 int rk_store_migrate(struct rk_pg *pg, struct rk_err *err)
 {
-    return rk_pg_migrate(pg, rk_migrations, rk_migrations_count, NULL, err);
+    return rk_pg_migrate(pg, rk_migrations, rk_migrations_count, RK_MIGRATIONS_SERVE, NULL, err);
 }
 
 int rk_store_find_peer(struct rk_pg *pg,
@@ -69,6 +69,21 @@ int rk_store_serials(struct rk_pg *pg,
     for (i = 0; i < n; i++)
         out_serials[i] = (uint64_t)rk_pg_int(res, (int)i, 0);
     return 0;
+}
+
+/* A million changes of one account take days even where an agent joins every second. */
+int rk_store_restored(struct rk_pg *pg, int64_t *out_accounts, struct rk_err *err)
+{
+    static const struct rk_pg_stmt raise = {
+        "restored", "WITH a AS (UPDATE account SET serial = serial + 1000000 RETURNING id) "
+                    "SELECT count(*) FROM a"
+    };
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run0(pg, &raise, &res, err);
+
+    if (r == 0)
+        *out_accounts = rk_pg_int(res, 0, 0);
+    return r;
 }
 
 int rk_store_prune_changes(struct rk_pg *pg,

@@ -44,6 +44,13 @@ int rk_store_serials(struct rk_pg *pg,
                      uint64_t *out_serials,
                      struct rk_err *err) RK_CHECKED;
 
+/*
+ * After the database was put back to an earlier time: takes every account's serial past all that
+ * agents may have seen since, as they leave maps of a lower one alone. Replicas that run load the
+ * accounts anew with the next sweep. How many accounts in *out_accounts.
+ */
+int rk_store_restored(struct rk_pg *pg, int64_t *out_accounts, struct rk_err *err) RK_CHECKED;
+
 /* Secret shared by all replicas, sealed in Postgres. If it does not exist yet `make` fills it; of
  * several replicas that race one wins and all get its value. */
 int rk_store_secret(struct rk_pg *pg,
@@ -52,6 +59,14 @@ int rk_store_secret(struct rk_pg *pg,
                     void (*make)(struct rk_buf *out),
                     struct rk_buf *out,
                     struct rk_err *err) RK_CHECKED;
+
+/* The same when it is there: RK_NOT_FOUND otherwise. */
+int rk_store_secret_read(struct rk_pg *pg,
+                         const struct rk_seal *seal,
+                         const char *name,
+                         struct rk_buf *out,
+                         struct rk_err *err) RK_CHECKED;
+#define RK_SECRET_SERVER_KEY "management.server_key" /* the private key, RK_KEY_LEN bytes */
 
 /* Deletes account_change rows older than this many seconds, in batches; a call deletes a bounded
  * number and says how many in *out_gone. Any number of replicas may do it at once. */

@@ -39,7 +39,7 @@ static json_t *effective_extra(const json_t *stored)
 }
 
 /* Stored settings as they are shown: every member there, and facts of the server added. */
-static json_t *shown_settings(const struct rk_pg_result *res)
+static json_t *shown_settings(const struct call *c, const struct rk_pg_result *res)
 {
     rk_auto(json_decref) json_t *stored = json_loads(rk_pg_str(res, 0, SETTINGS).p, 0, NULL);
     json_t *out;
@@ -53,7 +53,7 @@ static json_t *shown_settings(const struct rk_pg_result *res)
     else
         json_object_set_new(out, "network_range_v6", json_string(rk_pg_str(res, 0, NET6).p));
     json_object_set_new(out, "embedded_idp_enabled", json_true());
-    json_object_set_new(out, "local_auth_disabled", json_false());
+    json_object_set_new(out, "local_auth_disabled", json_boolean(c->config->local_auth_disabled));
     return out;
 }
 
@@ -93,7 +93,7 @@ static int write_account(struct call *c, const json_t *asked, struct rk_err *err
         return r;
     if (rk_pg_rows(res) == 0)
         return rk_fail(err, RK_NOT_FOUND, "account not found: %s", c->actor.account_id);
-    settings = asked ? echoed_settings(res, asked) : shown_settings(res);
+    settings = asked ? echoed_settings(res, asked) : shown_settings(c, res);
     if (!settings)
         return rk_fail(err, RK_INTERNAL, "settings of account %s are unreadable",
                        c->actor.account_id);

@@ -158,7 +158,19 @@ static const struct {
     { "account.delete", "Account deleted" },
     { "proxy.token.create", "Proxy token created" },
     { "proxy.token.revoke", "Proxy token revoked" },
+    { "user.second.factor.add", "User set up two-step verification" },
+    { "user.second.factor.reset", "User's two-step verification reset" },
+    { "user.passkey.add", "User added a passkey" },
+    { "user.recovery.code.use", "User signed in with a recovery code" },
+    { "user.password.reset", "User password reset" },
+    { "account.signing.key.rotate", "Signing key rotated" },
+    { "account.signing.key.replace", "Signing key replaced" },
 };
+
+const char *activity_code(size_t i)
+{
+    return i < RK_COUNT(activities) ? activities[i].code : NULL;
+}
 
 const char *activity_label(const char *code)
 {

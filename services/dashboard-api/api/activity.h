@@ -6,6 +6,8 @@
 #include "libcommon/base/arena.h"
 #include "libcommon/base/str.h"
 
+/* The i-th code; NULL after the last. */
+const char *activity_code(size_t i);
 /* The code itself when there is none. */
 const char *activity_label(const char *code);
 bool activity_known(struct rk_str code);

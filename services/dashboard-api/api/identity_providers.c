@@ -171,6 +171,7 @@ int provider_delete(struct call *c, struct rk_err *err)
 
     if (r < 0)
         return r;
-    r = rk_connector_delete(c->pg, &c->actor, c->var[0], err);
+    /* Nobody could sign in any more. */
+    r = rk_connector_delete(c->pg, &c->actor, c->var[0], c->config->local_auth_disabled, err);
     return r < 0 ? r : write_empty(c);
 }

@@ -36,6 +36,16 @@ static int available(const struct call *c, struct rk_err *err)
                          "invite links are only available with embedded identity provider");
 }
 
+/* The same for links that somebody is to come by. */
+static int inviting(const struct call *c, struct rk_err *err)
+{
+    int r = available(c, err);
+
+    if (r == 0 && c->config->local_auth_disabled)
+        return rk_fail(err, RK_PRECONDITION, LOCAL_AUTH_DISABLED);
+    return r;
+}
+
 static void write_row(struct rk_json *j, const struct rk_pg_result *res, int row)
 {
     rk_json_object(j, NULL);
@@ -65,7 +75,7 @@ int invite_create(struct call *c, struct rk_err *err)
     const char *role;
     int r;
 
-    r = available(c, err);
+    r = inviting(c, err);
     if (r == 0)
         r = body_parse(c->body, c->arena, &body, err);
     if (r < 0)
@@ -99,7 +109,7 @@ int invite_regenerate(struct call *c, struct rk_err *err)
     rk_auto(body_done) struct body body = { 0 };
     int64_t seconds = RK_INVITE_SECONDS, expires_us;
     char plain[RK_PAT_LEN + 1] = "";
-    int r = available(c, err);
+    int r = inviting(c, err);
 
     if (r < 0)
         return r;
@@ -136,7 +146,7 @@ int invite_delete(struct call *c, struct rk_err *err)
 static int let_in(struct call *c, struct rk_err *err)
 {
     struct rk_str token;
-    int r = available(c, err);
+    int r = inviting(c, err);
 
     if (r < 0)
         return r;
@@ -168,19 +178,31 @@ int invite_show(struct call *c, struct rk_err *err)
     return 0;
 }
 
+/* What is refused without a hash, to who may try at all. */
+static int check_acceptance(struct call *c, const char *password, struct rk_err *err)
+{
+    rk_auto(rk_invite_done) struct rk_invite invite = { .row = NULL };
+    int r = rk_invite_check(c->pg, c->var[0], password, &invite, err);
+
+    return r < 0 ? r : call_may_hash(c);
+}
+
 int invite_accept(struct call *c, struct rk_err *err)
 {
     rk_auto(body_done) struct body body = { 0 };
+    bool hashing = c->pool == POOL_PASSWORD; /* it was let in */
     const char *password;
     int r;
 
-    r = let_in(c, err);
+    r = hashing ? 0 : let_in(c, err);
     if (r == 0)
         r = body_parse(c->body, c->arena, &body, err);
     if (r < 0)
         return r;
     password = body_str(&body, body.root, "password");
     r = body_check(&body, err);
+    if (r == 0 && !hashing)
+        return check_acceptance(c, password, err);
     if (r == 0)
         r = rk_invite_accept(c->pg, c->var[0], password, &c->bell, err);
     if (r < 0)

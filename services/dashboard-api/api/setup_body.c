@@ -5,8 +5,6 @@
 #include "libcommon/account/rules/password.h"
 #include "libcommon/account/rules/pat.h"
 
-#define PASSWORD_MIN 8
-#define PASSWORD_MAX 72
 #define PAT_DAYS 1
 
 bool setup_email_valid(const char *s)
@@ -27,7 +25,7 @@ bool setup_email_valid(const char *s)
     return true;
 }
 
-static int check(const struct setup_body *b, struct rk_err *err)
+int setup_body_check(const struct setup_body *b, struct rk_err *err)
 {
     if (b->create_pat && (b->pat_days < 1 || b->pat_days > RK_PAT_MAX_DAYS))
         return rk_fail(err, RK_INVALID, "pat_expire_in must be between 1 and 365");
@@ -37,12 +35,8 @@ static int check(const struct setup_body *b, struct rk_err *err)
         return rk_fail(err, RK_INVALID, "invalid email format");
     if (b->name[0] == '\0')
         return rk_fail(err, RK_INVALID, "name is required");
-    if (b->password[0] == '\0')
-        return rk_fail(err, RK_INVALID, "password is required");
-    if (strlen(b->password) < PASSWORD_MIN)
+    if (rk_password_judge(rk_str(b->password)) == RK_PASSWORD_SHORT) /* in words of its own */
         return rk_fail(err, RK_INVALID, "password must be at least 8 characters");
-    if (strlen(b->password) > PASSWORD_MAX)
-        return rk_fail(err, RK_INVALID, "password must be at most 72 characters");
     return rk_password_rules(b->password, err);
 }
 
@@ -67,5 +61,5 @@ int setup_body_decode(struct rk_str text,
     out->create_pat = wanted && pat_enabled;
     if (body->bad)
         return rk_fail(err, RK_BAD_REQUEST, "invalid request body");
-    return check(out, err);
+    return setup_body_check(out, err);
 }

@@ -22,5 +22,8 @@ int setup_body_decode(struct rk_str text,
                       struct setup_body *out,
                       struct rk_err *err) RK_CHECKED;
 
+/* RK_INVALID, with what is wrong with the first value that is. */
+int setup_body_check(const struct setup_body *b, struct rk_err *err) RK_CHECKED;
+
 /* local@domain with something on both sides, one '@', no spaces; the domain has no empty label. */
 bool setup_email_valid(const char *s);

@@ -92,9 +92,10 @@ static void write_user(
     rk_json_bool(j, "is_blocked", rk_pg_bool(res, row, BLOCKED));
     rk_json_bool(j, "pending_approval", rk_pg_bool(res, row, PENDING));
     rk_json_str(j, "issued", rk_pg_str(res, row, ISSUED));
-    write_provider(c, res, row);
     if (password)
         rk_json_cstr(j, "password", password);
+    else
+        write_provider(c, res, row);
     if (permissions)
         write_permissions(j, &c->caller);
     rk_json_object_end(j);
@@ -173,12 +174,17 @@ int user_create(struct call *c, struct rk_err *err)
         return r;
     if (!rk_role_parse(rk_str(role), &in.role))
         return rk_fail(err, RK_INVALID, "unknown user role %.64s", role);
+    if (!service && c->config->local_auth_disabled)
+        return rk_fail(err, RK_PRECONDITION, LOCAL_AUTH_DISABLED);
     in.invited = !service && !api_config_local_users(c->config);
     in.password_hash = service || in.invited ? NULL : hash;
     r = rk_user_validate(&in, err); /* before the costly hash */
     if (r < 0)
         return r;
     if (in.password_hash) {
+        r = call_may_hash(c);
+        if (r != 0)
+            return r;
         rk_password_draw(password);
         rk_password_hash(rk_str(password), hash);
     }
@@ -261,7 +267,9 @@ int user_password(struct call *c, struct rk_err *err)
     old_password = body_str(&body, body.root, "old_password");
     new_password = body_str(&body, body.root, "new_password");
     r = body_check(&body, err);
-    if (r < 0)
+    if (r == 0)
+        r = call_may_hash(c);
+    if (r != 0)
         return r;
     r = rk_user_set_password(c->pg, &c->actor, c->caller.grant, c->var[0], old_password,
                              new_password, err);

@@ -5,6 +5,8 @@
 #include "libcommon/base/map.h"
 #include "services/dashboard-api/call.h"
 
+#define LOCAL_AUTH_DISABLED "local user creation is disabled - use an external identity provider"
+
 /* {}: what a deletion answers. */
 int write_empty(struct call *c);
 

@@ -2,7 +2,10 @@
 
 #include "services/dashboard-api/auth/caller.h"
 
+#include <string.h>
+
 #include "libcommon/account/rules/pat.h"
+#include "libcommon/account/rules/rate.h"
 #include "libcommon/crypto/hash.h"
 #include "services/dashboard-api/auth/bearer.h"
 
@@ -46,6 +49,22 @@ enum credential caller_credential(struct rk_str header, struct rk_str *out_token
     return rk_pat_valid(RK_PAT_PREFIX, value) ? CREDENTIAL_TOKEN : CREDENTIAL_INVALID;
 }
 
+/* Terraform asks for hundreds of objects, one by one. */
+static int count(struct call *c, struct rk_err *err)
+{
+    const struct rk_rate rate = { .name = "token",
+                                  .per_minute = (unsigned)c->config->token_rate_per_min,
+                                  .burst = (unsigned)c->config->token_rate_burst };
+    const char *agent = c->head.user_agent;
+    int r;
+
+    if (!c->config->token_rate_limit || c->counted || (agent && strcasestr(agent, "terraform")))
+        return 0;
+    r = rk_rate_take(c->pg, &rate, c->caller.pat_id, err);
+    c->counted = r == 0;
+    return r == RK_EXHAUSTED ? rk_fail(err, r, "too many requests") : r;
+}
+
 static int load_token(struct call *c, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
@@ -68,7 +87,7 @@ static int load_token(struct call *c, struct rk_err *err)
     who->blocked = rk_pg_bool(res, 0, BLOCKED);
     who->pending_approval = rk_pg_bool(res, 0, PENDING);
     who->view_blocked = rk_pg_bool(res, 0, VIEW_BLOCKED);
-    return 0;
+    return count(c, err);
 }
 
 int caller_load(struct call *c, struct rk_err *err)

@@ -7,6 +7,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/cond.h"
 #include "libcommon/base/map.h"
 
 #define MAX_IDLE 1024 /* lanes remembered because they failed */
@@ -29,13 +30,9 @@ struct lanes {
 struct lanes *lanes_new(unsigned threads, uint64_t patience_ms)
 {
     struct lanes *l = rk_new(struct lanes);
-    pthread_condattr_t attr;
 
     pthread_mutex_init(&l->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->left, &attr);
-    pthread_condattr_destroy(&attr);
+    rk_cond_init(&l->left);
     l->by_name = rk_map_new();
     l->places = threads > 1 ? threads / 2 : 1;
     l->benches = threads > 4 ? threads / 4 : 1;

@@ -90,8 +90,9 @@ static bool wants_fresh(struct request *q)
 
 bool known_ask(struct server *s, struct request *q)
 {
-    if (q->route->kept == KEPT_NOT || q->call.jwt || wants_fresh(q))
-        return false;
+    if (q->route->kept == KEPT_NOT || q->call.jwt || wants_fresh(q) ||
+        (s->shared->config->token_rate_limit && q->token))
+        return false; /* where they are limited each is counted, on a worker */
     if (q->route->kept != KEPT_PUBLIC)
         rk_sha256_b64(rk_str(q->token), q->check.hash);
     q->check.on_done = on_checked;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/obs/log.h"
 #include "services/dashboard-api/http/answer.h"
 #include "services/dashboard-api/http/server_int.h"
 #include "services/dashboard-api/page/page.h"
@@ -184,6 +186,18 @@ static struct MHD_Response *make_answer(struct request *q, struct rk_buf *body)
     return response;
 }
 
+/* The route and not the path, which may hold a secret, such as that of an invitation. */
+static void tell(const struct request *q)
+{
+    struct rk_logctx ctx = { .trace = q->trace.id };
+
+    if (q->call.remote_ip[0] != '\0')
+        ctx.remote = q->call.remote_ip;
+    rk_debug(&ctx, "%s %s: %u in %.1f ms", q->route ? q->route->method : "unknown",
+             q->route ? q->route->path : "route", q->status,
+             (double)(rk_mono_ns() - q->started_ns) / 1e6);
+}
+
 enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Connection *connection)
 {
     struct MHD_Response *response;
@@ -200,10 +214,11 @@ enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Conn
     if (!response)
         return MHD_NO;
     if (!q->unknown)
-        add(response, "X-Request-Id", q->id);
+        add(response, "X-Request-Id", q->trace.id);
     if (s->draining)
         add(response, "Connection", "close");
     server_count(q);
+    tell(q);
     s->queued = true;
     r = MHD_queue_response(connection, q->status, response);
     MHD_destroy_response(response);

@@ -22,7 +22,6 @@ struct request *request_new(struct server *s, const char *uri)
     q->started_ns = rk_mono_ns();
     q->arena = rk_arena_new(MAX_ARENA);
     rk_list_init(&q->node);
-    rk_xid_new(q->id);
     q->uri = rk_strdup(uri);
     rest = rk_str(q->uri);
     (void)rk_str_next(&rest, '?', &q->path);
@@ -150,7 +149,7 @@ void request_serve(struct request *q, struct rk_pg *pg)
     }
     err.code = r;
     if (r == RK_INTERNAL)
-        rk_error(NULL, "%s %s: %s (request %s)", q->route->method, q->route->path, err.msg, q->id);
+        rk_error(NULL, "%s %s: %s", q->route->method, q->route->path, err.msg);
     c->content_type = NULL;
     c->no_store = false;
     c->scripted = false;

@@ -14,6 +14,7 @@
 #include "libcommon/base/id.h"
 #include "libcommon/base/list.h"
 #include "libcommon/loop/workers.h"
+#include "libcommon/obs/trace.h"
 #include "services/dashboard-api/call.h"
 #include "services/dashboard-api/http/etag.h"
 #include "services/dashboard-api/kept/check.h"
@@ -54,7 +55,7 @@ struct request {
     uint64_t begin_by_ms; /* a worker that comes later leaves it */
     bool late;            /* one did */
     uint64_t deadline_ms;
-    char id[RK_XID_LEN + 1];
+    struct rk_trace trace;
     struct rk_arena *arena;
     char *uri;
     struct rk_str path, query;

@@ -23,9 +23,10 @@
 #define KEPT_BYTES ((size_t)64 << 20)
 #define AWAKE_MAX 256
 #define AWAKE_MS 2
+#define PASSWORDS_OF_ONE 4 /* that wait, of one address */
 
 static const uint64_t request_ms[POOL_END] = {
-    [POOL_COMMON] = 8000, [POOL_PASSWORD] = 8000, [POOL_OUTBOUND] = 25000, /* two questions to a
+    [POOL_COMMON] = 8000, [POOL_PASSWORD] = 16000, [POOL_OUTBOUND] = 25000, /* two questions to a
                                                                               host that takes its
                                                                               time */
 };
@@ -81,6 +82,11 @@ static void on_soon(struct rk_task *t)
 
     s->running_soon = false;
     run(s);
+}
+
+static void on_gather(void *arg)
+{
+    run(arg);
 }
 
 static void run_soon(struct server *s)
@@ -142,8 +148,11 @@ static void job_run(struct rk_job *j, void *worker)
     struct request *q = rk_container_of(j, struct request, job);
 
     q->late = rk_mono_ms() >= q->begin_by_ms;
-    if (!q->late)
-        request_serve(q, server_worker_pg(worker));
+    if (q->late)
+        return;
+    rk_trace_enter(&q->trace);
+    request_serve(q, server_worker_pg(worker));
+    rk_trace_leave();
 }
 
 /* It has come back for good, with an answer or without. */
@@ -202,6 +211,16 @@ static bool move(struct server *s, struct request *q)
     return true;
 }
 
+/* Who finds no place where passwords are hashed, or has waited there for too long, keeps the page
+ * and what was typed: its handler says so. */
+static bool turn_away(struct server *s, struct request *q)
+{
+    if (q->route->kind != ROUTE_PAGE || q->call.pool != POOL_PASSWORD || q->call.turned_away)
+        return false;
+    q->call.turned_away = true;
+    return server_submit(s, q, POOL_COMMON);
+}
+
 static void job_done(struct rk_job *j)
 {
     struct request *q = rk_container_of(j, struct request, job);
@@ -210,6 +229,8 @@ static void job_done(struct rk_job *j)
 
     server_come_home(s, q);
     if (moves && server_wants(q) && move(s, q))
+        return;
+    if ((moves || q->late) && server_wants(q) && turn_away(s, q))
         return;
     if (served && !moves)
         s->ops.on_done(q, s->arg);
@@ -311,12 +332,15 @@ static void begin(struct request *q, const char *method)
     bool options = strcmp(method, "OPTIONS") == 0;
     const char *length =
         MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Content-Length");
+    const char *traceparent =
+        MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "traceparent");
     struct rk_str token;
     char *authorization;
     enum credential found;
     uint64_t n;
 
     q->state = REQUEST_RECEIVING;
+    rk_trace_begin(&q->trace, rk_str(traceparent ? traceparent : ""));
     q->max_body = q->route ? q->route->max_body : 0;
     q->has_origin = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Origin") != NULL;
     if (match == ROUTE_NONE || (match == ROUTE_NO_METHOD && !options)) {
@@ -359,6 +383,8 @@ static void begin(struct request *q, const char *method)
         }
         q->call.jwt = found == CREDENTIAL_JWT;
         q->token = rk_arena_strn(q->arena, token);
+        if (q->server->shared->config->token_rate_limit)
+            q->call.head.user_agent = header(q, "User-Agent");
         q->unknown = !q->route; /* OPTIONS that is no preflight */
         break;
     case CREDENTIAL_NONE:
@@ -387,14 +413,39 @@ void server_take_in(struct server *s, struct request *q, enum pool pool)
     rk_list_append(&s->working[pool], &q->node);
 }
 
+/* One address does not take all the places of those whose passwords wait to be looked at. */
+static bool crowds(struct server *s, const struct request *q)
+{
+    char mine[RK_ADDR_LEN], its[RK_ADDR_LEN];
+    struct rk_list *n, *tmp;
+    unsigned waiting = 0;
+
+    if (q->call.remote_ip[0] == '\0' || q->call.first)
+        return false;
+    rk_addr_source(q->call.remote_ip, mine);
+    rk_list_each(&s->working[POOL_PASSWORD], n, tmp)
+    {
+        const struct request *other = rk_list_entry(n, struct request, node);
+
+        rk_addr_source(other->call.remote_ip, its);
+        waiting += !other->call.first && strcmp(mine, its) == 0;
+    }
+    return waiting >= PASSWORDS_OF_ONE;
+}
+
 bool server_submit(struct server *s, struct request *q, enum pool pool)
 {
     struct rk_workers *workers = s->shared->pool[pool];
+    bool taken;
 
     q->moves = false;
     q->call.pool = pool;
     q->begin_by_ms = rk_mono_ms() + request_ms[pool] / 2;
-    if (!workers || !rk_workers_submit(workers, s->loop, &q->job))
+    if (!workers || (pool == POOL_PASSWORD && crowds(s, q)))
+        return false;
+    taken = q->call.first ? rk_workers_submit_first(workers, s->loop, &q->job)
+                          : rk_workers_submit(workers, s->loop, &q->job);
+    if (!taken)
         return false;
     server_take_in(s, q, pool);
     return true;
@@ -551,6 +602,7 @@ int server_new(struct rk_loop *l,
         return rk_fail(err, RK_INTERNAL, "the HTTP server does not start");
     }
     s->check = check_new(l, shared->config->postgres, shared->config->common.instance);
+    check_gather(s->check, on_gather, s);
     s->kept = kept_new(KEPT_BYTES);
     info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     uv_poll_init(rk_loop_uv(l), &s->poll, info->epoll_fd);

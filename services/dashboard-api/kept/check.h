@@ -15,20 +15,16 @@
 
 #include <stdbool.h>
 
-#include "libcommon/account/rules/subject.h"
-#include "libcommon/base/id.h"
 #include "libcommon/base/list.h"
 #include "libcommon/loop/loop.h"
-#include "services/dashboard-api/kept/kept.h"
-
-#define CHECK_HASH_LEN 44
+#include "services/dashboard-api/kept/standing.h"
 
 struct check;
 
 struct check_item {
-    struct rk_list node;           /* private */
-    unsigned place;                /* private */
-    char hash[CHECK_HASH_LEN + 1]; /* of the token, base64; "" for what anybody may ask */
+    struct rk_list node;              /* private */
+    const struct standing *of;        /* private */
+    char hash[STANDING_HASH_LEN + 1]; /* of the token, base64; "" for what anybody may ask */
     void (*on_done)(struct check_item *it);
 
     /* In on_done: */
@@ -40,11 +36,14 @@ struct check_item {
 };
 
 struct check *check_new(struct rk_loop *l, const char *postgres, const char *instance);
+/* `gather` runs before a question is put: what could be read until then is added, and shares it. */
+void check_gather(struct check *c, void (*gather)(void *arg), void *arg);
 /* What waits comes back unknown; the loop must still run turns for that. */
 void check_stop(struct check *c);
 void check_free(struct check *c); /* NULL is fine; after its last item came back */
 
 /* False when too many wait already. Without an answer from Postgres the item comes back unknown. */
 bool check_add(struct check *c, struct check_item *it) RK_CHECKED;
-/* How often Postgres did not answer: what is kept from before is better not used. */
+/* How often Postgres did not answer, or may be another one than before: what is kept from before is
+ * better not used. */
 unsigned check_failures(const struct check *c);

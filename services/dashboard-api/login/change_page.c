@@ -42,8 +42,8 @@ static int show(struct call *c,
     bool wrong = wrong_old || !chosen_good(chosen);
     struct sheet s;
 
-    c->status = wrong ? 422 : 200;
     page_begin(c, &s, TEXT_CHANGE_TITLE);
+    chosen_status(&s, wrong);
     page_form(&s, "/oauth2/password", "password");
     chosen_whose(&s, user->email);
     page_field(&s, &(struct page_field){ .name = "old_password",
@@ -82,7 +82,7 @@ static int change(struct call *c,
     struct sheet s;
     int r;
 
-    r = local_check(c, user->email, old, &checked, err);
+    r = local_check(c, user->email, old, false, &checked, err);
     if (r == RK_UNAUTHENTICATED || (r == 0 && strcmp(checked.id, user->id) != 0))
         return show(c, user, TEXT_CHANGE_WRONG, chosen);
     if (r < 0)
@@ -91,10 +91,11 @@ static int change(struct call *c,
         chosen->wrong = TEXT_CHANGE_SAME;
         return show(c, user, TEXT_NONE, chosen);
     }
-    r = rk_user_set_password(c->pg, &actor, (struct rk_str){ NULL, 0 }, user->id, old,
-                             chosen->password, err);
+    r = rk_user_replace_password(c->pg, &actor, (struct rk_str){ NULL, 0 },
+                                 rk_str(checked.password_hash), chosen->password, err);
     if (r == 0)
-        r = session_start(c, &session->who, session->second_factor, false, &renewed, err);
+        r = session_start(c, &session->who, session->second_factor, session->remember, &renewed,
+                          err);
     if (r < 0)
         return r;
     page_begin(c, &s, TEXT_CHANGE_DONE_TITLE);
@@ -117,11 +118,8 @@ int change_page_post(struct call *c, struct rk_err *err)
     if (r != 0)
         return r < 0 ? r : 0;
     chosen = chosen_take(&f);
-    if (!chosen_good(&chosen))
+    if (!chosen_good(&chosen) || c->turned_away)
         return show(c, &user, TEXT_NONE, &chosen);
-    if (c->pool != POOL_PASSWORD) {
-        c->move = POOL_PASSWORD;
-        return CALL_MOVE;
-    }
-    return change(c, &session, &user, form_get(&f, "old_password"), &chosen, err);
+    r = call_may_hash(c);
+    return r != 0 ? r : change(c, &session, &user, form_get(&f, "old_password"), &chosen, err);
 }

@@ -26,6 +26,13 @@ bool chosen_good(const struct chosen *p)
     return p->wrong == TEXT_NONE && p->wrong_again == TEXT_NONE;
 }
 
+void chosen_status(struct sheet *s, bool wrong)
+{
+    s->c->status = s->c->turned_away ? 503 : wrong ? 422 : 200;
+    if (s->c->turned_away)
+        page_notice(s, "error", TEXT_ERROR_BUSY, NULL);
+}
+
 void chosen_whose(struct sheet *s, const char *email)
 {
     html_void(&s->html, "input", "type", "email", "name", "email", "value", email, "autocomplete",

@@ -12,6 +12,9 @@ struct chosen {
 };
 /* Fields password and password_again. */
 struct chosen chosen_take(const struct form *f);
+/* Of the form with these fields, and a word of why it is shown again: `wrong`, or no place to hash.
+ */
+void chosen_status(struct sheet *s, bool wrong);
 bool chosen_good(const struct chosen *p);
 /* For password managers: whose password it is. */
 void chosen_whose(struct sheet *s, const char *email);

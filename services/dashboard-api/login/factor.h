@@ -18,7 +18,8 @@ int factor_load(struct call *c, const char *user_id, struct factor *out, struct 
     RK_CHECKED;
 
 /* The first factor of this user, who has shown to hold it by a code of `step`; makes the recovery
- * codes, which are told here and nowhere else. RK_EXISTS: there is one already. */
+ * codes, which are told here and nowhere else. The same once more makes other codes; RK_EXISTS:
+ * there is another one already. */
 int factor_enrol(struct call *c,
                  const char *user_id,
                  const uint8_t secret[TOTP_SECRET_BYTES],

@@ -44,8 +44,8 @@ static const struct {
     const char *prefix;
     int64_t max, window_s; /* 0 = a pause that doubles */
 } rules[] = {
-    [GUESS_PASSWORD] = { "password", 0, 0 },
-    [GUESS_SOURCE] = { "source", 30, 600 },
+    [GUESS_PASSWORD] = { "password", 0, 0 },       [GUESS_FAMILIAR] = { "familiar", 0, 0 },
+    [GUESS_FAMILIAR_FIRST] = { "first", 10, 900 }, [GUESS_SOURCE] = { "source", 30, 600 },
     [GUESS_FACTOR] = { "factor", 10, 900 },
 };
 

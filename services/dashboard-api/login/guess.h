@@ -15,6 +15,11 @@ enum guess_at {
     /* A password of this e-mail address: after 5 in vain a pause, of 1 s at first, each time twice
      * as long, up to 15 minutes. A day without any and they are forgotten. */
     GUESS_PASSWORD,
+    /* The same from browsers in which they have signed in (familiar.h), which strangers' guesses do
+     * not keep waiting. */
+    GUESS_FAMILIAR,
+    /* Logins of those that went before others', in vain or not: 10 in 15 minutes. */
+    GUESS_FAMILIAR_FIRST,
     /* From this address (rk_addr_source): 30 in vain in 10 minutes. */
     GUESS_SOURCE,
     /* A second factor of this user: 10 in vain in 15 minutes. */

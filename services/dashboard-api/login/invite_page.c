@@ -21,7 +21,12 @@ static int find(struct call *c, const char *token, struct rk_invite *out, struct
     r = provider_of(c, &p, err);
     if (r < 0)
         return r;
-    r = rk_rate_take(c->pg, &rk_invite_strangers, call_source(c), err);
+    if (c->config->local_auth_disabled) {
+        (void)show_over(c);
+        return 1;
+    }
+    if (!c->turned_away) /* it was counted when it came */
+        r = rk_rate_take(c->pg, &rk_invite_strangers, call_source(c), err);
     if (r == 0)
         r = rk_invite_find(c->pg, token ? token : "", out, err);
     if (r == RK_INVALID || r == RK_NOT_FOUND || (r == 0 && out->expired)) {
@@ -37,8 +42,8 @@ show(struct call *c, const char *token, const struct rk_invite *i, const struct 
     bool wrong = !chosen_good(chosen);
     struct sheet s;
 
-    c->status = wrong ? 422 : 200;
     page_begin(c, &s, TEXT_INVITE_TITLE);
+    chosen_status(&s, wrong);
     page_say(&s, "p", TEXT_INVITE_PROMPT, i->invited_by, i->email, NULL);
     page_form(&s, "/oauth2/invite", "invite");
     page_hidden(&s, "token", token);
@@ -77,10 +82,9 @@ int invite_page_post(struct call *c, struct rk_err *err)
         r = find(c, token, &invite, err);
         if (r != 0)
             return r < 0 ? r : 0;
-        if (!chosen_good(&chosen))
+        if (!chosen_good(&chosen) || c->turned_away)
             return show(c, token, &invite, &chosen);
-        c->move = POOL_PASSWORD;
-        return CALL_MOVE;
+        return call_may_hash(c);
     }
     r = rk_invite_accept(c->pg, token, chosen.password, &c->bell, err);
     if (r == RK_INVALID || r == RK_NOT_FOUND || r == RK_EXISTS)

@@ -27,6 +27,19 @@ static const struct rk_pg_stmt replace_hash = {
     "local_set_password", "UPDATE users SET password_hash = $2 WHERE lower(email) = lower($1) "
                           "AND password_hash IS NOT NULL RETURNING id"
 };
+static const struct rk_pg_stmt any_connector = { "local_any_connector",
+                                                 "SELECT EXISTS (SELECT 1 FROM connector)" };
+static const struct rk_pg_stmt end_local = {
+    "local_end", "WITH s AS (DELETE FROM oauth_session WHERE connector_id = 'local'),"
+                 " g AS (DELETE FROM oauth_grant WHERE connector_id = 'local'),"
+                 " c AS (DELETE FROM oauth_code WHERE connector_id = 'local')"
+                 " DELETE FROM oauth_device WHERE connector_id = 'local'"
+};
+static const struct rk_pg_stmt tell_stmt = {
+    "local_tell", "INSERT INTO event (account_id, code, initiator_id, target_id) SELECT "
+                  "account_id, $2, CASE WHEN $3 THEN '" LOCAL_OPERATOR "' ELSE id END, id "
+                  "FROM users WHERE id = $1"
+};
 enum {
     ID,
     ACCOUNT,
@@ -58,33 +71,42 @@ static int guessed(struct call *c, const char *email, const char **out, struct r
     return r;
 }
 
-int local_may_try(struct call *c, const char *email, bool *out_allowed, struct rk_err *err)
+int local_may_try(
+    struct call *c, const char *email, bool familiar, bool *out_allowed, struct rk_err *err)
 {
     const char *who;
-    bool source, account;
+    bool source = true, account;
     int r;
 
     r = guessed(c, email, &who, err);
-    if (r == 0)
+    if (r == 0 && !familiar)
         r = guess_may(c, GUESS_SOURCE, call_source(c), &source, err);
     if (r == 0)
-        r = guess_may(c, GUESS_PASSWORD, who, &account, err);
+        r = guess_may(c, familiar ? GUESS_FAMILIAR : GUESS_PASSWORD, who, &account, err);
     if (r == 0)
         *out_allowed = source && account;
     return r;
 }
 
-static int count_try(struct call *c, const char *who, struct rk_err *err)
+static int count_try(struct call *c, const char *who, bool familiar, struct rk_err *err)
 {
-    bool allowed;
-    int r;
+    bool allowed = true;
+    int r = 0;
 
-    r = guess_try(c, GUESS_SOURCE, call_source(c), &allowed, err);
+    if (!familiar)
+        r = guess_try(c, GUESS_SOURCE, call_source(c), &allowed, err);
     if (r == 0 && allowed)
-        r = guess_try(c, GUESS_PASSWORD, who, &allowed, err);
+        r = guess_try(c, familiar ? GUESS_FAMILIAR : GUESS_PASSWORD, who, &allowed, err);
     if (r < 0)
         return r;
     return allowed ? 0 : rk_fail(err, RK_UNAUTHENTICATED, "too many guesses");
+}
+
+static int take_back(struct call *c, const char *who, bool familiar, struct rk_err *err)
+{
+    int r = guess_right(c, familiar ? GUESS_FAMILIAR : GUESS_PASSWORD, who, err);
+
+    return r < 0 || familiar ? r : guess_right(c, GUESS_SOURCE, call_source(c), err);
 }
 
 /* It was made by another server, or by us when we were weaker. */
@@ -102,6 +124,7 @@ renew(struct call *c, const char *id, const char *old, const char *password, str
 int local_check(struct call *c,
                 const char *email,
                 const char *password,
+                bool familiar,
                 struct local_user *out,
                 struct rk_err *err)
 {
@@ -114,7 +137,7 @@ int local_check(struct call *c,
         return rk_fail(err, RK_UNAUTHENTICATED, "longer than any");
     r = guessed(c, email, &who, err);
     if (r == 0)
-        r = count_try(c, who, err);
+        r = count_try(c, who, familiar, err);
     if (r < 0)
         return r;
     r = rk_pg_run(c->pg, &by_email, &res, err, RK_P_C(email));
@@ -127,14 +150,14 @@ int local_check(struct call *c,
     right = rk_password_verify(rk_str(password), rk_pg_str(res, 0, HASH).p);
     if (!right)
         return rk_fail(err, RK_UNAUTHENTICATED, "wrong password");
-    r = guess_right(c, GUESS_PASSWORD, who, err);
-    if (r == 0)
-        r = guess_right(c, GUESS_SOURCE, call_source(c), err);
+    r = take_back(c, who, familiar, err);
     if (r == 0)
         r = renew(c, rk_pg_str(res, 0, ID).p, rk_pg_str(res, 0, HASH).p, password, err);
-    if (r == 0)
-        take(c, res, out);
-    return r;
+    if (r < 0)
+        return r;
+    take(c, res, out);
+    out->password_hash = rk_arena_strn(c->arena, rk_pg_str(res, 0, HASH));
+    return 0;
 }
 
 int local_find(struct call *c, const char *id, struct local_user *out, struct rk_err *err)
@@ -148,6 +171,12 @@ int local_find(struct call *c, const char *id, struct local_user *out, struct rk
         return rk_fail(err, RK_NOT_FOUND, "no such local user");
     take(c, res, out);
     return 0;
+}
+
+int local_tell(
+    struct rk_pg *pg, const char *id, const char *code, bool by_operator, struct rk_err *err)
+{
+    return rk_pg_run(pg, &tell_stmt, NULL, err, RK_P_C(id), RK_P_C(code), RK_P_BOOL(by_operator));
 }
 
 int local_set_password(struct rk_pg *pg,
@@ -172,5 +201,20 @@ int local_set_password(struct rk_pg *pg,
     if (rk_pg_rows(user) == 0)
         return rk_fail(err, RK_NOT_FOUND, "no local user has the e-mail address %s", email);
     r = rk_user_sessions_end(pg, rk_pg_str(user, 0, 0).p, err);
+    if (r == 0)
+        r = local_tell(pg, rk_pg_str(user, 0, 0).p, "user.password.reset", true, err);
     return r < 0 ? r : rk_pg_commit(&tx, err);
+}
+
+int local_shut(struct rk_pg *pg, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run0(pg, &any_connector, &res, err);
+
+    if (r < 0)
+        return r;
+    if (!rk_pg_bool(res, 0, 0))
+        return rk_fail(err, RK_PRECONDITION,
+                       "local_auth_disabled needs an identity provider: enter one first");
+    return rk_pg_run0(pg, &end_local, NULL, err);
 }

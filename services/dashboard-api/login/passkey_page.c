@@ -24,9 +24,12 @@ static const struct rk_pg_stmt find_stmt = {
 };
 /* Only for who has the app too, and up to MAX_PASSKEYS of them. */
 static const struct rk_pg_stmt add_stmt = {
-    "passkey_add", "INSERT INTO passkey (id, user_id, algorithm, public_key, sign_count) "
-                   "SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM passkey "
-                   "WHERE user_id = $2) < $6"
+    "passkey_add",
+    "WITH made AS (INSERT INTO passkey (id, user_id, algorithm, public_key, sign_count) "
+    "SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM passkey WHERE user_id = $2) < $6 "
+    "RETURNING user_id) INSERT INTO event (account_id, code, initiator_id, target_id) "
+    "SELECT u.account_id, 'user.passkey.add', u.id, u.id FROM users u JOIN made ON u.id = "
+    "made.user_id"
 };
 /* Of two at once with the same signature one is used. */
 static const struct rk_pg_stmt use_stmt = {

@@ -26,7 +26,7 @@ static char canonical(char c)
     return c == 'O' ? '0' : c == 'I' || c == 'L' ? '1' : c;
 }
 
-bool recovery_digest(const struct rk_seal *seal,
+bool recovery_digest(const uint8_t key[RK_SEAL_KEY],
                      const char *user_id,
                      struct rk_str code,
                      uint8_t out[RECOVERY_DIGEST])
@@ -51,6 +51,6 @@ bool recovery_digest(const struct rk_seal *seal,
         return false;
     text[n++] = '\n';
     memcpy(text + n, user_id, id_n);
-    rk_hmac_sha256(seal->key, sizeof(seal->key), text, n + id_n, out);
+    rk_hmac_sha256(key, RK_SEAL_KEY, text, n + id_n, out);
     return true;
 }

@@ -13,7 +13,7 @@
 void recovery_new(char out[RECOVERY_LEN + 1]);
 /* Of a code as somebody types it: any case, dashes and spaces ignored, digits for the letters that
  * look like them. False: it is no code at all. */
-bool recovery_digest(const struct rk_seal *seal,
+bool recovery_digest(const uint8_t key[RK_SEAL_KEY],
                      const char *user_id,
                      struct rk_str code,
                      uint8_t out[RECOVERY_DIGEST]);

@@ -1,9 +1,7 @@
 /* See pages.h. The first account, by the rule of POST /api/setup; there only until it exists. */
 
 #include "libcommon/account/rules/account_create.h"
-#include "libcommon/crypto/password.h"
-#include "libcommon/obs/log.h"
-#include "services/dashboard-api/api/setup_body.h"
+#include "services/dashboard-api/api/setup.h"
 #include "services/dashboard-api/login/chosen.h"
 #include "services/dashboard-api/login/pages.h"
 #include "services/dashboard-api/oauth/provider.h"
@@ -21,8 +19,8 @@ static int show(struct call *c, const struct entry *e)
     bool wrong = e->wrong_name || e->wrong_email || !chosen_good(&e->chosen);
     struct sheet s;
 
-    c->status = wrong ? 422 : 200;
     page_begin(c, &s, TEXT_SETUP_TITLE);
+    chosen_status(&s, wrong);
     page_say(&s, "p", TEXT_SETUP_PROMPT, NULL);
     page_form(&s, "/oauth2/setup", "setup");
     page_field(&s, &(struct page_field){ .name = "name",
@@ -77,23 +75,18 @@ int setup_page_get(struct call *c, struct rk_err *err)
 
 static int create(struct call *c, const struct entry *e, struct rk_err *err)
 {
+    const struct setup_body in = { .email = e->email,
+                                   .name = e->name,
+                                   .password = e->chosen.password };
     struct rk_account_created created;
-    char hash[RK_PASSWORD_LEN];
     struct sheet s;
-    int r;
+    int r = setup_first_account(c->pg, c->config, &in, NULL, &created, err);
 
-    rk_password_hash(rk_str(e->chosen.password), hash);
-    r = rk_account_setup(c->pg,
-                         &(struct rk_account_setup){ .domain = c->config->dns_domain,
-                                                     .email = e->email,
-                                                     .name = e->name,
-                                                     .password_hash = hash },
-                         &created, err);
     if (r == RK_PRECONDITION)
         return show_over(c);
     if (r < 0)
         return r;
-    rk_info(NULL, "the first account was created from %s", c->remote_ip);
+    setup_log(c, &created);
     page_begin(c, &s, TEXT_SETUP_DONE_TITLE);
     page_notice(&s, "done", TEXT_SETUP_DONE_PROMPT, e->email, NULL);
     page_link_button(&s, TEXT_GO_ON, NULL, "/");
@@ -120,11 +113,8 @@ int setup_page_post(struct call *c, struct rk_err *err)
         e.wrong_name = TEXT_NAME_MISSING;
     if (!setup_email_valid(e.email))
         e.wrong_email = TEXT_EMAIL_WRONG;
-    if (e.wrong_name || e.wrong_email || !chosen_good(&e.chosen))
+    if (e.wrong_name || e.wrong_email || !chosen_good(&e.chosen) || c->turned_away)
         return show(c, &e);
-    if (c->pool != POOL_PASSWORD) {
-        c->move = POOL_PASSWORD;
-        return CALL_MOVE;
-    }
-    return create(c, &e, err);
+    r = call_may_hash(c);
+    return r != 0 ? r : create(c, &e, err);
 }

@@ -10,6 +10,7 @@
 #include "libcommon/base/json.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/crypto/hash.h"
+#include "services/dashboard-api/login/familiar.h"
 #include "services/dashboard-api/page/cookie.h"
 #include "services/dashboard-api/page/page.h"
 
@@ -50,6 +51,7 @@ static int finish(struct call *c,
         .remember = remember,
     };
 
+    familiar_make(c, user->email);
     return login_done(c, l, &proof, err);
 }
 

@@ -141,9 +141,18 @@ static int enrol(struct call *c, struct step *st, const char *code, struct rk_er
     if (r < 0)
         return r;
     st->proved = true;
-    st->has_secret = false;
     r = step_keep(c, st, err);
     return r < 0 ? r : show_codes(c, st, codes);
+}
+
+/* Set up a moment ago, by this very login: who sends the code again has not seen what it brought.
+ */
+static bool enrols_again(const struct step *st, const char *code)
+{
+    int64_t step;
+
+    return st->has_secret &&
+           totp_check(st->secret, sizeof(st->secret), rk_wall_s(), 0, rk_str(code), &step);
 }
 
 int login_totp_get(struct call *c, struct rk_err *err)
@@ -166,6 +175,7 @@ int login_totp_post(struct call *c, struct rk_err *err)
     struct step st;
     struct factor f;
     struct form form;
+    const char *code;
     bool right;
     int r;
 
@@ -179,9 +189,10 @@ int login_totp_post(struct call *c, struct rk_err *err)
         r = second_try(c, &st, err);
     if (r != 0)
         return r < 0 ? r : 0;
-    if (!f.enrolled)
-        return enrol(c, &st, form_get(&form, "totp"), err);
-    r = factor_try_totp(c, st.user.id, form_get(&form, "totp"), &right, err);
+    code = form_get(&form, "totp");
+    if (!f.enrolled || enrols_again(&st, code))
+        return enrol(c, &st, code, err);
+    r = factor_try_totp(c, st.user.id, code, &right, err);
     if (r < 0)
         return r;
     if (right)

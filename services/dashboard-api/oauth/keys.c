@@ -171,9 +171,12 @@ static void read_terms(const struct rk_pg_result *res, struct terms *t)
     }
 }
 
-static int insert_key(struct keys *k, struct rk_pg *pg, int64_t from_s, struct rk_err *err)
+static int insert_key(struct keys *k,
+                      struct rk_pg *pg,
+                      const struct rk_signer *signer,
+                      int64_t from_s,
+                      struct rk_err *err)
 {
-    rk_auto(rk_signer_free) struct rk_signer *signer = rk_signer_new();
     rk_auto(rk_buf_done) struct rk_buf der = { .max = RK_SIGNER_MAX_DER };
     rk_auto(rk_buf_done) struct rk_buf sealed = { .max = 2 * RK_SIGNER_MAX_DER };
     rk_auto(rk_buf_done) struct rk_buf jwk = { .max = RK_SIGNER_MAX_DER };
@@ -189,9 +192,13 @@ static int insert_key(struct keys *k, struct rk_pg *pg, int64_t from_s, struct r
                      RK_P_INT(from_s + KEY_SIGNS_S), RK_P_INT(from_s + KEY_SIGNS_S + k->kept_s));
 }
 
-/* Looks again under the lock, as another replica may have been faster. */
+/*
+ * Looks again under the lock, as another replica may have been faster. A key takes a busy machine
+ * longer than Postgres lets a transaction idle and others wait for its lock, so it is made before.
+ */
 static int tend(struct keys *k, struct rk_pg *pg, struct rk_err *err)
 {
+    rk_auto(rk_signer_free) struct rk_signer *signer = rk_signer_new();
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL, *clock = NULL;
     struct terms terms;
@@ -213,7 +220,7 @@ static int tend(struct keys *k, struct rk_pg *pg, struct rk_err *err)
     read_terms(res, &terms);
     from_s = terms.now_s = rk_pg_int(clock, 0, 0);
     if (key_plan(terms.list, terms.n, terms.now_s, &from_s) != KEY_NONE) {
-        r = insert_key(k, pg, from_s, err);
+        r = insert_key(k, pg, signer, from_s, err);
         if (r < 0)
             return r;
     }
@@ -275,6 +282,7 @@ int keys_get(struct keys *k, struct rk_pg *pg, bool again, struct key_set **out,
 
 int keys_rotate(struct keys *k, struct rk_pg *pg, bool compromised, struct rk_err *err)
 {
+    rk_auto(rk_signer_free) struct rk_signer *signer = rk_signer_new(); /* see tend */
     rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *clock = NULL;
     int64_t now_s, from_s;
@@ -298,7 +306,7 @@ int keys_rotate(struct keys *k, struct rk_pg *pg, bool compromised, struct rk_er
                   RK_P_INT(compromised ? now_s : from_s + k->kept_s));
     if (r < 0)
         return r;
-    r = insert_key(k, pg, from_s, err);
+    r = insert_key(k, pg, signer, from_s, err);
     if (r < 0)
         return r;
     return rk_pg_commit(&tx, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libcommon/account/rules/subject.h"
+#include "libcommon/obs/log.h"
 #include "services/dashboard-api/oauth/code.h"
 #include "services/dashboard-api/oauth/limit.h"
 #include "services/dashboard-api/oauth/login_int.h"
@@ -28,8 +29,8 @@ static const struct rk_pg_stmt add_login = {
 };
 static const struct rk_pg_stmt find_login = {
     "oauth_login_find", "SELECT client_id, connector_id, login_hint, fresh, device, session, note, "
-                        "created_at, expires_at FROM oauth_login "
-                        "WHERE id = $1 AND browser = $2 AND expires_at > now()"
+                        "created_at, expires_at, browser = $2, expires_at > now() "
+                        "FROM oauth_login WHERE id = $1"
 };
 static const struct rk_pg_stmt set_note = { "oauth_login_note",
                                             "UPDATE oauth_login SET note = $2 WHERE id = $1" };
@@ -99,6 +100,13 @@ static int open_note(
     return r;
 }
 
+/* The person is told one thing for all of these; whoever runs this may want to know which it is. */
+static int no_login(const struct call *c, const char *why, struct rk_err *err)
+{
+    rk_info(NULL, "a sign-in from %s cannot go on: %s", c->remote_ip, why);
+    return rk_fail(err, RK_NOT_FOUND, "%s", why);
+}
+
 int login_find(struct call *c, const char *id, struct login *out, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
@@ -107,15 +115,21 @@ int login_find(struct call *c, const char *id, struct login *out, struct rk_err 
     struct rk_str hash;
     int r;
 
-    if (!id || !browser || strlen(id) > 64)
-        return rk_fail(err, RK_NOT_FOUND, "no login under way");
+    if (!id || strlen(id) > 64)
+        return no_login(c, "the address names none", err);
+    if (!browser)
+        return no_login(c, "the browser has sent no cookie of ours", err);
     hash = secret_hash(c->arena, id);
     r = rk_pg_run(c->pg, &find_login, &res, err, RK_P_BYTEA(hash),
                   RK_P_BYTEA(secret_hash(c->arena, browser)));
     if (r < 0)
         return r;
     if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "no login under way");
+        return no_login(c, "there is none of that id", err);
+    if (!rk_pg_bool(res, 0, 9))
+        return no_login(c, "another browser began it", err);
+    if (!rk_pg_bool(res, 0, 10))
+        return no_login(c, "it has expired", err);
     l.client_id = rk_arena_strn(c->arena, rk_pg_str(res, 0, 0));
     l.connector_id = rk_arena_strn(c->arena, rk_pg_str(res, 0, 1));
     l.login_hint = rk_arena_strn(c->arena, rk_pg_str(res, 0, 2));
@@ -168,25 +182,31 @@ int login_note(struct call *c, struct login *l, struct rk_str note, struct rk_er
 int login_ask(struct call *c, const struct login *l, bool choose, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    struct view_way ways[MAX_WAYS] = { { .type = RK_CONNECTOR_LOCAL, .name = "" } };
-    size_t n = 1;
+    struct view_way ways[MAX_WAYS];
+    const char *ids[MAX_WAYS];
+    size_t n = 0;
     int r;
 
     r = rk_pg_run(c->pg, &list_ways, &res, err, RK_P_C(l->connector_id));
     if (r < 0)
         return r;
-    ways[0].href = login_path(c, l, RK_CONNECTOR_LOCAL);
-    for (int i = 0; i < rk_pg_rows(res) && n < MAX_WAYS; i++, n++)
+    if (!c->config->local_auth_disabled) {
+        ids[n] = RK_CONNECTOR_LOCAL;
+        ways[n++] =
+            (struct view_way){ RK_CONNECTOR_LOCAL, "", login_path(c, l, RK_CONNECTOR_LOCAL) };
+    }
+    for (int i = 0; i < rk_pg_rows(res) && n < MAX_WAYS; i++, n++) {
+        ids[n] = rk_pg_str(res, i, 0).p;
         ways[n] = (struct view_way){ rk_pg_str(res, i, 1).p, rk_pg_str(res, i, 2).p,
-                                     login_path(c, l, rk_pg_str(res, i, 0).p) };
+                                     login_path(c, l, ids[n]) };
+    }
+    if (n == 0)
+        return page_error(c, 404, TEXT_ERROR_CONNECTOR);
     if (n == 1)
         return page_redirect(c, ways[0].href);
-    for (size_t i = 0; !choose && i < n; i++) {
-        const char *id = i == 0 ? RK_CONNECTOR_LOCAL : rk_pg_str(res, (int)i - 1, 0).p;
-
-        if (strcmp(id, l->connector_id) == 0)
+    for (size_t i = 0; !choose && i < n; i++)
+        if (strcmp(ids[i], l->connector_id) == 0)
             return page_redirect(c, ways[i].href);
-    }
     return view_chooser(c, ways, n);
 }
 

@@ -14,7 +14,7 @@ static const struct rk_pg_stmt find_session = {
     "s.used_at < now() - interval '1 minute', "
     "s.connector_id = 'local' AND NOT s.second_factor AND EXISTS (SELECT 1 FROM users u JOIN "
     "account a ON a.id = u.account_id WHERE u.id = s.user_id AND "
-    "(a.settings->>'local_mfa_enabled')::boolean) "
+    "(a.settings->>'local_mfa_enabled')::boolean), s.remember "
     "FROM oauth_session s WHERE s.id = $1 AND s.expires_at > now() AND "
     "s.used_at > now() - $2::bigint * interval '1 second' AND "
     "CASE WHEN s.connector_id = 'local' "
@@ -64,6 +64,7 @@ int session_find(struct call *c, struct session *out, struct rk_err *err)
     s.second_factor = rk_pg_bool(res, 0, 1);
     s.auth_time_s = rk_pg_int(res, 0, 2);
     s.needs_factor = rk_pg_bool(res, 0, 4);
+    s.remember = rk_pg_bool(res, 0, 5);
     if (rk_pg_bool(res, 0, 3)) {
         r = rk_pg_run(c->pg, &touch_session, NULL, err, RK_P_BYTEA(s.hash));
         if (r < 0)
@@ -84,7 +85,7 @@ int session_start(struct call *c,
     rk_auto(rk_buf_done) struct rk_buf json = { .max = CALL_MAX_OUT };
     const char *old = cookie_get(c, SESSION_COOKIE), *id;
     const struct provider *p;
-    struct session s = { .who = *who, .second_factor = second_factor };
+    struct session s = { .who = *who, .second_factor = second_factor, .remember = remember };
     int r;
 
     r = provider_of(c, &p, err);

@@ -17,6 +17,7 @@ struct session {
     struct rk_str hash; /* of the id; in the arena */
     struct identity who;
     bool second_factor;
+    bool remember;     /* it outlives the browser */
     bool needs_factor; /* the account wants one from its local users, and this session has none */
     int64_t auth_time_s;
 };

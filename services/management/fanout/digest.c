@@ -5,8 +5,9 @@
  * between them is hashed with its own length. What is sent to an agent was compiled by us, but
  * the walk is bounded all the same.
  *
- * Nobody ever sees a sum, so that one key serves for all; of those who cannot see any, nobody can
- * name two texts with the same one (the odds are the text's length in 16 bytes to 2^103).
+ * As in UMAC: NH makes 16 bytes of each block, and Poly1305 sums these up. Nobody ever sees a sum,
+ * so that one key serves for all; of those who cannot see any, nobody can name two texts with the
+ * same one (the odds are NH's, 1 to 2^64).
  */
 
 #include "services/management/fanout/digest.h"
@@ -137,7 +138,22 @@ static bool find_serials(struct rk_str s, struct gaps *g)
 
 void digest_key_new(struct digest_key *key)
 {
-    rk_random(key->k, sizeof(key->k));
+    rk_random(key, sizeof(*key));
+}
+
+static void add_piece(struct rk_poly1305 *sum, const struct rk_nh_key *key, struct rk_str piece)
+{
+    uint64_t length = piece.n;
+    uint8_t block[RK_NH_LEN];
+
+    if (length == 0)
+        return;
+    rk_poly1305_add(sum, &length, sizeof(length));
+    for (size_t at = 0, n; at < piece.n; at += n) {
+        n = piece.n - at < RK_NH_BLOCK ? piece.n - at : RK_NH_BLOCK;
+        rk_nh(key, piece.p + at, n, block);
+        rk_poly1305_add(sum, block, sizeof(block));
+    }
 }
 
 bool digest_map(const struct digest_key *key, struct rk_str map, uint8_t out[DIGEST_LEN])
@@ -149,14 +165,9 @@ bool digest_map(const struct digest_key *key, struct rk_str map, uint8_t out[DIG
     if (!find_serials(map, &gaps))
         return false;
     gap(&gaps, map.n, map.n);
-    sum = rk_poly1305_begin(key->k);
+    sum = rk_poly1305_begin(key->poly1305);
     for (size_t i = 0; i < gaps.n; i++) {
-        uint64_t length = gaps.v[i].at - at;
-
-        if (length > 0) {
-            rk_poly1305_add(sum, &length, sizeof(length));
-            rk_poly1305_add(sum, map.p + at, length);
-        }
+        add_piece(sum, &key->nh, rk_strn(map.p + at, gaps.v[i].at - at));
         at = gaps.v[i].end;
     }
     rk_poly1305_add(sum, gaps.tails, gaps.tails_n * sizeof(gaps.tails[0]));

@@ -11,11 +11,13 @@
 
 #include "libcommon/base/attr.h"
 #include "libcommon/base/str.h"
+#include "libcommon/crypto/nh.h"
 
 #define DIGEST_LEN 16 /* of Poly1305 */
 
 struct digest_key {
-    uint8_t k[32];
+    struct rk_nh_key nh;
+    uint8_t poly1305[32];
 };
 
 void digest_key_new(struct digest_key *key);

@@ -5,7 +5,8 @@
  * goes out at once. Rounds that follow each other closely drift apart (50, 100, 200, then 400 ms),
  * so that a burst of edits costs a peer a few maps and not one each; and the pause is at least four
  * times as long as the round took (but at most 1 s), so that fan-out never takes more than a fifth
- * of the loop. A second without a round is quiet again. Pure; times are of the monotonic clock.
+ * of the loop and of the makers. A second without a round is quiet again. Pure; times are of the
+ * monotonic clock.
  */
 
 #include <stdint.h>

@@ -8,6 +8,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"
+#include "services/management/fanout/makers.h"
 #include "services/management/fanout/round.h"
 #include "services/management/fanout/session.h"
 #include "services/management/hub/access.h"
@@ -21,6 +22,7 @@ struct load {
     struct hub *hub;
     char id[RK_XID_LEN + 1];
     uint64_t heard;          /* what had been heard when the read was asked for */
+    uint64_t started_ms;     /* and when that was */
     struct rk_snapshot *was; /* reference, or NULL */
     struct rk_snapshot *now;
     struct rk_delta *delta;
@@ -49,6 +51,8 @@ struct hub *hub_get(struct app *app, const char *account_id)
     rk_list_init(&h->waiters);
     rk_list_init(&h->sessions);
     rk_list_init(&h->pending);
+    rk_list_init(&h->batches);
+    rk_list_init(&h->by_makers);
     rk_timer_init(app->loop, &h->fan, round_on_timer);
     rk_map_put(app->hubs, rk_str(h->id), h);
     metric_add(METRIC_ACCOUNTS_LOADED, 1);
@@ -68,6 +72,7 @@ static void hub_drop(struct hub *h)
 {
     rk_map_del(h->app->hubs, rk_str(h->id));
     metric_add(METRIC_ACCOUNTS_LOADED, -1);
+    makers_forget(h);
     rk_timer_close(&h->fan, hub_freed);
 }
 
@@ -95,6 +100,15 @@ static void wake(struct hub *h, int r, const struct rk_err *err)
     }
 }
 
+/* One that is not loaded is not behind: whoever needs it waits for the newest. */
+static void note_behind(struct hub *h)
+{
+    if (!h->snap || rk_snapshot_serial(h->snap) >= h->heard)
+        h->behind_ms = 0;
+    else if (h->behind_ms == 0)
+        h->behind_ms = rk_mono_ms();
+}
+
 void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w)
 {
     h->used_ms = rk_mono_ms();
@@ -106,6 +120,7 @@ void hub_wait(struct hub *h, uint64_t serial, struct hub_wait *w)
     rk_list_append(&h->waiters, &w->node);
     if (serial > h->heard)
         h->heard = serial;
+    note_behind(h);
     load_start(h);
 }
 
@@ -113,8 +128,24 @@ void hub_hear(struct hub *h, uint64_t serial)
 {
     if (serial > h->heard)
         h->heard = serial;
-    if (!h->snap || rk_snapshot_serial(h->snap) < h->heard)
+    note_behind(h);
+    if (!h->snap || h->behind_ms > 0)
         load_start(h);
+}
+
+uint64_t hub_behind_ms(struct app *app)
+{
+    uint64_t now = rk_mono_ms(), longest = 0;
+    void *value;
+    size_t it = 0;
+
+    while (rk_map_each(app->hubs, &it, &value)) {
+        const struct hub *h = value;
+
+        if (h->behind_ms > 0 && now - h->behind_ms > longest)
+            longest = now - h->behind_ms;
+    }
+    return longest;
 }
 
 static void load_run(struct rk_job *j, void *worker)
@@ -196,6 +227,17 @@ static void owe_config(struct hub *h, int64_t committed_at_us)
     }
 }
 
+static void tell(const struct hub *h, const struct load *ld)
+{
+    struct rk_logctx ctx = { .account = h->id };
+
+    for (size_t i = 0; i < ld->delta->traces_n; i++) {
+        ctx.trace = ld->delta->traces[i];
+        rk_debug(&ctx, "it is here, at serial %llu: %zu peers have another map",
+                 (unsigned long long)ld->delta->serial, rk_bitmap_count(&ld->affected));
+    }
+}
+
 static void swap_in(struct hub *h, struct load *ld)
 {
     bool went = some_peer_went(ld->delta);
@@ -212,11 +254,7 @@ static void swap_in(struct hub *h, struct load *ld)
     access_enforce(h, ld->delta);
     if (config_changed)
         owe_config(h, ld->delta->committed_at_us);
-    for (size_t i = rk_bitmap_next(&ld->affected, 0); i != SIZE_MAX;
-         i = rk_bitmap_next(&ld->affected, i + 1)) {
-        if (i < h->by_index_n && h->by_index[i])
-            hub_mark(h, h->by_index[i], ld->delta->committed_at_us);
-    }
+    hub_mark_all(h, &ld->affected, ld->delta->committed_at_us);
 }
 
 bool hub_read_again(uint64_t have, uint64_t *heard, uint64_t heard_before, bool awaited)
@@ -249,11 +287,16 @@ static void load_done(struct rk_job *j)
         hub_drop(h);
         h = NULL;
     } else {
+        tell(h, ld);
         swap_in(h, ld);
         wake(h, 0, NULL);
         if (hub_read_again(rk_snapshot_serial(h->snap), &h->heard, ld->heard,
                            !rk_list_empty(&h->waiters)))
             load_start(h);
+        /* What is not there yet was heard of after the read had begun. */
+        if (h->behind_ms > 0 && rk_snapshot_serial(h->snap) >= ld->heard)
+            h->behind_ms = ld->started_ms;
+        note_behind(h);
     }
     rk_snapshot_unref(ld->was);
     rk_snapshot_unref(ld->now);
@@ -274,6 +317,7 @@ static void load_start(struct hub *h)
     ld->hub = h;
     (void)rk_str_copy(rk_str(h->id), ld->id, sizeof(ld->id));
     ld->heard = h->heard;
+    ld->started_ms = rk_mono_ms();
     ld->was = h->snap ? rk_snapshot_ref(h->snap) : NULL;
     rk_bitmap_init(&ld->affected);
     if (!rk_workers_submit(h->app->workers, h->app->loop, &ld->job)) {
@@ -311,6 +355,7 @@ void hub_detach(struct hub *h, struct session *s)
         h->by_index[s->index] = NULL;
     rk_list_remove(&s->by_hub);
     rk_list_remove(&s->by_pending);
+    session_order_drop(s);
     h->session_count--;
     h->used_ms = rk_mono_ms();
     s->hub = NULL;
@@ -327,6 +372,18 @@ void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us)
     }
     rk_list_append(&h->pending, &s->by_pending);
     round_arm(h);
+}
+
+void hub_mark_all(struct hub *h, const struct rk_bitmap *peers, int64_t committed_at_us)
+{
+    size_t n = rk_bitmap_count(peers);
+    uint32_t *kin = rk_new_array(uint32_t, n);
+
+    rk_snapshot_kin(h->snap, peers, kin);
+    for (size_t i = 0; i < n; i++)
+        if (kin[i] < h->by_index_n && h->by_index[kin[i]])
+            hub_mark(h, h->by_index[kin[i]], committed_at_us);
+    rk_free(kin);
 }
 
 void hub_resend(struct hub *h, const uint8_t key[RK_KEY_LEN])
@@ -347,10 +404,19 @@ struct sweep {
     struct app *app;
     size_t n;
     char (*ids)[RK_XID_LEN + 1];
+    uint64_t *had; /* when it was asked */
     uint64_t *serials;
     int r;
     struct rk_err err;
 };
+
+static void sweep_free(struct sweep *sw)
+{
+    free(sw->ids);
+    free(sw->had);
+    free(sw->serials);
+    free(sw);
+}
 
 static void sweep_run(struct rk_job *j, void *worker)
 {
@@ -375,6 +441,8 @@ static void sweep_done(struct rk_job *j)
 
         if (!h || h->loading || sw->serials[i] == have)
             continue;
+        if (sw->serials[i] < have && sw->serials[i] >= sw->had[i])
+            continue; /* it was loaded after the question */
         metric_add(METRIC_SWEEP_FOUND, 1);
         if (sw->serials[i] == 0 || sw->serials[i] < have) {
             rk_warn(NULL, "account %s went back from serial %llu to %llu", h->id,
@@ -384,9 +452,7 @@ static void sweep_done(struct rk_job *j)
             hub_hear(h, sw->serials[i]);
         }
     }
-    free(sw->ids);
-    free(sw->serials);
-    free(sw);
+    sweep_free(sw);
 }
 
 void hub_sweep(struct app *app)
@@ -403,6 +469,7 @@ void hub_sweep(struct app *app)
     sw->job.run = sweep_run;
     sw->job.done = sweep_done;
     sw->ids = rk_zalloc_array(rk_map_count(app->hubs) + 1, sizeof(*sw->ids));
+    sw->had = rk_new_array(uint64_t, rk_map_count(app->hubs) + 1);
     sw->serials = rk_new_array(uint64_t, rk_map_count(app->hubs) + 1);
     while (rk_map_each(app->hubs, &it, &value)) {
         struct hub *h = value;
@@ -410,15 +477,14 @@ void hub_sweep(struct app *app)
         if (h->session_count == 0 && !h->loading && rk_list_empty(&h->waiters) &&
             now - h->used_ms > UNUSED_KEEP_MS)
             hub_drop(h);
-        else if (h->snap)
-            memcpy(sw->ids[sw->n++], h->id, sizeof(h->id));
+        else if (h->snap) {
+            memcpy(sw->ids[sw->n], h->id, sizeof(h->id));
+            sw->had[sw->n++] = rk_snapshot_serial(h->snap);
+        }
     }
     app->sweeping = rk_workers_submit(app->workers, app->loop, &sw->job);
-    if (!app->sweeping) {
-        free(sw->ids);
-        free(sw->serials);
-        free(sw);
-    }
+    if (!app->sweeping)
+        sweep_free(sw);
 }
 
 void hub_close_all(struct app *app)

@@ -28,10 +28,13 @@ struct hub {
     struct app *app;
     struct rk_snapshot *snap; /* NULL until first loaded */
     uint64_t heard;           /* highest serial anybody named */
+    uint64_t behind_ms;       /* since when `snap` is older than that; 0: it is not */
     bool loading;
     struct rk_list waiters; /* struct hub_wait */
     struct rk_list sessions;
-    struct rk_list pending;
+    struct rk_list pending;    /* sessions that owe a map, who has longest first */
+    struct rk_list batches;    /* of maps that makers have for it */
+    struct rk_list by_makers;  /* where it waits for its turn, or alone */
     struct session **by_index; /* peer index → its session here, or NULL */
     size_t by_index_n;
     size_t session_count;
@@ -63,6 +66,8 @@ void hub_attach(struct hub *h,
 void hub_detach(struct hub *h, struct session *s);
 /* Owes a map, because of a change that was committed then (RK_TIME_UNSET: not known). */
 void hub_mark(struct hub *h, struct session *s, int64_t committed_at_us);
+/* The same for those of these peers (indexes of the snapshot) that are connected here. */
+void hub_mark_all(struct hub *h, const struct rk_bitmap *peers, int64_t committed_at_us);
 
 /* The peer may not have taken its last map: it gets one, whatever it says. */
 void hub_resend(struct hub *h, const uint8_t key[RK_KEY_LEN]);
@@ -74,6 +79,9 @@ void hub_resend(struct hub *h, const uint8_t key[RK_KEY_LEN]);
  * forgotten, or it would be asked for for ever. Pure.
  */
 bool hub_read_again(uint64_t have, uint64_t *heard, uint64_t heard_before, bool awaited);
+
+/* How long the account that has waited longest has been known to be newer in Postgres than here. */
+uint64_t hub_behind_ms(struct app *app);
 
 /* Every few seconds: compares the serials of all hubs with Postgres; lets go of accounts nobody
  * uses. */

@@ -37,7 +37,7 @@ struct rk_bytes *envelope_seal(const char server_key_b64[RK_KEY_B64_LEN + 1],
 {
     size_t body = plain.n + RK_BOX_OVERHEAD;
     size_t len = 2 + RK_KEY_B64_LEN + 1 + rk_wire_varint_size(body) + body;
-    struct rk_bytes *f = rk_bytes_new(5 + len);
+    struct rk_bytes *f = rk_bytes_new_spare(5 + len);
     uint8_t *p = f->p;
 
     *p++ = 0; /* never compressed */

@@ -39,7 +39,7 @@ static void extend_run(struct request *q, struct worker *w)
 
 static void extend_after(struct request *q)
 {
-    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     if (q->r < 0) {
         rk_info(&ctx, "session not extended: %s", q->err.msg);

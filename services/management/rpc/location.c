@@ -2,11 +2,25 @@
 
 #include "services/management/rpc/location.h"
 
+#include <math.h>
 #include <string.h>
 
 void location_find(struct request *q)
 {
     q->place_known = rk_geo_lookup(q->app->geo, q->remote_ip, &q->place);
+}
+
+struct config_reader location_reader(const struct request *q)
+{
+    struct config_reader to = { 0 };
+
+    if (q->place.located)
+        to.place =
+            (struct rk_position){ .known = true,
+                                  .latitude_e4 = (int32_t)lround(q->place.latitude * 1e4),
+                                  .longitude_e4 = (int32_t)lround(q->place.longitude * 1e4) };
+    memcpy(&to.who, q->env.key, sizeof(to.who));
+    return to;
 }
 
 bool location_differs(const struct request *q, const struct rk_peer_row *p)

@@ -12,6 +12,8 @@
 
 /* Looks it up. */
 void location_find(struct request *q);
+/* What lists of relays and STUN servers are chosen by; after location_find. */
+struct config_reader location_reader(const struct request *q);
 /* It is not what is stored of the peer. Without a database the place of an address that has not
  * changed stays as it is. */
 bool location_differs(const struct request *q, const struct rk_peer_row *p);

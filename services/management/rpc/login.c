@@ -28,11 +28,14 @@ static void answer(struct request *q, struct hub *h, size_t index)
     struct rk_peer_claims claims = { q->meta->capabilities,
                                      q->meta->flags & RK_META_FLAG_DISABLE_IPV6 };
     rk_auto(rk_buf_done) struct rk_buf b;
+    struct config_reader to;
     size_t at;
 
     rk_buf_init(&b, ANSWER_MAX);
+    location_find(q);
+    to = location_reader(q);
     at = rk_wire_begin(&b, 1);
-    netbird_config_full(q->app, rk_snapshot_account(h->snap)->metrics_push_enabled, &b);
+    (void)netbird_config_full(q->app, &to, rk_snapshot_account(h->snap)->metrics_push_enabled, &b);
     rk_wire_end(&b, at);
     at = rk_wire_begin(&b, 2);
     rk_compile_peer_config(h->snap, index, &claims, &b);
@@ -110,7 +113,7 @@ static void register_run(struct request *q, struct worker *w)
 
 static void register_after(struct request *q)
 {
-    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     if (q->r < 0) {
         rk_info(&ctx, "registration refused: %s", q->err.msg);
@@ -151,9 +154,7 @@ static void renew_run(struct request *q, struct worker *w)
 
 static void renew_after(struct request *q)
 {
-    struct rk_logctx ctx = { .peer = q->env.key_b64,
-                             .account = q->account_id,
-                             .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     if (q->r < 0) {
         rk_info(&ctx, "login refused: %s", q->err.msg);

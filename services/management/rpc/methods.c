@@ -4,6 +4,7 @@
 #include "services/management/rpc/methods.h"
 
 #include "libcommon/base/attr.h"
+#include "libcommon/edge/claim.h"
 
 #define SERVICE "/management.ManagementService/"
 #define SEALED_MAX (256u * 1024)
@@ -34,5 +35,9 @@ const struct rk_grpc_method methods[] = {
       .streams = true,
       .on_message = rpc_job,
       .on_gone = rpc_job_gone },
+    { .path = RK_EDGE_METHOD,
+      .max_in = RK_CLAIM_MAX * 2,
+      .on_message = rpc_renew_edge,
+      .on_gone = rpc_renew_edge_gone },
 };
 const size_t methods_count = RK_COUNT(methods);

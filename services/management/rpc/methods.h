@@ -20,6 +20,8 @@ void rpc_pkce_flow(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_gone(struct rk_grpc_call *call, bool finished, void *arg);
 void rpc_job(struct rk_grpc_call *call, struct rk_str message, void *arg);
 void rpc_job_gone(struct rk_grpc_call *call, bool finished, void *arg);
+void rpc_renew_edge(struct rk_grpc_call *call, struct rk_str message, void *arg);
+void rpc_renew_edge_gone(struct rk_grpc_call *call, bool finished, void *arg);
 
 struct job_stream;
 void rpc_job_end(struct job_stream *j); /* status 0: the agent opens another one elsewhere */

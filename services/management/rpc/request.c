@@ -42,6 +42,7 @@ struct request *request_new(struct app *app, struct rk_grpc_call *call, struct r
     q->call = call;
     q->arena = rk_arena_new(ARENA_MAX);
     rk_addr_format_ip(rk_grpc_peer(call), q->remote_ip);
+    rk_trace_begin(&q->trace, rk_grpc_header(call, "traceparent"));
     rk_grpc_set_data(call, q);
     q->r = envelope_open(&app->key, message, q->arena, &q->env, &q->err);
     if (q->r < 0) {
@@ -49,6 +50,16 @@ struct request *request_new(struct app *app, struct rk_grpc_call *call, struct r
         return NULL;
     }
     return q;
+}
+
+struct rk_logctx request_logctx(const struct request *q)
+{
+    return (struct rk_logctx){
+        .peer = q->env.key_b64,
+        .account = q->account_id[0] ? q->account_id : NULL,
+        .remote = q->remote_ip,
+        .trace = q->trace.id,
+    };
 }
 
 static void request_free(struct request *q)
@@ -106,7 +117,7 @@ void request_fail(struct request *q, int status, const char *message)
 
 void request_fail_err(struct request *q)
 {
-    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     switch (q->r) {
     case RK_INVALID:
@@ -130,7 +141,9 @@ static void job_run(struct rk_job *j, void *worker)
 {
     struct request *q = rk_container_of(j, struct request, job);
 
+    rk_trace_enter(&q->trace);
     q->work(q, worker);
+    rk_trace_leave();
 }
 
 static void job_done(struct rk_job *j)

@@ -15,6 +15,8 @@
 #include "libcommon/base/arena.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/loop/workers.h"
+#include "libcommon/obs/log.h"
+#include "libcommon/obs/trace.h"
 #include "proto/management.pb-c.h"
 #include "services/management/app.h"
 #include "services/management/fanout/session.h"
@@ -54,6 +56,7 @@ struct request {
     const char *ssh_key;
     bool ssh_key_differs;
     char remote_ip[64];
+    struct rk_trace trace;
     char peer_id[RK_XID_LEN + 1];
     struct rk_bell bell;
     struct rk_geo_place place; /* of remote_ip */
@@ -73,6 +76,8 @@ struct request {
 
 /* Opens the envelope; answers and returns NULL when that fails. Hangs itself on the call. */
 struct request *request_new(struct app *app, struct rk_grpc_call *call, struct rk_str message);
+/* What every line about it says; its strings are q's. */
+struct rk_logctx request_logctx(const struct request *q);
 /* The call is over. */
 void request_gone(struct request *q);
 

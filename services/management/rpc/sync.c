@@ -30,6 +30,7 @@ static void attach(struct request *q, struct hub *h, size_t index)
         return;
     s = session_new(app, q->call, q->env.key, &q->env.box);
     memcpy(s->peer_id, p->id, sizeof(s->peer_id));
+    s->reader = location_reader(q);
     rk_grpc_set_data(q->call, s);
     q->call = NULL;
     request_release(q);

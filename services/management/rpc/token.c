@@ -62,7 +62,7 @@ static int sign_in(struct request *q,
 static void refuse_user(struct request *q, const struct rk_err *why)
 {
     static const char account[] = "unable to fetch account with claims, err: ";
-    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     switch (q->r) {
     case RK_UNAVAILABLE:
@@ -89,6 +89,10 @@ static void take_run(struct request *q, struct worker *w)
     if (!verify(q, arena, &claims))
         return;
     q->r = rk_used_token_claim(w->pg, claims.hash, q->env.key, claims.expires_s, &why);
+    if (q->r < 0 && q->r != RK_UNAUTHENTICATED) {
+        rk_warn(NULL, "token not claimed: %s", why.msg);
+        q->r = rk_fail(&why, RK_UNAVAILABLE, "failed to claim jwt token");
+    }
     if (q->r < 0) {
         refuse(q, rk_grpc_status_of(q->r), "", why.msg);
         return;
@@ -116,7 +120,7 @@ static void keys_ready(struct rk_task *t)
 
 static void take_after(struct request *q)
 {
-    struct rk_logctx ctx = { .peer = q->env.key_b64, .remote = q->remote_ip };
+    struct rk_logctx ctx = request_logctx(q);
 
     if (q->sign_in_bell.serial > 0)
         app_ring(q->app, q->sign_in_bell.account_id, q->sign_in_bell.serial);

@@ -4,9 +4,11 @@
 
 #include "libcommon/account/peer/replica.h"
 #include "libcommon/account/rules/used_token.h"
+#include "libcommon/account/store/edges.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/spare.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"
 #include "services/management/due/due.h"
@@ -26,7 +28,7 @@ struct round_of_upkeep {
     char name[RK_REPLICA_LEN];
     uint64_t now_ms;
     bool prune;
-    bool lived;
+    struct rk_replica_beat beat;
     int64_t swept, pruned;
     int r;
     struct rk_err err;
@@ -37,7 +39,7 @@ static void work(struct rk_job *j, void *worker)
     struct round_of_upkeep *k = rk_container_of(j, struct round_of_upkeep, job);
     struct rk_pg *pg = ((struct worker *)worker)->pg;
 
-    k->r = rk_replica_beat(pg, k->name, UPKEEP_LEASE_S, &k->lived, &k->err);
+    k->r = rk_replica_beat(pg, k->name, UPKEEP_LEASE_S, &k->beat, &k->err);
     if (k->r == 0)
         k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, k->owner->app->cfg->ephemeral_life_s, &k->swept,
                                 &k->err);
@@ -45,6 +47,9 @@ static void work(struct rk_job *j, void *worker)
         k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
     if (k->r == 0 && k->prune)
         k->r = rk_used_token_prune(pg, &k->err);
+    if (k->r == 0 && k->prune)
+        k->r = rk_edge_prune(pg, &k->err);
+    rk_spare_drop();
     (void)rk_heap_trim(UPKEEP_KEEP_HEAP);
 }
 
@@ -57,6 +62,7 @@ static void worked(struct rk_job *j)
     if (!k->job.refused && k->r < 0) {
         metric_add(METRIC_UPKEEP_FAILED, 1);
     } else if (!k->job.refused) {
+        app_clock(u->app, k->beat.ahead_us);
         if (k->prune)
             u->prune_at_ms = k->now_ms + UPKEEP_PRUNE_MS;
         if (k->swept > 0) {
@@ -67,7 +73,7 @@ static void worked(struct rk_job *j)
         metric_add(METRIC_PRESENCE_SWEPT, k->swept);
         metric_add(METRIC_CHANGES_PRUNED, k->pruned);
         /* Others may have taken us for dead: our peers are connected all the same. */
-        if (!k->lived)
+        if (!k->beat.lived)
             presence_repeat(u->app);
     }
     rk_free(k);

@@ -59,3 +59,8 @@ int relay_auth_parse(const uint8_t *p,
                      struct relay_id *out_id,
                      struct rk_str *out_token,
                      struct rk_err *err) RK_CHECKED;
+
+/* The same written, as a client does; its length. The token has RELAY_MAX_TOKEN bytes at most. */
+#define RELAY_MAX_TOKEN (RELAY_MAX_AUTH - 6 - RELAY_ID_LEN)
+size_t
+relay_auth_write(const struct relay_id *id, struct rk_str token, uint8_t out[RELAY_MAX_AUTH]);

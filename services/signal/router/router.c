@@ -566,7 +566,7 @@ static void on_down(struct rk_rds *rds, void *arg)
 }
 
 int router_new(struct rk_loop *l,
-               const char *redis,
+               const struct rk_rds_config *redis,
                struct fifo_budget *budget,
                const struct router_ops *ops,
                void *arg,

@@ -15,6 +15,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 #include "libcommon/loop/loop.h"
+#include "libcommon/rds/config.h"
 
 struct router;
 struct source;
@@ -39,7 +40,7 @@ struct router_ops {
 
 /* `budget` bounds the messages that wait for Redis, together with those that wait for agents. */
 int router_new(struct rk_loop *l,
-               const char *redis,
+               const struct rk_rds_config *redis,
                struct fifo_budget *budget,
                const struct router_ops *ops,
                void *arg,

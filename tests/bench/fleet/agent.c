@@ -63,7 +63,7 @@ static void on_link_closed(struct rk_grpc_client *grpc, const char *why, void *a
     l->grpc = NULL;
 }
 
-struct rk_grpc_client *link_get(struct link *l, struct target *t, uint64_t *out_wait_ms)
+struct rk_grpc_client *link_get(struct link *l, struct rk_target *t, uint64_t *out_wait_ms)
 {
     struct agent *a = agent_of_link(l);
     struct rk_err err = { 0 };

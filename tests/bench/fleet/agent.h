@@ -64,7 +64,7 @@ struct link {
 
 struct relay {
     struct rk_conn *conn;
-    struct target *target;
+    struct rk_target *target;
     struct alarm retry;
     struct backoff backoff;
     uint64_t opened_ns;
@@ -125,7 +125,7 @@ void agent_stuck(struct agent *a, const char *what, int status, const char *mess
 void agent_failed_call(struct agent *a, int status); /* counted; it is going to be repeated */
 
 /* A connection, opened when there is none; NULL: not yet, *out_wait_ms says when. */
-struct rk_grpc_client *link_get(struct link *l, struct target *t, uint64_t *out_wait_ms);
+struct rk_grpc_client *link_get(struct link *l, struct rk_target *t, uint64_t *out_wait_ms);
 void link_close(struct link *l);
 bool link_is_up(const struct link *l);
 void link_sweep(struct link *l, uint32_t now_s, bool streams);

@@ -10,13 +10,13 @@
 
 #include "libcommon/base/buf.h"
 #include "libcommon/loop/loop.h"
+#include "libcommon/net/target.h"
 #include "libcommon/net/tls.h"
 #include "tests/bench/fleet/account.h"
 #include "tests/bench/fleet/identity.h"
 #include "tests/bench/fleet/map.h"
 #include "tests/bench/fleet/scenario.h"
 #include "tests/bench/fleet/tally.h"
-#include "tests/bench/fleet/target.h"
 #include "tests/bench/fleet/wheel.h"
 
 struct agent;
@@ -37,9 +37,9 @@ struct fleet {
     struct rk_loop *loop;
     struct wheel wheel;
     struct rk_tls *tls[2]; /* see fleet_tls */
-    struct targets targets;
-    struct target *management, *signal, *stun;
-    struct target *relay[TARGETS_MAX];
+    struct rk_targets targets;
+    struct rk_target *management, *signal, *stun;
+    struct rk_target *relay[RK_TARGETS_MAX];
     unsigned relays;
     struct agent *agent;
     uint32_t first, end; /* agents of this process, by number */

@@ -171,10 +171,11 @@ static void take_relay(struct agent *a, const Management__RelayConfig *relay)
     free(a->relay_token);
     a->relay_token_n = (uint16_t)(TOKEN_HEAD + payload);
     a->relay_token = rk_memdup(token, a->relay_token_n);
-    for (size_t i = 0; f->relays == 0 && i < relay->n_urls && i < TARGETS_MAX; i++)
-        take_target(f, targets_get(&f->targets, rk_str(relay->urls[i]), &f->relay[i], &err), &err);
+    for (size_t i = 0; f->relays == 0 && i < relay->n_urls && i < RK_TARGETS_MAX; i++)
+        take_target(f, rk_targets_get(&f->targets, rk_str(relay->urls[i]), &f->relay[i], &err),
+                    &err);
     if (f->relays == 0)
-        f->relays = (unsigned)(relay->n_urls < TARGETS_MAX ? relay->n_urls : TARGETS_MAX);
+        f->relays = (unsigned)(relay->n_urls < RK_TARGETS_MAX ? relay->n_urls : RK_TARGETS_MAX);
 }
 
 /* Servers are the same for all, so the first answer tells. */
@@ -184,16 +185,16 @@ static void take_config(struct agent *a, const Management__NetbirdConfig *config
     struct rk_err err = { 0 };
 
     if (config->signal && !f->signal)
-        take_target(
-            f,
-            targets_get_bare(&f->targets, rk_str(config->signal->uri), 0,
-                             config->signal->protocol == MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS,
-                             SOCK_STREAM, &f->signal, &err),
-            &err);
+        take_target(f,
+                    rk_targets_get_bare(&f->targets, rk_str(config->signal->uri), 0,
+                                        config->signal->protocol ==
+                                            MANAGEMENT__HOST_CONFIG__PROTOCOL__HTTPS,
+                                        SOCK_STREAM, &f->signal, &err),
+                    &err);
     if (config->n_stuns > 0 && !f->stun)
         take_target(f,
-                    targets_get_bare(&f->targets, rk_str(config->stuns[0]->uri), 3478, false,
-                                     SOCK_DGRAM, &f->stun, &err),
+                    rk_targets_get_bare(&f->targets, rk_str(config->stuns[0]->uri), 3478, false,
+                                        SOCK_DGRAM, &f->stun, &err),
                     &err);
     if (config->relay)
         take_relay(a, config->relay);

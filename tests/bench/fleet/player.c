@@ -532,7 +532,7 @@ void player_run(const struct plan *plan, struct tally *tally, uint32_t first, ui
     f->loop = rk_loop_new();
     f->seen = rk_new_array(uint32_t, plan->scenario.agents);
     rk_buf_init(&f->plain, PLAIN_MAX);
-    if (targets_get(&f->targets, rk_str(plan->management_url), &f->management, &err) < 0)
+    if (rk_targets_get(&f->targets, rk_str(plan->management_url), &f->management, &err) < 0)
         fleet_fatal(f, "%s", err.msg);
     f->agent = rk_new_array(struct agent, end - first);
     for (uint32_t i = first; i < end; i++)

@@ -4,18 +4,12 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
-#include "libcommon/base/cursor.h"
-
-#define HEADER 20
-#define COOKIE 0x2112a442u
-#define BINDING_SUCCESS 0x0101
-#define XOR_MAPPED_ADDRESS 0x0020
+#include "libcommon/net/binding.h"
 
 struct prober {
     struct fleet *fleet;
     uv_udp_t udp;
-    uint8_t address[20]; /* family, port and address as the first answer had them, still masked */
-    size_t address_n;
+    struct rk_addr address; /* as the first answer had it */
     uint8_t in[2048];
 };
 
@@ -23,7 +17,8 @@ struct prober {
 struct transaction {
     uint64_t sent_ns;
     uint32_t sum;
-};
+} __attribute__((packed));
+_Static_assert(sizeof(struct transaction) == RK_BINDING_TRANSACTION, "all of it, and no more");
 
 static uint32_t sum_of(const struct prober *p, uint64_t sent_ns)
 {
@@ -32,33 +27,19 @@ static uint32_t sum_of(const struct prober *p, uint64_t sent_ns)
 
 static bool read_answer(struct prober *p, const uint8_t *in, size_t n, uint64_t *out_sent_ns)
 {
-    struct rk_cursor c = rk_cursor(in, n);
-    uint32_t sum;
+    uint8_t bytes[RK_BINDING_TRANSACTION];
+    struct transaction t;
+    struct rk_addr address;
 
-    if (n < HEADER || rk_cursor_be16(&c) != BINDING_SUCCESS || rk_cursor_be16(&c) != n - HEADER ||
-        rk_cursor_be32(&c) != COOKIE)
+    if (!rk_binding_answer(in, n, bytes, &address))
         return false;
-    memcpy(out_sent_ns, in + 8, sizeof(*out_sent_ns));
-    memcpy(&sum, in + 16, sizeof(sum));
-    if (sum != sum_of(p, *out_sent_ns))
+    memcpy(&t, bytes, sizeof(t));
+    if (t.sum != sum_of(p, t.sent_ns))
         return false;
-    (void)rk_cursor_take(&c, 12);
-    while (c.n > 0 && !c.bad) {
-        uint16_t type = rk_cursor_be16(&c), len = rk_cursor_be16(&c);
-        struct rk_str value = rk_cursor_take(&c, ((size_t)len + 3) & ~(size_t)3);
-
-        /* An IPv6 address is masked with the transaction too, and so differs every time. */
-        if (type != XOR_MAPPED_ADDRESS || c.bad || value.n > sizeof(p->address))
-            continue;
-        if (value.n > 8)
-            value.n = 4;
-        if (p->address_n == 0) {
-            memcpy(p->address, value.p, value.n);
-            p->address_n = value.n;
-        }
-        return value.n == p->address_n && memcmp(value.p, p->address, value.n) == 0;
-    }
-    return false;
+    *out_sent_ns = t.sent_ns;
+    if (p->address.len == 0)
+        p->address = address;
+    return address.len == p->address.len && memcmp(&address.ss, &p->address.ss, address.len) == 0;
 }
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
@@ -103,15 +84,13 @@ struct prober *prober_new(struct fleet *f)
 
 void prober_ask(struct prober *p)
 {
-    static const uint8_t head[8] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
     struct transaction t = { .sent_ns = rk_mono_ns() };
-    uint8_t request[HEADER];
+    uint8_t bytes[RK_BINDING_TRANSACTION], request[RK_BINDING_REQUEST];
     uv_buf_t buf = uv_buf_init((char *)request, sizeof(request));
 
     t.sum = sum_of(p, t.sent_ns);
-    memcpy(request, head, sizeof(head));
-    memcpy(request + 8, &t.sent_ns, sizeof(t.sent_ns));
-    memcpy(request + 16, &t.sum, sizeof(t.sum));
+    memcpy(bytes, &t, sizeof(t));
+    rk_binding_request(bytes, request);
     p->fleet->tally->count[COUNT_STUN]++;
     (void)uv_udp_try_send(&p->udp, &buf, 1, NULL); /* lost is lost, as for agents */
 }

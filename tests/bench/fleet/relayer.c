@@ -7,13 +7,13 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/hash.h"
-#include "libcommon/net/ws_frame.h"
+#include "libcommon/net/ws_client.h"
 #include "services/relay/wire/message.h"
 
 #define ANSWER_S 8              /* to AUTH */
 #define SILENT_S 35             /* without a HEALTHCHECK */
 #define QUEUED_MAX (256 * 1024) /* of packets that the relay has not taken */
-#define FRAME_MAX (RELAY_MAX_MESSAGE + 8)
+#define FRAME_MAX (RELAY_MAX_MESSAGE + RK_WS_MASKED_HEAD)
 
 enum relay_stage {
     RELAY_STAGE_OFF,
@@ -28,8 +28,6 @@ struct packet {
     uint64_t sent_ns;
     uint32_t from, to;
 };
-
-static const uint8_t mask[4] = { 0x5a, 0x17, 0xc3, 0x99 };
 
 uint32_t relayer_partner(const struct plan *p, uint32_t number)
 {
@@ -51,17 +49,8 @@ static void id_of(const struct plan *p, uint32_t number, uint8_t out[RELAY_ID_LE
 static void send_message(struct agent *a, const uint8_t *p, size_t n)
 {
     uint8_t frame[FRAME_MAX];
-    size_t head = n < 126 ? 6 : 8;
 
-    frame[0] = 0x82;
-    frame[1] = (uint8_t)(0x80 | (n < 126 ? n : 126));
-    if (n >= 126) {
-        frame[2] = (uint8_t)(n >> 8);
-        frame[3] = (uint8_t)n;
-    }
-    memcpy(frame + head - 4, mask, sizeof(mask));
-    rk_ws_mask(frame + head, p, n, mask, 0);
-    rk_conn_write(a->relay.conn, frame, head + n);
+    rk_conn_write(a->relay.conn, frame, rk_ws_masked(p, n, frame));
 }
 
 /* -- lost, and again -- */
@@ -184,23 +173,6 @@ static void on_message(struct agent *a, const uint8_t *p, size_t n)
     }
 }
 
-/* The length of the frame that p begins with; 0: not there yet; SIZE_MAX: what a relay never
- * sends. */
-static size_t frame_length(const uint8_t *p, size_t n, size_t *out_head)
-{
-    size_t body;
-
-    if (n < 2)
-        return 0;
-    if (p[0] >> 4 != 8 || p[1] > 126)
-        return SIZE_MAX;
-    *out_head = p[1] == 126 ? 4 : 2;
-    if (n < *out_head)
-        return 0;
-    body = p[1] == 126 ? (size_t)p[2] << 8 | p[3] : p[1];
-    return body > RELAY_MAX_MESSAGE ? SIZE_MAX : *out_head + body;
-}
-
 static void on_frame(struct agent *a, const uint8_t *p, size_t head, size_t whole)
 {
     if ((p[0] & 15) == 2)
@@ -214,14 +186,13 @@ static void on_frame(struct agent *a, const uint8_t *p, size_t head, size_t whol
 
 static void send_auth(struct agent *a)
 {
-    static const uint8_t head[6] = { RELAY_VERSION, RELAY_AUTH, 0x21, 0x12, 0xa4, 0x42 };
     uint8_t message[RELAY_MAX_AUTH];
+    struct relay_id id;
 
-    memcpy(message, head, sizeof(head));
-    id_of(a->fleet->plan, a->number, message + 6);
-    memcpy(message + 42, a->relay_token, a->relay_token_n);
+    id_of(a->fleet->plan, a->number, id.b);
     a->relay.stage = RELAY_STAGE_AUTH;
-    send_message(a, message, 42u + a->relay_token_n);
+    send_message(a, message,
+                 relay_auth_write(&id, rk_strn(a->relay_token, a->relay_token_n), message));
 }
 
 /* How many bytes of p were used; the rest is kept until there is more. */
@@ -236,15 +207,15 @@ static size_t eat(struct agent *a, const uint8_t *p, size_t n)
         end = memmem(p, n, "\r\n\r\n", 4);
         if (!end)
             return 0;
-        if (n < 12 || memcmp(p, "HTTP/1.1 101", 12) != 0) {
+        used = (size_t)(end + 4 - p);
+        if (!rk_ws_accepted(rk_strn(p, used))) {
             rk_conn_close(r->conn, "no WebSocket");
             return n;
         }
-        used = (size_t)(end + 4 - p);
         send_auth(a);
     }
-    while ((whole = frame_length(p + used, n - used, &head)) != 0 && whole != SIZE_MAX &&
-           whole <= n - used) {
+    while ((whole = rk_ws_server_frame(p + used, n - used, RELAY_MAX_MESSAGE, &head)) != 0 &&
+           whole != SIZE_MAX) {
         on_frame(a, p + used, head, whole);
         used += whole;
         if (r->conn != conn || r->stage == RELAY_STAGE_OFF)
@@ -309,18 +280,12 @@ static void on_read(struct rk_conn *c, const uint8_t *p, size_t n, void *arg)
 static void on_open(struct rk_conn *c, void *arg)
 {
     struct agent *a = arg;
-    char request[512];
-    int n;
+    char request[RK_WS_REQUEST_MAX];
 
     if (c != a->relay.conn)
         return;
-    n = snprintf(request, sizeof(request),
-                 "GET /relay HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\n"
-                 "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                 "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n",
-                 a->relay.target->authority);
     a->relay.stage = RELAY_STAGE_UPGRADE;
-    rk_conn_write(c, request, (size_t)n);
+    rk_conn_write(c, request, rk_ws_request("/relay", a->relay.target->authority, request));
 }
 
 static const struct rk_conn_ops ops = { .on_open = on_open,

@@ -1,9 +1,11 @@
 #include "tests/bench/lib/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/str.h"
@@ -48,6 +50,17 @@ struct sockaddr_in bench_address(const char *arg)
         bench_die("'%s' is no IPv4 address with a port", arg);
     memcpy(&out, &a.ss, sizeof(out));
     return out;
+}
+
+int bench_listen(const struct sockaddr_in *self)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (fd < 0 || bind(fd, (const struct sockaddr *)self, sizeof(*self)) < 0 ||
+        listen(fd, 4096) < 0)
+        bench_die("listening: %s", strerror(errno));
+    return fd;
 }
 
 void bench_times_init(struct bench_times *t)

@@ -21,6 +21,9 @@ uint64_t bench_number(const char *arg, uint64_t min, uint64_t max);
 /* The argument, "1.2.3.4:80"; ends the program when it is something else. */
 struct sockaddr_in bench_address(const char *arg);
 
+/* A listening socket there. */
+int bench_listen(const struct sockaddr_in *self);
+
 /* Times in a histogram of whole microseconds, up to one second. */
 struct bench_times {
     uint32_t *bin;

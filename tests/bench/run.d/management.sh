@@ -2,13 +2,13 @@
 # Ours is a replica of management and one of dashboard-api with their Postgres and Redis, and all of them count; stock
 # keeps its data in SQLite, inside the one process. Nothing is pinned: both use all cores, as they do in use.
 
-SIZES=20,100,500 # the 20 warm caches and prepared statements; their figures are not in the table
+SIZES=20,100,500,1000 # the 20 warm caches and prepared statements; their figures are not in the table
 
-# What the instance's helpers of tools/rookery.d want: a directory, sockets, Postgres and Redis.
+# instance_up [REPLICAS]: what the instance's helpers of tools/rookery.d want: a directory, sockets, Postgres and Redis.
 instance_up() {
     instance_open "$OUT/instance"
     ! instance_exists || instance_down
-    REPLICAS=1
+    REPLICAS=${1:-1}
     instance_make_dirs
     instance_save
     stores_start
@@ -18,6 +18,8 @@ instance_down() {
     [ -f "$OUT/instance/instance" ] || return 0
     instance_open "$OUT/instance"
     instance_find_run
+    services_stop
+    ! process_runs haproxy || process_stop TERM 5 haproxy
     stores_stop
     stores_wipe
     [ "$RUN" = "$DIR/run" ] || rm -rf "${RUN:?}"
@@ -57,6 +59,23 @@ round_ours() {
     instance_down
 }
 
+# A change for everybody over TLS, beside what sealing and sending such maps needs at the least.
+PUSH_SIZE=200
+
+round_push() {
+    local bytes
+
+    instance_up
+    start_ours_management 127.0.0.1
+    setup_token 22080
+    measure push - ours "$BIN/bench-fleet" 22070 22080 20,$PUSH_SIZE "${PID[management]}" "${PID[dashboard-api]}" \
+        "$(process_pid postgres)" "$(process_pid redis)"
+    stop management dashboard-api
+    instance_down
+    bytes=$(awk -F'\t' -v size=$PUSH_SIZE '$1 == "push" && $2 == size && $4 == "map_bytes" { n = $5 } END { printf "%d", n }' "$FIGURES")
+    measure push - ref "$BIN/bench-push_ref" $PUSH_SIZE "$bytes" 1000
+}
+
 # start_stock_management HOST
 start_stock_management() {
     local data=$OUT/stock-data
@@ -80,6 +99,7 @@ bench_management() {
     LOOPBACK=yes
     for ((round = 0; round < ROUNDS; round++)); do
         round_ours
+        over_tls round_push
         [ "$STOCK" = no ] || round_stock
     done
     PIN=$pinned

@@ -13,6 +13,15 @@ keep_awake() {
     }
 }
 
+# each_round COMMAND...: in every round of a benchmark that has but one thing to do.
+each_round() {
+    local round
+
+    for ((round = 0; round < ROUNDS; round++)); do
+        "$@"
+    done
+}
+
 # measure BENCHMARK CASE SUBJECT COMMAND...: runs a load generator; each "name value" it prints becomes a row of the
 # figures; where the name is CASE/NAME, the generator itself says which case it is. A generator that fails ends
 # everything: a figure from a run that went wrong is worse than none.
@@ -28,13 +37,18 @@ measure() {
         cat "$OUT/log/load.log" >&2
         die "$benchmark $case ($subject) failed: $*"
     }
-    awk -v benchmark="$benchmark" -v case="$case" -v subject="$subject" -v OFS='\t' '{
+    figures "$benchmark" "$case" "$subject" <<<"$out"
+}
+
+# figures BENCHMARK CASE SUBJECT: from lines "name value".
+figures() {
+    awk -v benchmark="$1" -v case="$2" -v subject="$3" -v OFS='\t' '{
         split($1, part, "/")
         if (part[2] == "")
             print benchmark, case, subject, $1, $2
         else
             print benchmark, part[1], subject, part[2], $2
-    }' <<<"$out" >>"$FIGURES"
+    }' >>"$FIGURES"
 }
 
 cpu_model() {

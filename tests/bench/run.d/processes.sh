@@ -95,3 +95,20 @@ start_ours() {
 start_reference() {
     start "$1" "says_ready $1" "$BIN/bench-$1" "$SERVER:$2"
 }
+
+TLS_CERT='' # the servers' certificate, where they speak TLS
+TLS_KEY=
+
+# over_tls COMMAND...: servers that are started meanwhile have a certificate, and agents believe it.
+over_tls() {
+    (
+        DIR=$OUT/tls HOST=$SERVER
+        mkdir -p -m 700 "$DIR/secrets"
+        tls_prepare "DNS:relay,DNS:signal,DNS:management,IP:$SERVER,IP:127.0.0.1"
+    )
+    TLS_CERT=$OUT/tls/secrets/front.crt TLS_KEY=$OUT/tls/secrets/front.key
+    export ROOKERY_TLS_CERT_FILE=$TLS_CERT ROOKERY_TLS_KEY_FILE=$TLS_KEY ROOKERY_BENCH_CA=$OUT/tls/ca.pem
+    "$@"
+    TLS_CERT='' TLS_KEY=''
+    unset ROOKERY_TLS_CERT_FILE ROOKERY_TLS_KEY_FILE ROOKERY_BENCH_CA
+}

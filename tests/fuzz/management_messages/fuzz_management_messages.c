@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "libcommon/base/arena.h"
+#include "proto/edge.pb-c.h"
 #include "proto/management.pb-c.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -30,6 +31,8 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &management__extend_auth_session_request__descriptor,
     &management__sync_response__descriptor, /* what our own test agents read */
     &management__login_response__descriptor,
+    &edge__renewal__descriptor,
+    &edge__claim__descriptor,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

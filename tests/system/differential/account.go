@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -25,21 +27,28 @@ type account struct {
 	script      *script
 	off         map[string]bool
 
-	agents    map[string]*agent // those that are registered, with what they said last
-	moved     bool              // addresses or peers may have changed since they were learned
-	onboarded bool              // a refused change of the settings had that part
-	openSSH   map[string]bool   // policies for netbird-ssh without ports, by their names
-	found     []*difference
-	counts    counts
+	agents       map[string]*agent // those that are registered, with what they said last
+	moved        bool              // addresses or peers may have changed since they were learned
+	onboarded    bool              // a refused change of the settings had that part
+	policies     map[string]object // what was last accepted for one, by its name
+	blocked      map[string]bool   // people who may do nothing
+	deleted      map[string]bool   // people who were, and are no longer
+	brought      map[string]string // by whom a peer was registered, "" with a setup key
+	repeated     bool              // the last request asked for a policy as it was
+	unpropagated bool              // groups of users are not those of their peers, or were not so once
+	undone       []string          // what events call the objects with which one server alone did something
+	found        []*difference
+	counts       counts
 }
 
 // counts are what was compared.
-type counts struct{ maps, answers, wanted int }
+type counts struct{ maps, answers, wanted, apart int }
 
 func (c *counts) add(o counts) {
 	c.maps += o.maps
 	c.answers += o.answers
 	c.wanted += o.wanted
+	c.apart += o.apart
 }
 
 // errApart ends an account that the servers no longer hold in the same way.
@@ -54,10 +63,12 @@ func (a *account) run() error {
 			return err
 		}
 	}
-	a.agents, a.openSSH = map[string]*agent{}, map[string]bool{}
+	a.agents, a.policies, a.blocked = map[string]*agent{}, map[string]object{}, map[string]bool{}
+	a.deleted, a.brought = map[string]bool{}, map[string]string{}
 	for _, o := range a.script.ops {
 		if err := a.play(o); err != nil {
 			if errors.Is(err, errApart) {
+				a.counts.apart = 1
 				return nil
 			}
 			return fmt.Errorf("%v: %w", o, err)
@@ -81,8 +92,12 @@ func (a *account) play(o *op) error {
 		return a.register(o)
 	case relogin:
 		return a.relogin(o)
+	case tell:
+		return a.tell(o)
 	case logout:
 		return a.logout(o)
+	case work:
+		return a.work(o)
 	case look:
 		return a.look()
 	}
@@ -99,12 +114,13 @@ func (a *account) learn() error {
 	return a.longLabels()
 }
 
-// longLabels gives one name to the two labels of a peer whose label is too long for DNS on stock, and just short enough on ours.
+// longLabels gives one name to the two labels of a peer whose label is too long for DNS on stock, or as long as may be with the
+// tail that stock's address makes, and cut short enough on ours.
 func (a *account) longLabels() error {
 	const most, kept = 63, 63 - len("-255-255")
 	for name, stock := range a.stock.labels {
 		ours := a.ours.labels[name]
-		if len(stock) <= most || len(ours) > most {
+		if len(stock) < most || len(ours) > most {
 			continue
 		}
 		end, stockEnd := tail.FindStringSubmatch(lastNumbers.FindString(ours)), tail.FindStringSubmatch(lastNumbers.FindString(stock))
@@ -134,9 +150,29 @@ func together[T any](a *account, call func(*server) (T, error)) (stock, ours T, 
 	return stock, ours, errors.Join(stockErr, oursErr)
 }
 
+// free replaces an address that a script gives to a peer when somebody has got it by chance, from one server alone.
+func (a *account) free(o *op) *op {
+	wish, _ := o.sent("ip").(string)
+	ip, err := netip.ParseAddr(wish)
+	if o.kind != "peer" || err != nil {
+		return o
+	}
+	for a.stock.names.words[ip.String()] != a.ours.names.words[ip.String()] {
+		ip = ip.Next()
+	}
+	if ip.String() == wish {
+		return o
+	}
+	other, body := *o, clone(o.body.(object))
+	body["ip"] = ip.String()
+	other.body = body
+	return &other
+}
+
 // request sends one REST request to both, and compares the answers.
 func (a *account) request(o *op) error {
-	stock, ours, err := together(a, func(s *server) (*harness.Answer, error) { return s.ask(a.ctx, o.method, o.path, o.body) })
+	o = a.free(o)
+	stock, ours, err := together(a, func(s *server) (*harness.Answer, error) { return s.askAs(a.ctx, o.as, o.method, o.path, o.body) })
 	if err != nil {
 		return err
 	}
@@ -145,9 +181,30 @@ func (a *account) request(o *op) error {
 		a.ours.learnObject(o.bind, ours)
 	}
 	a.counts.answers++
-	a.noteSSH(o, stock.Status)
+	a.repeated = false
+	if stock.Status == http.StatusOK && ours.Status == http.StatusOK {
+		a.notePolicy(o)
+		a.notePerson(o)
+	}
 	a.onboarded = a.onboarded || o.kind == "settings" && stock.Status != 200 && o.sent("onboarding") != nil
-	a.moved = a.moved || o.kind == "settings" || o.kind == "peer"
+	if settings, ok := o.sent("settings").(object); ok && ours.Status == 200 {
+		a.unpropagated = a.unpropagated || settings["groups_propagation_enabled"] != true
+	}
+	learn := map[string]func(*server) error{
+		"visitor": func(s *server) error { return s.learnVisit(a.ctx, o.bind) },
+		"guest":   func(s *server) error { return s.learnGuest(a.ctx, o.bind) },
+	}[o.kind]
+	if learn != nil && o.bind != "" {
+		if err := errors.Join(learn(a.stock), learn(a.ours)); err != nil {
+			return err
+		}
+	}
+	a.moved = a.moved || o.kind == "settings" || o.kind == "peer" || o.kind == "visitor"
+	if o.kind == "peer" && o.method == "PUT" && stock.Status != http.StatusOK && ours.Status != http.StatusOK {
+		if err := a.giveBackAddresses(o); err != nil {
+			return err
+		}
+	}
 	if a.moved && o.method == "PUT" {
 		if err := a.learn(); err != nil { // the answer has what the server chose
 			return err
@@ -160,42 +217,67 @@ func (a *account) request(o *op) error {
 	return a.takeBack(o, stock, ours)
 }
 
-// noteSSH remembers which policies allow SSH and name no port.
-func (a *account) noteSSH(o *op, status int) {
+// notePolicy remembers what a policy has become.
+func (a *account) notePolicy(o *op) {
 	body, ok := o.body.(object)
-	if o.kind != "policy" || status != 200 || !ok {
+	if o.kind != "policy" || !ok {
 		return
 	}
 	name := o.bind
 	if r := reference.FindStringSubmatch(o.path); r != nil {
 		name = r[1]
 	}
-	rule := sorted("", asJSON(body)).(object)["rules"].([]any)[0].(object)
-	ports, _ := rule["ports"].([]any)
-	ranges, _ := rule["port_ranges"].([]any)
-	a.openSSH[name] = rule["protocol"] == "netbird-ssh" && len(ports)+len(ranges) == 0
+	body = clone(body)
+	a.repeated = o.method == "PUT" && a.policies[name] != nil && encode(asSets(a.policies[name])) == encode(asSets(body))
+	a.policies[name] = body
 }
 
-// learnObject gives the object of an answer its name, and its setup key one.
-func (s *server) learnObject(name string, a *harness.Answer) {
-	var made struct{ ID, Key string }
-	if a.Status != 200 || json.Unmarshal(a.Body, &made) != nil || made.ID == "" {
+// notePerson remembers whether somebody is blocked, or gone.
+func (a *account) notePerson(o *op) {
+	who := reference.FindStringSubmatch(o.path)
+	if o.kind != "user" || who == nil {
 		return
 	}
-	s.names.bind(name, made.ID)
-	if made.Key != "" {
-		s.names.ids[name+".secret"] = made.Key
-		s.names.word(made.Key, name+".secret")
+	if blocked, said := o.sent("is_blocked").(bool); said && o.method == "PUT" {
+		a.blocked[who[1]] = blocked
 	}
+	if o.method == "DELETE" && o.path == "/api/users/"+ref(who[1]) {
+		a.deleted[who[1]] = true
+	}
+}
+
+// asSets is a body without the order of its lists, and without members that say what is said without them.
+func asSets(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, member := range v {
+			if member = asSets(member); member != nil && member != "" && member != false && encode(member) != "[]" {
+				out[key] = member
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = asSets(v[i])
+		}
+		slices.SortFunc(out, func(a, b any) int { return strings.Compare(encode(a), encode(b)) })
+		return out
+	}
+	return v
 }
 
 // takeBack undoes what one server alone has done, where it can be undone.
 func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 	method, path := "DELETE", o.path+"/"+ref(o.bind)
-	if o.method == "PUT" && o.before != nil {
+	switch {
+	case o.method == "PUT" && (o.before != nil || o.kind == "peer" || o.kind == "dns-settings"):
 		method, path = "PUT", o.path
-	} else if o.method != "POST" || o.bind == "" {
+	case o.method != "POST" || o.bind == "":
 		return errApart
+	case o.kind == "visitor":
+		path = "/api/peers/" + ref(o.bind)
 	}
 	for s, answer := range map[*server]*harness.Answer{a.stock: stock, a.ours: ours} {
 		if answer.Status != 200 {
@@ -208,10 +290,26 @@ func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 				return err
 			}
 		}
+		if o.kind == "dns-settings" {
+			var err error
+			if body, err = a.other(s).dnsSettings(a.ctx, path); err != nil {
+				return err
+			}
+		}
+		if method == "PUT" && o.kind == "peer" {
+			var err error
+			if body, err = a.other(s).peer(a.ctx, path); err != nil {
+				return err
+			}
+			if o.sent("ip") != nil {
+				body.(object)["ip"] = spareAddress
+			}
+		}
 		undone, err := s.ask(a.ctx, method, path, body)
 		if err != nil {
 			return err
 		}
+		a.moved = true
 		if undone.Status != 200 {
 			return errApart
 		}
@@ -219,7 +317,63 @@ func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 			delete(s.names.ids, o.bind)
 		}
 	}
+	a.undone = append(a.undone, inEvents(o))
+	if o.kind == "visitor" {
+		a.undone = append(a.undone, fmt.Sprintf("Temporary access policy for peer %v", o.sent("name")))
+	}
 	return nil
+}
+
+// giveBackAddresses gives a peer the addresses that it had on stock before a request that was refused: stock stores those that
+// come before what it refuses.
+func (a *account) giveBackAddresses(o *op) error {
+	peer := reference.FindStringSubmatch(o.path)
+	if peer == nil || o.sent("ip") == nil && o.sent("ipv6") == nil {
+		return nil
+	}
+	now, err := a.stock.ask(a.ctx, "GET", o.path, nil)
+	if err != nil || now.Status != http.StatusOK {
+		return err
+	}
+	var has map[string]any
+	if err := json.Unmarshal(now.Body, &has); err != nil {
+		return err
+	}
+	body, err := a.stock.peer(a.ctx, o.path)
+	if err != nil {
+		return err
+	}
+	taken := false
+	for _, member := range []string{"ip", "ipv6"} {
+		is, _ := has[member].(string)
+		if had := a.stock.names.ids[member+" of "+peer[1]]; had != is {
+			body.(object)[member], taken = had, true
+		}
+	}
+	if !taken {
+		return nil
+	}
+	a.counts.wanted++
+	a.undone = append(a.undone, inEvents(o))
+	undone, err := a.stock.ask(a.ctx, "PUT", o.path, body)
+	if err == nil && undone.Status != http.StatusOK {
+		err = errApart
+	}
+	return err
+}
+
+// inEvents is what events call the object of a request.
+func inEvents(o *op) string {
+	switch {
+	case o.bind != "":
+		return "<" + o.bind + ">"
+	case o.kind == "dns-settings":
+		return "dns.setting."
+	case o.kind == "peer": // its address as well
+		return reference.FindStringSubmatch(o.path)[1] + ">"
+	}
+	named := reference.FindAllStringSubmatch(o.path, -1)
+	return "<" + named[len(named)-1][1] + ">"
 }
 
 // other is the server that s is compared with.
@@ -228,6 +382,34 @@ func (a *account) other(s *server) *server {
 		return a.ours
 	}
 	return a.stock
+}
+
+// spareAddress is one that no script gives to a peer.
+const spareAddress = "100.200.250.250"
+
+// peer is a request for what a peer is here.
+func (s *server) peer(ctx context.Context, path string) (any, error) {
+	var p object
+	if err := s.get(ctx, path, &p); err != nil {
+		return nil, err
+	}
+	return object{"name": p["name"], "ssh_enabled": p["ssh_enabled"], "login_expiration_enabled": p["login_expiration_enabled"],
+		"inactivity_expiration_enabled": p["inactivity_expiration_enabled"]}, nil
+}
+
+// dnsSettings is a request for what they are here.
+func (s *server) dnsSettings(ctx context.Context, path string) (any, error) {
+	var now struct {
+		Disabled []string `json:"disabled_management_groups"`
+	}
+	if err := s.get(ctx, path, &now); err != nil {
+		return nil, err
+	}
+	groups := []string{}
+	for _, id := range now.Disabled {
+		groups = append(groups, s.names.refer(id))
+	}
+	return object{"disabled_management_groups": groups}, nil
 }
 
 // group is a request for what a group holds here: not all of it came with requests for the group.
@@ -279,6 +461,12 @@ func withoutPresence(v any) {
 	case map[string]any:
 		delete(v, "connected")
 		delete(v, "last_seen")
+		if v["expiration_date"] != nil { // of a token
+			delete(v, "last_used")
+		}
+		if v["password"] != nil { // of a new user
+			v["password"] = "<password>"
+		}
 		for _, member := range v {
 			withoutPresence(member)
 		}
@@ -291,7 +479,7 @@ func withoutPresence(v any) {
 
 // login is a call to Login as a value that can be compared.
 func (a *account) login(s *server, g *agent, o *op) (any, error) {
-	answer, err := s.bare(g).TryLogin(a.ctx, s.names.ids[o.key+".secret"], o.labels...)
+	answer, err := s.enrol(a.ctx, g, o)
 	if err != nil {
 		return s.failure(err)
 	}
@@ -331,11 +519,16 @@ func isRefusal(v any) bool {
 	return ok && m["refused"] != nil
 }
 
+// has tells whether there is what an agent is to register with.
+func (s *server) has(o *op) bool {
+	return s.names.ids[o.key+".secret"]+s.names.ids[o.as+".password"] != ""
+}
+
 func (a *account) register(o *op) error {
 	if a.agents[o.peer] != nil {
 		return nil
 	}
-	if a.stock.names.ids[o.key+".secret"] == "" || a.ours.names.ids[o.key+".secret"] == "" {
+	if !a.stock.has(o) || !a.ours.has(o) {
 		return nil
 	}
 	g := &agent{name: o.peer, key: a.script.agents[o.peer].key, meta: o.meta}
@@ -356,7 +549,7 @@ func (a *account) register(o *op) error {
 		a.differ("login of "+o.peer, o, stock, ours)
 		return nil
 	}
-	a.agents[o.peer] = g
+	a.agents[o.peer], a.brought[o.peer] = g, o.as
 	if err := a.learn(); err != nil {
 		return err
 	}
@@ -406,6 +599,28 @@ func (a *account) relogin(o *op) error {
 	return err
 }
 
+// tell is what an agent does without logging in again.
+func (a *account) tell(o *op) error {
+	g := a.agents[o.peer]
+	if g == nil {
+		return nil
+	}
+	g.meta = o.meta
+	stock, ours, err := together(a, func(s *server) (any, error) {
+		if err := s.bare(g).SyncMeta(a.ctx); err != nil {
+			return s.failure(err)
+		}
+		return "done", nil
+	})
+	if err != nil {
+		return err
+	}
+	a.moved = true
+	a.counts.answers++
+	a.differ("what "+o.peer+" tells", o, stock, ours)
+	return nil
+}
+
 func (a *account) logout(o *op) error {
 	g := a.agents[o.peer]
 	if g == nil {
@@ -423,28 +638,53 @@ func (a *account) logout(o *op) error {
 	a.moved = true
 	a.counts.answers++
 	a.differ("logout of "+o.peer, o, stock, ours)
+	if isRefusal(stock) == isRefusal(ours) {
+		return nil
+	}
+	for s, answer := range map[*server]any{a.stock: stock, a.ours: ours} {
+		if !isRefusal(answer) {
+			continue
+		}
+		gone, err := s.ask(a.ctx, "DELETE", "/api/peers/"+ref(o.peer), nil)
+		if err != nil {
+			return err
+		}
+		if gone.Status != http.StatusOK {
+			return errApart
+		}
+	}
+	a.undone = append(a.undone, "<"+o.peer+">")
 	return nil
 }
 
 // look compares everything that can be asked for, and the map of every peer.
 func (a *account) look() error {
-	if err := a.compareLists(); err != nil {
-		return err
+	for _, compare := range []func() error{a.compareLists, a.compareEvents, a.compareMaps} {
+		if err := compare(); err != nil {
+			return err
+		}
 	}
-	return a.compareMaps()
+	return nil
 }
 
-// lists are the lists of an account. {} stands for the id of each element of the list above.
+// lists are the lists of an account.
 var lists = []struct{ kind, path string }{
-	{"settings", "/api/accounts"}, {"group", "/api/groups"}, {"peer", "/api/peers"}, {"setup-key", "/api/setup-keys"},
+	{"settings", "/api/accounts"}, {"group", "/api/groups"}, {"group", "/api/groups?name=All"}, {"group", "/api/groups?name=none"},
+	{"user", "/api/users"}, {"user", "/api/users?service_user=true"}, {"user", "/api/users/current"},
+	{"peer", "/api/peers"}, {"peer", "/api/peers?name=node"}, {"setup-key", "/api/setup-keys"},
 	{"policy", "/api/policies"}, {"posture-check", "/api/posture-checks"}, {"network", "/api/networks"},
 	{"resource", "/api/networks/resources"}, {"router", "/api/networks/routers"}, {"route", "/api/routes"},
 	{"nameserver", "/api/dns/nameservers"}, {"dns-settings", "/api/dns/settings"}, {"zone", "/api/dns/zones"},
+	{"invite", "/api/users/invites"}, {"instance", "/api/instance"}, {"place", "/api/locations/countries"},
+	{"place", "/api/locations/countries/DE/cities"}, {"identity-provider", "/api/identity-providers"}, {"proxy", "/api/events/proxy"},
+	{"proxy", "/api/reverse-proxies/services"}, {"proxy", "/api/reverse-proxies/domains"}, {"proxy", "/api/reverse-proxies/clusters"},
+	{"proxy", "/api/reverse-proxies/proxy-tokens"}, {"ingress", "/api/ingress/peers"},
 }
 
 // below are the lists that an object has of its own.
 var below = map[string][]struct{ kind, path string }{
 	"peer":    {{"peer", "/accessible-peers"}},
+	"laptop":  {{"peer", "/accessible-peers"}},
 	"network": {{"resource", "/resources"}, {"router", "/routers"}},
 	"zone":    {{"record", "/records"}},
 }
@@ -461,17 +701,10 @@ func (a *account) compareLists() error {
 	// Objects one by one, those that both have.
 	for _, name := range slices.Sorted(maps.Keys(a.stock.names.ids)) {
 		kind, _, _ := strings.Cut(name, ":")
-		if a.ours.names.ids[name] == "" || a.off[kind] || collections[kind] == "" && kind != "peer" || strings.HasSuffix(name, ".secret") {
+		path := a.path(name)
+		if a.ours.names.ids[name] == "" || a.off[kind] || path == "" {
 			continue
 		}
-		path := collections[kind]
-		if kind == "peer" {
-			path = "/api/peers"
-		}
-		if !strings.HasPrefix(path, "/api") {
-			continue // is in its parent's list
-		}
-		path += "/" + ref(name)
 		if err := a.compareGet(path); err != nil {
 			return err
 		}
@@ -484,6 +717,25 @@ func (a *account) compareLists() error {
 		}
 	}
 	return nil
+}
+
+// path is where an object can be asked for, empty for what has no such place.
+func (a *account) path(name string) string {
+	kind, _, _ := strings.Cut(name, ":")
+	for _, o := range a.script.ops {
+		if o.bind == name && kind != "visitor" && kind != "user" && kind != "invite" {
+			return o.path + "/" + ref(name)
+		}
+	}
+	switch {
+	case strings.HasSuffix(name, ".secret") || kind == "user":
+		return ""
+	case kind == "peer" || kind == "laptop" || kind == "visitor":
+		return "/api/peers/" + ref(name)
+	case collections[kind] != "":
+		return collections[kind] + "/" + ref(name)
+	}
+	return ""
 }
 
 func (a *account) compareGet(path string) error {
@@ -499,9 +751,10 @@ func (a *account) compareGet(path string) error {
 // sight is what one agent sees on both servers.
 type sight struct {
 	agent       *agent
-	stock, ours any // of a new stream
-	pushed      any // by us, over the stream that was open; nil when there was none
-	adjusted    int // differences that we want, taken out of stock's
+	stock, ours any   // of a new stream
+	pushed      any   // by us, over the stream that was open; nil when there was none
+	silent      error // why that is not the newest
+	adjusted    int   // differences that we want, taken out of stock's
 	err         error
 }
 
@@ -532,6 +785,9 @@ func (a *account) compareMaps() error {
 		a.differ(at, nil, s.stock, s.ours)
 		if s.pushed != nil && len(a.found) == before {
 			a.differ("pushed "+at, nil, s.ours, s.pushed)
+			if s.silent != nil {
+				a.found = append(a.found, &difference{At: "pushed " + at, Field: "stream", Stock: "goes on", Ours: s.silent.Error()})
+			}
 		}
 		a.counts.maps++
 		a.counts.wanted += s.adjusted
@@ -553,13 +809,15 @@ func (a *account) see(s *sight) {
 	}
 	s.adjusted = adjust(s.stock)
 	if open := a.ours.line(s.agent.name); open != nil && !isRefusal(s.stock) {
-		want, deadline := setKey(s.stock), time.Now().Add(pushLimit)
-		for {
-			s.pushed = a.ours.names.value(plainSync(open.newest))
-			if setKey(s.pushed) == want || !open.follow(time.Until(deadline)) {
-				break
-			}
+		var holds map[string]any // by our own account; what stock says may be different, and wanted so
+		if s.err = a.ours.get(a.ctx, "/api/peers/"+ref(s.agent.name)+"/network-map", &holds); s.err != nil {
+			return
 		}
+		want, deadline := bareKey(plainHeld(holds)), time.Now().Add(pushLimit)
+		for s.silent == nil && bareKey(plainSync(open.newest)) != want {
+			s.silent = open.follow(time.Until(deadline))
+		}
+		s.pushed = a.ours.names.value(plainSync(open.newest))
 	}
 	s.ours, s.err = a.ours.begin(a.ctx, s.agent)
 }

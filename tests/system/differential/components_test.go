@@ -31,7 +31,7 @@ func TestComponentsAreTheMap(t *testing.T) {
 	// Both are asked without the front between, so that a peer connects from one place.
 	one := cluster.Names("management")[0]
 	other := cluster.Sibling(t, one, map[string]string{"component_maps": "true"})
-	bench, maps, routes, rules := &bench{cluster: cluster}, 0, 0, 0
+	bench, maps, routes, rules := &bench{t: t, cluster: cluster}, 0, 0, 0
 	for _, p := range plans(t) {
 		x, err := bench.expand(t.Context(), p, cluster.Proc(t, one).Listen, other.Listen)
 		if err != nil {
@@ -64,12 +64,13 @@ type expander struct {
 }
 
 func (b *bench) expand(ctx context.Context, p plan, classic, components string) (*expander, error) {
-	ours, err := newServer("ours", b.cluster.APIURL, classic)
+	ours, err := newServer(b.t, "ours", b.cluster.APIURL, classic)
 	if err != nil {
 		return nil, err
 	}
 	defer ours.conn.Close()
-	other, err := newServer("components", b.cluster.APIURL, components)
+	ours.provider, ours.ca = b.provider()
+	other, err := newServer(b.t, "components", b.cluster.APIURL, components)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (b *bench) expand(ctx context.Context, p plan, classic, components string) 
 func (x *expander) play(s *script, o *op) error {
 	switch o.act {
 	case request:
-		a, err := x.ask(x.ctx, o.method, o.path, o.body)
+		a, err := x.askAs(x.ctx, o.as, o.method, o.path, o.body)
 		if err == nil && o.bind != "" {
 			x.learnObject(o.bind, a)
 		}
@@ -107,6 +108,12 @@ func (x *expander) play(s *script, o *op) error {
 			g.meta.SyncMessageVersion = 1
 			_, err := x.bare(g).TryLogin(x.ctx, "")
 			return ignoreRefusal(err)
+		}
+	case tell:
+		if g := x.agents[o.peer]; g != nil {
+			g.meta = pb.Clone(o.meta).(*proto.PeerSystemMeta)
+			g.meta.SyncMessageVersion = 1
+			return ignoreRefusal(x.bare(g).SyncMeta(x.ctx))
 		}
 	case logout:
 		if g := x.agents[o.peer]; g != nil {
@@ -131,11 +138,10 @@ func ignoreRefusal(err error) error {
 }
 
 func (x *expander) register(g *agent, o *op) error {
-	key := x.names.ids[o.key+".secret"]
-	if x.agents[g.name] != nil || key == "" {
+	if x.agents[g.name] != nil || !x.has(o) {
 		return nil
 	}
-	if _, err := x.bare(g).TryLogin(x.ctx, key, o.labels...); err != nil {
+	if _, err := x.enrol(x.ctx, g, o); err != nil {
 		return ignoreRefusal(err)
 	}
 	g.meta = pb.Clone(g.meta).(*proto.PeerSystemMeta)

@@ -68,16 +68,19 @@ var ordered = []string{"rules", "ports", "port_ranges", "domains", "nameservers"
 	"disabled_management_groups", "ipv6_enabled_groups", "source_posture_checks"}
 
 // identities are the members by which two elements of a set are known to be the same thing, best first.
-var identities = []string{allButSources, "id", "ID", "wgPubKey", "Domain", "RouteID", "name", "Name", "destination", "PeerIP"}
+var identities = []string{allButSources, "id", "ID", "wgPubKey", "Domain", "RouteID", "name", "Name", "destination"}
 
 // allButSources is the identity of a routing peer's rule: everything but whom it lets through.
 const allButSources = "sourceRanges"
 
 // identity is nil for a value that has none of that name.
 func identity(name string, v any) any {
-	m, ok := v.(map[string]any)
-	if !ok || m[name] == nil || name != allButSources {
+	m, _ := v.(map[string]any)
+	if name != allButSources {
 		return m[name]
+	}
+	if m["RouteID"] == nil {
+		return nil
 	}
 	rest := maps.Clone(m)
 	delete(rest, name)

@@ -61,7 +61,7 @@ func TestAccountsAreTheSame(t *testing.T) {
 	}
 	t.Cleanup(cluster.Down)
 	cluster.DumpOnFailure(t)
-	bench := &bench{cluster: cluster, writes: "http://" + cluster.Proc(t, "dashboard-api-1").Listen}
+	bench := &bench{t: t, cluster: cluster, writes: "http://" + cluster.Proc(t, "dashboard-api-1").Listen}
 	var total counts
 	failed, sorts := 0, map[string][]uint64{}
 	start := time.Now()
@@ -81,8 +81,8 @@ func TestAccountsAreTheSame(t *testing.T) {
 			}
 		}
 	}
-	summary := fmt.Sprintf("%d accounts, %d maps and %d answers compared, %d differences that we want, %d accounts that differ; %.0f s",
-		*flagAccounts, total.maps, total.answers, total.wanted, failed, time.Since(start).Seconds())
+	summary := fmt.Sprintf("%d accounts, %d maps and %d answers compared, %d differences that we want, %d accounts that differ, %d that end early; %.0f s",
+		*flagAccounts, total.maps, total.answers, total.wanted, failed, total.apart, time.Since(start).Seconds())
 	for _, class := range sortedKeys(sorts) {
 		summary += fmt.Sprintf("\n%s: seeds %v", class, sorts[class])
 	}
@@ -96,6 +96,7 @@ func TestAccountsAreTheSame(t *testing.T) {
 
 // bench runs scripts, each on a new stock server and in a new account of ours.
 type bench struct {
+	t       testing.TB
 	cluster *harness.Cluster
 	writes  string // the URL of one replica of the REST API
 }
@@ -178,18 +179,19 @@ func (b *bench) play(ctx context.Context, s *script, p plan) ([]*difference, cou
 		return nil, counts{}, err
 	}
 	defer process.stop()
-	stock, err := newServer("stock", process.url(), strings.TrimPrefix(process.url(), "http://"))
+	stock, err := newServer(b.t, "stock", process.url(), strings.TrimPrefix(process.url(), "http://"))
 	if err != nil {
 		return nil, counts{}, err
 	}
 	defer stock.conn.Close()
 	_, management, _ := strings.Cut(b.cluster.ManagementURL, "://")
-	ours, err := newServer("ours", b.cluster.APIURL, management)
+	ours, err := newServer(b.t, "ours", b.cluster.APIURL, management)
 	if err != nil {
 		return nil, counts{}, err
 	}
 	defer ours.conn.Close()
 	ours.writes = b.writes
+	ours.provider, ours.ca = b.provider()
 	if err := b.empty(ctx); err != nil {
 		return nil, counts{}, err
 	}
@@ -202,6 +204,11 @@ func (b *bench) play(ctx context.Context, s *script, p plan) ([]*difference, cou
 		return a.found, a.counts, err
 	}
 	return a.found, a.counts, nil
+}
+
+// provider is the URL of our own identity provider, and the certificate to believe there.
+func (b *bench) provider() (url, ca string) {
+	return strings.TrimSuffix(b.cluster.Issuer, "/oauth2"), b.cluster.CAFile
 }
 
 // empty deletes the account that is there, so that the next can be set up.

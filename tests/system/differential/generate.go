@@ -24,20 +24,25 @@ type world struct {
 	paths  map[string]string // where an object is
 	parent map[string]string // the network of a resource or router, the zone of a record
 	ranged bool              // the overlay's range is known
+	others dice              // for what is done aside
+	within bool              // something is done aside
 }
 
 // kinds are all kinds of objects, in the order in which they refer to each other.
-var kinds = []string{"settings", "group", "setup-key", "peer", "posture-check", "network", "resource", "router", "policy", "route",
+var kinds = []string{"settings", "group", "user", "setup-key", "peer", "visitor", "posture-check", "network", "resource", "router", "policy", "route",
 	"nameserver", "dns-settings", "zone", "record"}
 
 // collections are where objects of a kind are; those of a network or zone are below it.
-var collections = map[string]string{"group": "/api/groups", "setup-key": "/api/setup-keys", "policy": "/api/policies",
+var collections = map[string]string{"group": "/api/groups", "user": "/api/users", "setup-key": "/api/setup-keys", "policy": "/api/policies",
 	"posture-check": "/api/posture-checks", "network": "/api/networks", "resource": "/resources", "router": "/routers",
-	"route": "/api/routes", "nameserver": "/api/dns/nameservers", "zone": "/api/dns/zones", "record": "/records"}
+	"peer": "/api/peers", "route": "/api/routes", "nameserver": "/api/dns/nameservers", "zone": "/api/dns/zones", "record": "/records"}
+
+// parents are the kinds of those that an object is below.
+var parents = map[string]string{"resource": "network", "router": "network", "record": "zone", "visitor": "peer"}
 
 // write makes the script of one account.
 func write(p plan) *script {
-	w := &world{dice: newDice(p.seed), plan: p, script: &script{agents: map[string]*agent{}}, made: map[string][]string{},
+	w := &world{dice: newDice(p.seed), others: newDice(p.seed ^ 1<<63), plan: p, script: &script{agents: map[string]*agent{}}, made: map[string][]string{},
 		count: map[string]int{}, bodies: map[string]object{}, paths: map[string]string{}, parent: map[string]string{}}
 	w.found()
 	w.people()
@@ -55,7 +60,10 @@ func write(p plan) *script {
 // on tells whether a kind takes part.
 func (w *world) on(kind string) bool { return !w.plan.off[kind] }
 
-func (w *world) add(o *op) { w.script.ops = append(w.script.ops, o) }
+func (w *world) add(o *op) {
+	w.script.ops = append(w.script.ops, o)
+	w.interject()
+}
 
 func (w *world) look() { w.add(&op{act: look}) }
 
@@ -79,12 +87,18 @@ func (w *world) create(kind, parent string, body object) {
 	w.parent[name] = parent
 	w.made[kind] = append(w.made[kind], name)
 	w.add(&op{kind: kind, method: "POST", path: w.collection(kind, parent), body: body, bind: name})
+	if kind == "visitor" {
+		w.paths[name] = "/api/peers/" + ref(name)
+	}
 	if kind == "router" && body["enabled"] == false {
 		w.add(&op{kind: kind, method: "PUT", path: w.paths[name], body: body}) // stock heeds it now
 	}
 }
 
 func (w *world) collection(kind, parent string) string {
+	if kind == "visitor" {
+		return w.paths[parent] + "/temporary-access"
+	}
 	if parent != "" {
 		return w.paths[parent] + collections[kind]
 	}
@@ -160,12 +174,29 @@ func (w *world) found() {
 	for range w.between(3, 9) {
 		w.create("group", "", object{"name": w.label("group")})
 	}
+	w.users()
 	for range w.between(1, 3) {
 		w.create("setup-key", "", w.setupKey())
 	}
 	// One that surely works for everybody.
 	w.add(&op{kind: "setup-key", method: "POST", path: "/api/setup-keys", bind: "setup-key:all", body: object{"name": "all",
 		"type": "reusable", "expires_in": 0, "auto_groups": []string{}, "usage_limit": 0, "allow_extra_dns_labels": true}})
+}
+
+// users are whom rules for SSH let in by their groups.
+func (w *world) users() {
+	if !w.on("user") {
+		return
+	}
+	const owner = "user:owner"
+	w.made["user"] = append(w.made["user"], owner)
+	w.paths[owner] = "/api/users/" + ref(owner)
+	for range w.between(0, 3) {
+		w.create("user", "", w.user())
+	}
+	if w.chance(60) {
+		w.update(owner, w.changedUser(owner))
+	}
 }
 
 // people registers the peers, most of them with the key that works.
@@ -230,6 +261,9 @@ func (w *world) furnish() {
 	for _, name := range some(w.dice, w.made["peer"], w.between(0, 4)) {
 		w.update(name, w.peer())
 	}
+	if peer, ok := w.one("peer"); ok && w.chance(25) {
+		w.create("visitor", peer, w.visitor())
+	}
 }
 
 // defaultPolicy decides what becomes of the rule that joins all with all, and would hide most others.
@@ -281,6 +315,10 @@ func (w *world) change() {
 		w.dnsSettings()
 	case kind == "peer":
 		w.changePeer()
+	case kind == "policy" && w.chance(15):
+		w.repeatPolicy()
+	case kind == "group" && w.chance(4):
+		w.add(&op{kind: kind, method: "PUT", path: "/api/groups/" + ref("group:All"), body: w.group("")})
 	case w.chance(30):
 		w.createOne(kind)
 	case w.chance(35):
@@ -294,8 +332,23 @@ func (w *world) change() {
 	}
 }
 
+// repeatPolicy asks for a policy as it is, with its lists in another order.
+func (w *world) repeatPolicy() {
+	name, ok := w.one("policy")
+	if !ok {
+		return
+	}
+	body := clone(w.bodies[name])
+	rule := body["rules"].([]any)[0].(object)
+	for _, list := range []string{"sources", "destinations", "ports", "port_ranges"} {
+		if of, ok := rule[list].([]any); ok {
+			rule[list] = some(w.dice, of, len(of))
+		}
+	}
+	w.update(name, body)
+}
+
 func (w *world) createOne(kind string) {
-	parents := map[string]string{"resource": "network", "router": "network", "record": "zone"}
 	parent, body := "", object(nil)
 	if of, has := parents[kind]; has {
 		name, ok := w.one(of)
@@ -324,8 +377,8 @@ func (w *world) changePeer() {
 		w.remove(name)
 	case n < 7:
 		a := w.script.agents[name]
-		meta := w.changed(a.meta)
-		w.add(&op{kind: "peer", act: relogin, peer: name, meta: meta})
+		act := pick(w.dice, []act{relogin, relogin, tell})
+		w.add(&op{kind: "peer", act: act, peer: name, meta: w.changed(a.meta)})
 	default:
 		w.update(name, w.peer())
 	}

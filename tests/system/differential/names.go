@@ -1,10 +1,14 @@
 package differential
 
 import (
+	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"golang.org/x/crypto/blake2b"
 )
 
 // names translates what each server chose by itself (ids, addresses, secrets, times) to what the script calls it, so that two
@@ -31,16 +35,32 @@ func (n *names) word(text, name string) {
 	}
 }
 
-// address names an address of the overlay, and the tail that DNS labels made of it end with.
-func (n *names) address(text, name string) {
+// user names what maps and messages have in place of a user's id.
+func (n *names) user(name string) {
+	n.word(strings.ToLower(n.ids[name]), name)
+	hash, err := blake2b.New(16, nil)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(hash, n.ids[name])
+	n.word(hex.EncodeToString(hash.Sum(nil)), name)
+}
+
+// address names an address of the overlay, and the tail that the peer's DNS label has when it is made of that address; others may
+// have the same from an address of another range.
+func (n *names) address(text, name, label string) {
 	ip, err := netip.ParseAddr(text)
 	if err != nil {
 		return
 	}
 	n.word(ip.String(), name)
-	if ip.Is4() {
-		octets := ip.As4()
-		n.word(fmt.Sprintf("-%d-%d", octets[2], octets[3]), name+" tail")
+	n.ids[name] = ip.String()
+	if !ip.Is4() {
+		return
+	}
+	octets := ip.As4()
+	if tail := fmt.Sprintf("-%d-%d", octets[2], octets[3]); strings.HasSuffix(label, tail) {
+		n.word(tail, name+" tail")
 	}
 }
 
@@ -72,12 +92,13 @@ var token = regexp.MustCompile(`\b[a-z0-9][a-z0-9-]{60,}\b` + // a very long DNS
 	`|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(Z|[+-]\d\d:\d\d)` + // a time
 	`|\b[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b` + // a UUID
 	`|\b[0-9A-F]{5}\*\*\*\*` + // a masked setup key
+	`|\bnb[ip]_[0-9A-Za-z]+` + // a token, that of an invitation too
 	`|[A-Za-z0-9+/]{43}=` + // a WireGuard key
 	`|\b[0-9a-f]{32}\b` + // the hash of a user's id
 	`|\b[0-9a-v]{20}\b` + // an id
 	`|\bfd[0-9a-f]{2}:[0-9a-f:]+` + // an address of the overlay
 	`|\b\d{1,3}(\.\d{1,3}){3}\b` +
-	`|\bCi[A-Za-z0-9+/]{40,}=*` + // a user of the built-in identity provider
+	`|\b[Cc]i[A-Za-z0-9+/]{40,}=*` + // a user of the built-in identity provider
 	`|(-\d{1,3}){2,}\b`) // the tail of a DNS label
 
 // tail splits the numbers that a DNS label ends with: a host's name may have some of its own.
@@ -110,6 +131,8 @@ func (n *names) text(s string) string {
 			}
 		case strings.HasSuffix(word, "****"):
 			return "<masked key>"
+		case strings.HasPrefix(word, "nb"):
+			return "<token>"
 		case len(word) == 36 && strings.Count(word, "-") == 4:
 			return "<uuid>"
 		}

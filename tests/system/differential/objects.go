@@ -10,6 +10,18 @@ func (w *world) body(kind, name string) object {
 	switch kind {
 	case "group":
 		return w.group(name)
+	case "user":
+		if name == "" {
+			return w.user()
+		}
+		return w.changedUser(name)
+	case "visitor":
+		if name == "" {
+			return w.visitor()
+		}
+		return w.peer()
+	case "peer":
+		return w.peer()
 	case "setup-key":
 		if name == "" {
 			return w.setupKey()
@@ -80,6 +92,31 @@ func (w *world) typeOf(reference string) string {
 	return "subnet"
 }
 
+var roles = []string{"user", "user", "admin", "auditor", "network_admin", "billing_admin"}
+
+func (w *world) user() object {
+	name := w.label("user")
+	body := object{"role": pick(w.dice, roles), "auto_groups": w.refs("group", 0, 3), "is_service_user": w.chance(25), "name": name}
+	if body["is_service_user"] == false {
+		body["email"] = strings.ReplaceAll(name, " ", ".") + "@rookery.test"
+	}
+	return body
+}
+
+func (w *world) changedUser(name string) object {
+	body := object{"role": pick(w.dice, roles), "auto_groups": w.refs("group", 0, 3), "is_blocked": w.chance(25)}
+	if name == "user:owner" {
+		body["role"], body["is_blocked"] = "owner", false
+	}
+	return body
+}
+
+// visitor is whom a browser gets temporary access to a peer for.
+func (w *world) visitor() object {
+	return object{"name": w.label("visitor"), "wg_pub_key": w.wireguardKey().PublicKey().String(),
+		"rules": some(w.dice, []string{"all", "icmp", "tcp/80", "TCP/22000-22100", "udp/53", "netbird-ssh/22"}, w.between(1, 3))}
+}
+
 func (w *world) setupKey() object {
 	body := object{"name": w.label("key"), "type": pick(w.dice, []string{"reusable", "reusable", "one-off"}),
 		"expires_in": pick(w.dice, []int{0, 3600, 86400}), "auto_groups": w.refs("group", 0, 3), "usage_limit": 0}
@@ -99,7 +136,10 @@ func (w *world) peer() object {
 	body := object{"name": pick(w.dice, hostNames), "ssh_enabled": w.chance(50), "login_expiration_enabled": w.chance(4),
 		"inactivity_expiration_enabled": w.chance(4)}
 	if w.ranged && w.chance(20) {
-		body["ip"] = fmt.Sprintf("100.72.%d.%d", w.between(0, 2), w.between(1, 20))
+		body["ip"] = fmt.Sprintf("100.200.%d.%d", w.between(0, 2), w.between(1, 20))
+	}
+	if other, ok := w.one("peer"); ok && w.chance(5) {
+		body["ip"] = ref("ip of " + other)
 	}
 	if w.chance(10) {
 		body["ipv6"] = fmt.Sprintf("fd12:3456:789a:1::%d", w.between(1, 4))
@@ -287,8 +327,12 @@ func (w *world) route() object {
 func (w *world) nameserver() object {
 	var servers []object
 	for range w.between(1, 3) {
-		servers = append(servers, object{"ip": pick(w.dice, []string{"1.1.1.1", "8.8.8.8", "9.9.9.9", "2606:4700:4700::1111", "100.72.0.5"}), "ns_type": "udp",
-			"port": pick(w.dice, []int{53, 53, 5353})})
+		server := object{"ip": pick(w.dice, []string{"1.1.1.1", "8.8.8.8", "9.9.9.9", "2606:4700:4700::1111"}), "ns_type": "udp",
+			"port": pick(w.dice, []int{53, 53, 5353})}
+		if peer, ok := w.one("peer"); ok && w.chance(30) {
+			server["ip"] = ref("ip of " + peer)
+		}
+		servers = append(servers, server)
 	}
 	body := object{"name": w.label("ns"), "description": w.description(), "nameservers": servers, "enabled": w.chance(88),
 		"groups": w.groups(1, 3), "primary": w.chance(45), "domains": []string{}, "search_domains_enabled": false}
@@ -344,9 +388,9 @@ func (w *world) record(zone string) object {
 	return body
 }
 
-// The ranges of addresses that scripts set.
+// The ranges of addresses that scripts set: no server chooses them by itself.
 const (
-	scriptRange  = "100.72.0.0/16"
+	scriptRange  = "100.200.0.0/16"
 	scriptRange6 = "fd12:3456:789a:1::/64"
 )
 
@@ -357,8 +401,8 @@ func (w *world) settings() {
 	}
 	s := object{"peer_login_expiration_enabled": w.chance(70), "peer_login_expiration": pick(w.dice, []int{3600, 86400, 15552000}),
 		"peer_inactivity_expiration_enabled": w.chance(20), "peer_inactivity_expiration": pick(w.dice, []int{600, 3600}),
-		"regular_users_view_blocked": w.chance(70), "groups_propagation_enabled": w.chance(70), "jwt_groups_enabled": false,
-		"jwt_groups_claim_name": "", "jwt_allow_groups": []string{}, "routing_peer_dns_resolution_enabled": w.chance(60),
+		"regular_users_view_blocked": w.chance(70), "groups_propagation_enabled": w.chance(70), "jwt_groups_enabled": w.chance(20),
+		"jwt_groups_claim_name": pick(w.dice, []string{"", "groups"}), "jwt_allow_groups": []string{}, "routing_peer_dns_resolution_enabled": w.chance(60),
 		"lazy_connection_enabled": w.chance(60), "peer_expose_enabled": false, "peer_expose_groups": []string{},
 		"auto_update_version": pick(w.dice, []string{"disabled", "latest", "0.77.1", "disabled"}), "auto_update_always": w.chance(30),
 		"metrics_push_enabled": w.chance(30), "dns_domain": pick(w.dice, []string{"", "", "mesh.example", "corp.internal"}),
@@ -372,6 +416,13 @@ func (w *world) settings() {
 	}
 	if w.chance(20) {
 		s["network_range_v6"] = scriptRange6
+	}
+	if w.chance(20) {
+		s["peer_expose_enabled"], s["peer_expose_groups"] = w.chance(70), w.refs("group", 1, 2)
+	}
+	if w.chance(20) {
+		s["extra"] = object{"peer_approval_enabled": false, "user_approval_required": w.chance(50), "network_traffic_logs_enabled": w.chance(30),
+			"network_traffic_logs_groups": w.refs("group", 0, 2), "network_traffic_packet_counter_enabled": w.chance(30)}
 	}
 	body := object{"settings": s}
 	if w.chance(20) {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -59,6 +60,9 @@ func plainValue(f protoreflect.FieldDescriptor, v protoreflect.Value) any {
 	}
 }
 
+// roughly is how exactly two deadlines are compared that were set one after the other.
+const roughly = 10 * time.Minute
+
 // plainBytes shows bytes as what they stand for.
 func plainBytes(field string, b []byte) string {
 	switch field {
@@ -78,7 +82,10 @@ var deployment = []string{"netbirdConfig"}
 
 // plainSync is the part of a response that an account decides. Serial counts the changes a server made, each in its way.
 func plainSync(r *proto.SyncResponse) map[string]any {
-	out := plain(r.ProtoReflect())
+	return accountPart(plain(r.ProtoReflect()))
+}
+
+func accountPart(out map[string]any) map[string]any {
 	for _, field := range deployment {
 		delete(out, field)
 	}
@@ -87,17 +94,56 @@ func plainSync(r *proto.SyncResponse) map[string]any {
 		plainSSHAuth(m)
 	}
 	noJWT(out)
+	if at, ok := out["sessionExpiresAt"].(map[string]any); ok && at["seconds"] != nil && at["seconds"] != 0.0 {
+		out["sessionExpiresAt"] = "in " + time.Until(time.Unix(int64(at["seconds"].(float64)), 0)).Round(roughly).String()
+	}
 	return out
+}
+
+// plainHeld is plainSync of what our REST API says that a peer holds.
+func plainHeld(out map[string]any) map[string]any {
+	m, _ := out["NetworkMap"].(map[string]any)
+	if auth, ok := m["sshAuth"].(map[string]any); ok {
+		machine := map[string]any{}
+		for _, entry := range listOf(auth["machine_users"]) {
+			entry := entry.(map[string]any)
+			machine[entry["key"].(string)] = entry["value"]
+		}
+		auth["machine_users"] = machine
+	}
+	return accountPart(out)
+}
+
+// bareKey is the setKey of a response, from which what is not set cannot be told from what has its default: REST writes out both.
+func bareKey(v any) string { return setKey(withoutDefaults(v)) }
+
+func withoutDefaults(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, member := range v {
+			switch member := withoutDefaults(member); member {
+			case nil, "", 0.0, false, "IN", "ACCEPT", "UNKNOWN": // those of enums
+			default:
+				if text := encode(member); text != "[]" && text != "{}" {
+					out[key] = member
+				}
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = withoutDefaults(v[i])
+		}
+		return out
+	}
+	return v
 }
 
 // plainLogin is the same for the answer to a login.
 func plainLogin(r *proto.LoginResponse) map[string]any {
-	out := plain(r.ProtoReflect())
-	for _, field := range deployment {
-		delete(out, field)
-	}
-	noJWT(out)
-	return out
+	return accountPart(plain(r.ProtoReflect()))
 }
 
 // noJWT removes where tokens for SSH are issued, which is the identity provider's address.

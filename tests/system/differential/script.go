@@ -23,6 +23,7 @@ type op struct {
 	method, path string
 	body         any
 	bind         string // the name that the object in the answer gets
+	as           string // who does it, if not the owner: the name of a user or a token
 	before       any    // what an update replaces, when that is known
 
 	peer   string
@@ -37,7 +38,9 @@ const (
 	request  act = iota // over REST
 	register            // a new agent logs in with a setup key
 	relogin             // an agent comes back, perhaps changed
+	tell                // an agent tells over its connection that it has changed
 	logout              // an agent leaves for good
+	work                // an agent does a job
 	look                // compare everything
 )
 
@@ -48,13 +51,20 @@ func (o *op) String() string {
 		if o.body != nil {
 			s += " " + encode(o.body)
 		}
+		if o.as != "" {
+			s = o.as + ": " + s
+		}
 		return s
 	case register:
-		return fmt.Sprintf("%s registers with %s, labels %v: %s", o.peer, o.key, o.labels, machineText(o.meta))
+		return fmt.Sprintf("%s registers with %s%s, labels %v: %s", o.peer, o.key, o.as, o.labels, machineText(o.meta))
 	case relogin:
 		return fmt.Sprintf("%s comes back as %s", o.peer, machineText(o.meta))
+	case tell:
+		return fmt.Sprintf("%s tells that it is %s", o.peer, machineText(o.meta))
 	case logout:
 		return o.peer + " logs out"
+	case work:
+		return o.peer + " works: " + encode(o.body)
 	case look:
 		return "look"
 	}

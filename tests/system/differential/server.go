@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
-	"golang.org/x/crypto/blake2b"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -28,8 +27,11 @@ import (
 
 // server is one of the two under comparison, with an account of its own in it.
 type server struct {
-	label string
-	api   string // URL
+	t        testing.TB
+	label    string
+	api      string // URL
+	provider string // URL of its own identity provider
+	ca       string // the certificate to believe there; empty without TLS
 	// Where changes are asked for, if elsewhere. Of two routers for one peer the younger counts, and replicas that make objects
 	// in the same second do not know which of theirs is: so one replica makes them all.
 	writes string
@@ -41,19 +43,25 @@ type server struct {
 	lines map[string]*line // by the name of the peer
 
 	labels map[string]string // DNS labels, by the name of the peer
+	told   map[string]object // events, by their id
 }
 
-func newServer(label, api, management string) (*server, error) {
+func newServer(t testing.TB, label, api, management string) (*server, error) {
 	conn, err := grpc.NewClient("passthrough:///"+management, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithNoProxy(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
 	if err != nil {
 		return nil, err
 	}
-	return &server{label: label, api: api, conn: conn}, nil
+	return &server{t: t, label: label, api: api, provider: api, conn: conn}, nil
 }
 
-// ask sends a request with references; the answer is neither read nor translated.
+// ask sends the owner's request with references; the answer is neither read nor translated.
 func (s *server) ask(ctx context.Context, method, path string, body any) (*harness.Answer, error) {
+	return s.askAs(ctx, "", method, path, body)
+}
+
+// askAs has somebody else ask, by the name of a user or a token.
+func (s *server) askAs(ctx context.Context, who, method, path string, body any) (*harness.Answer, error) {
 	var text any
 	if body != nil {
 		plain, err := json.Marshal(body)
@@ -64,7 +72,13 @@ func (s *server) ask(ctx context.Context, method, path string, body any) (*harne
 	}
 	rest := s.rest
 	if method != "GET" && s.writes != "" {
-		rest = harness.NewREST(s.writes, s.rest.Token)
+		rest = harness.NewREST(s.writes, rest.Token)
+	}
+	switch secret := s.names.ids[who+".secret"]; {
+	case strings.HasPrefix(who, "user:"):
+		rest = harness.NewBearer(rest.URL, secret)
+	case who != "":
+		rest = harness.NewREST(rest.URL, secret)
 	}
 	a, err := rest.Try(ctx, method, s.names.fill(path), text)
 	if errors.Is(err, io.EOF) { // a request that the server did not survive
@@ -87,10 +101,11 @@ func (s *server) get(ctx context.Context, path string, out any) error {
 
 // open makes the first account, and learns what the server chose for it.
 func (s *server) open(ctx context.Context) error {
-	s.names, s.lines, s.labels = newNames(), map[string]*line{}, map[string]string{}
+	s.names, s.lines, s.labels, s.told = newNames(), map[string]*line{}, map[string]string{}, map[string]object{}
 	s.rest = harness.NewREST(s.api, "")
-	a, err := s.ask(ctx, "POST", "/api/setup", map[string]any{"email": "owner@rookery.test", "name": "Owner",
-		"password": base64.RawStdEncoding.EncodeToString(random(24)) + "-A1", "create_pat": true})
+	const email = "owner@rookery.test"
+	password := base64.RawStdEncoding.EncodeToString(random(24)) + "-A1"
+	a, err := s.ask(ctx, "POST", "/api/setup", map[string]any{"email": email, "name": "Owner", "password": password, "create_pat": true})
 	if err != nil {
 		return err
 	}
@@ -103,14 +118,10 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.rest = harness.NewREST(s.api, made.Token)
 	s.names.bind("user:owner", made.UserID)
-	hash, err := blake2b.New(16, nil)
-	if err != nil {
-		return err
-	}
-	_, _ = io.WriteString(hash, made.UserID)
-	s.names.word(hex.EncodeToString(hash.Sum(nil)), "user:owner")
+	s.names.user("user:owner")
+	s.names.ids["user:owner.email"], s.names.ids["user:owner.password"] = email, password
 
-	var accounts, groups, policies []struct{ ID, Name string }
+	var accounts, groups, policies, tokens []struct{ ID, Name string }
 	if err := s.get(ctx, "/api/accounts", &accounts); err != nil {
 		return err
 	}
@@ -120,52 +131,19 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.get(ctx, "/api/policies", &policies); err != nil {
 		return err
 	}
-	if len(accounts) != 1 || len(groups) != 1 || len(policies) != 1 {
-		return fmt.Errorf("%s: a new account has %d accounts, %d groups, %d policies", s.label, len(accounts), len(groups), len(policies))
+	if err := s.get(ctx, "/api/users/"+made.UserID+"/tokens", &tokens); err != nil {
+		return err
+	}
+	if len(tokens) != 1 || len(accounts) != 1 || len(groups) != 1 || len(policies) != 1 {
+		return fmt.Errorf("%s: a new account has %d tokens, %d accounts, %d groups, %d policies", s.label, len(tokens), len(accounts), len(groups), len(policies))
 	}
 	s.names.network(scriptRange, "network 4")
 	s.names.network(scriptRange6, "network 6")
 	s.names.bind("account", accounts[0].ID)
+	s.names.bind("token:owner", tokens[0].ID)
 	s.names.bind("group:All", groups[0].ID)
 	s.names.bind("policy:Default", policies[0].ID)
 	return s.learnNetwork(ctx)
-}
-
-// learnNetwork names the overlay's address ranges.
-func (s *server) learnNetwork(ctx context.Context) error {
-	var accounts []struct {
-		Settings struct {
-			V4 string `json:"network_range"`
-			V6 string `json:"network_range_v6"`
-		}
-	}
-	if err := s.get(ctx, "/api/accounts", &accounts); err != nil {
-		return err
-	}
-	for _, a := range accounts {
-		s.names.network(a.Settings.V4, "network 4")
-		s.names.network(a.Settings.V6, "network 6")
-	}
-	return nil
-}
-
-// learnPeers names what the server chose for the peers. They are known by their serial numbers, which the script gave them.
-func (s *server) learnPeers(ctx context.Context) error {
-	var peers []struct {
-		ID, IP, IPv6 string
-		Serial       string `json:"serial_number"`
-		Label        string `json:"dns_label"`
-	}
-	if err := s.get(ctx, "/api/peers", &peers); err != nil {
-		return err
-	}
-	for _, p := range peers {
-		s.names.bind(p.Serial, p.ID)
-		s.labels[p.Serial], _, _ = strings.Cut(p.Label, ".")
-		s.names.address(p.IP, "ip of "+p.Serial)
-		s.names.address(p.IPv6, "ipv6 of "+p.Serial)
-	}
-	return nil
 }
 
 // bare is the agent's connection to this server.
@@ -201,16 +179,16 @@ type line struct {
 	newest *proto.SyncResponse
 }
 
-// follow waits for the next map; false when none came, or the stream has ended.
-func (l *line) follow(limit time.Duration) bool {
+// follow waits for the next map; an error says that none came, or that the stream has ended.
+func (l *line) follow(limit time.Duration) error {
 	for deadline := time.Now().Add(limit); ; {
 		m, err := l.stream.TryNext(max(0, time.Until(deadline)))
 		if err != nil {
-			return false
+			return err
 		}
 		if m.GetNetworkMap() != nil {
 			l.newest = m
-			return true
+			return nil
 		}
 	}
 }
@@ -314,7 +292,7 @@ func (s *stock) url() string { return fmt.Sprintf("http://%s:%d", harness.Host, 
 
 func (s *stock) ready(ctx context.Context) error {
 	rest := harness.NewREST(s.url(), "")
-	return harness.Within(30*time.Second, func() error {
+	return harness.Within(2*time.Minute, func() error {
 		_, err := rest.Try(ctx, "GET", "/api/instance", nil)
 		return err
 	})

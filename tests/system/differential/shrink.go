@@ -17,8 +17,11 @@ func (b *bench) shrink(ctx context.Context, s *script, p plan, like *difference)
 		found, _, err := b.play(ctx, &script{agents: s.agents, ops: ops}, p)
 		return err == nil && slices.ContainsFunc(found, func(d *difference) bool { return d.Field == like.Field })
 	}
-	ops := s.ops
-	for _, kind := range kinds {
+	ops, kinds := s.ops, map[string]bool{}
+	for _, o := range ops {
+		kinds[o.kind] = true
+	}
+	for _, kind := range sortedKeys(kinds) {
 		if time.Now().After(deadline) {
 			break
 		}

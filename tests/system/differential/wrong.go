@@ -49,10 +49,12 @@ func (w *world) spoil(body object, values map[string][]any) {
 
 // wrongValues are values that a member of an object does not take, or takes only here and there.
 var wrongValues = map[string]map[string][]any{
-	"group": {"name": {"", "All", "group twice"}, "resources": {[]any{object{"id": nobody, "type": "host"}}, []any{"x"}}},
+	"user":    {"role": {"", "king"}, "auto_groups": {[]any{nobody}, []any{"${group:All}"}, nil}, "email": {"", "owner@rookery.test"}, "name": {""}},
+	"visitor": {"rules": {[]any{}, nil}, "wg_pub_key": {""}},
+	"group":   {"name": {"", "All", "group twice"}, "resources": {[]any{object{"id": nobody, "type": "host"}}, []any{"x"}}},
 	"setup-key": {"name": {""}, "type": {"", "many"}, "expires_in": {-1, 1 << 40}, "usage_limit": {-1, 2},
 		"auto_groups": {[]any{nobody}, []any{"${group:All}"}, nil}, "revoked": {false}},
-	"peer": {"name": {"", "...", "!!!"}, "ip": {"100.72.0.1", "10.0.0.1", "1.2.3", "::1", "100.72.0.0"}, "ipv6": {"fd00::1", "x"}},
+	"peer": {"name": {"", "...", "!!!"}, "ip": {"100.200.0.1", "10.0.0.1", "1.2.3", "::1", "100.200.0.0", "${ip of peer:1}"}, "ipv6": {"fd00::1", "x"}},
 	"posture-check": {"name": {"", "posture twice"}, "checks": {object{}, object{"nb_version_check": object{"min_version": ""}},
 		object{"nb_version_check": object{"min_version": "new"}}, object{"os_version_check": object{}},
 		object{"os_version_check": object{"linux": object{"min_kernel_version": "x.y"}}},

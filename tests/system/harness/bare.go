@@ -40,7 +40,7 @@ func NewKey(t testing.TB) wgtypes.Key {
 	return key
 }
 
-// Dial opens a cleartext gRPC connection to host:port, closed with the test.
+// Dial opens a gRPC connection to host:port, in cleartext unless an option says otherwise; closed with the test.
 func Dial(t testing.TB, hostport string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
@@ -54,9 +54,9 @@ func Dial(t testing.TB, hostport string, options ...grpc.DialOption) *grpc.Clien
 }
 
 // NewBare makes a client with a new key for the management server at host:port.
-func NewBare(t testing.TB, hostport, hostname string) *Bare {
+func NewBare(t testing.TB, hostport, hostname string, options ...grpc.DialOption) *Bare {
 	t.Helper()
-	conn := Dial(t, hostport)
+	conn := Dial(t, hostport, options...)
 	return &Bare{Key: NewKey(t), Conn: conn, RPC: proto.NewManagementServiceClient(conn), Meta: Meta(hostname)}
 }
 

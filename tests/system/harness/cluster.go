@@ -2,7 +2,6 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -17,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,6 +50,7 @@ type Status struct {
 	OwnerEmail    string    `json:"owner_email"`
 	OwnerPassword string    `json:"owner_password"`
 	CAFile        string    `json:"ca_file"`
+	HaproxySocket string    `json:"haproxy_socket"`
 	Postgres      string    `json:"postgres"`
 	Redis         string    `json:"redis"`
 	Processes     []Process `json:"processes"`
@@ -64,11 +63,16 @@ type Cluster struct {
 	script   string
 	dir      string
 	port     int
+	options  []string // of `rookery up`
 	attached bool
 }
 
 // Up starts a control plane of two replicas a tier with ports from basePort on, in a new directory.
-func Up(basePort int) (*Cluster, error) {
+func Up(basePort int) (*Cluster, error) { return UpWith(basePort, 2, nil) }
+
+// UpWith is Up with so many replicas, unless there are none settings that say where Postgres and Redis are, and more options of
+// `rookery up`.
+func UpWith(basePort, replicas int, stores map[string]string, options ...string) (*Cluster, error) {
 	if file := os.Getenv(EnvStatus); file != "" {
 		return attach(file)
 	}
@@ -76,6 +80,24 @@ func Up(basePort int) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	return upBy(script, basePort, replicas, stores, options)
+}
+
+// UpAs is UpWith as the version of another tree, which is built already. What is started later is of this one.
+func UpAs(tree string, basePort, replicas int, stores map[string]string, options ...string) (*Cluster, error) {
+	script, err := findScript()
+	if err != nil {
+		return nil, err
+	}
+	c, err := upBy(filepath.Join(tree, "rookery"), basePort, replicas, stores, options)
+	if err != nil {
+		return nil, err
+	}
+	c.script = script
+	return c, nil
+}
+
+func upBy(script string, basePort, replicas int, stores map[string]string, options []string) (*Cluster, error) {
 	// Short, as Unix sockets lie below it, and open to the user that Postgres runs as.
 	dir, err := os.MkdirTemp("", "rk")
 	if err != nil {
@@ -84,7 +106,18 @@ func Up(basePort int) (*Cluster, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	c := &Cluster{script: script, dir: dir, port: basePort}
+	c := &Cluster{script: script, dir: dir, port: basePort, options: append([]string{"--replicas", strconv.Itoa(replicas)}, options...)}
+	if stores != nil {
+		var text strings.Builder
+		for key, value := range stores {
+			fmt.Fprintf(&text, "%s = %s\n", key, value)
+		}
+		file := filepath.Join(dir, "stores.conf")
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			return nil, err
+		}
+		c.options = append(c.options, "--stores", file)
+	}
 	if err := c.up(); err != nil {
 		err = fmt.Errorf("%w\n%s", err, c.Logs(15))
 		c.Down()
@@ -140,11 +173,18 @@ func (c *Cluster) rookery(limit time.Duration, args ...string) ([]byte, error) {
 const upLimit = 10 * time.Minute
 
 func (c *Cluster) up() error {
-	if _, err := c.rookery(upLimit, "up", "--replicas", "2", "--host", Host, "--base-port", strconv.Itoa(c.port)); err != nil {
+	args := append([]string{"up", "--host", Host, "--base-port", strconv.Itoa(c.port)}, c.options...)
+	if _, err := c.rookery(upLimit, args...); err != nil {
 		return err
 	}
 	return c.Refresh()
 }
+
+// Data is the directory of the database.
+func (c *Cluster) Data() string { return filepath.Join(c.dir, "d", "postgres") }
+
+// Secret is the file of one of the services' secrets.
+func (c *Cluster) Secret(name string) string { return filepath.Join(c.dir, "d", "secrets", name) }
 
 // Refresh reads the status again.
 func (c *Cluster) Refresh() error {
@@ -220,11 +260,22 @@ func (c *Cluster) Proc(t testing.TB, name string) Process {
 // Kill ends a process with SIGKILL and returns when it is gone.
 func (c *Cluster) Kill(t testing.TB, name string) {
 	t.Helper()
+	c.end(t, name, syscall.SIGKILL, 5*time.Second)
+}
+
+// Terminate asks a service to drain and returns when it is gone.
+func (c *Cluster) Terminate(t testing.TB, name string) {
+	t.Helper()
+	c.end(t, name, syscall.SIGTERM, 20*time.Second)
+}
+
+func (c *Cluster) end(t testing.TB, name string, signal syscall.Signal, limit time.Duration) {
+	t.Helper()
 	pid := c.Proc(t, name).PID
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill -9 %s (%d): %v", name, pid, err)
+	if err := syscall.Kill(pid, signal); err != nil {
+		t.Fatalf("%v to %s (%d): %v", signal, name, pid, err)
 	}
-	Eventually(t, 5*time.Second, name+" is gone", func() error {
+	Eventually(t, limit, name+" is gone", func() error {
 		if alive(pid) {
 			return fmt.Errorf("process %d still runs", pid)
 		}
@@ -235,37 +286,30 @@ func (c *Cluster) Kill(t testing.TB, name string) {
 // SQL runs one statement in the cluster's database and returns what psql prints of its rows.
 func (c *Cluster) SQL(t testing.TB, statement string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", c.Postgres, "-c", statement).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", statement, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return mustPSQL(t, c.Postgres, statement)
+}
+
+// AdminSQL is SQL as the database's superuser.
+func (c *Cluster) AdminSQL(t testing.TB, statement string) string {
+	t.Helper()
+	return mustPSQL(t, c.Admin(), statement)
+}
+
+// Admin leads to the cluster's database as its superuser.
+func (c *Cluster) Admin() string {
+	return strings.ReplaceAll(c.Postgres, "user=rookery", "user=postgres")
 }
 
 // Hold runs one statement in a transaction, which keeps its locks until the returned function is called or the test is over.
 func (c *Cluster) Hold(t testing.TB, statement string) func() {
 	t.Helper()
 	cmd := exec.Command("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", c.Postgres)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	release := sync.OnceFunc(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
+	in, lines, release := converse(t, cmd)
 	t.Cleanup(release)
 	if _, err := fmt.Fprintf(in, "BEGIN;\n%s;\n\\echo held\n", statement); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	for lines.Scan() {
 		if lines.Text() == "held" {
 			return release
 		}

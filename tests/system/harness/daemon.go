@@ -202,12 +202,17 @@ type DaemonStatus struct {
 	Management struct {
 		Connected bool `json:"connected"`
 	} `json:"management"`
+	Signal struct {
+		Connected bool `json:"connected"`
+	} `json:"signal"`
 	Peers struct {
 		Details []struct {
-			FQDN     string   `json:"fqdn"`
-			IP       string   `json:"netbirdIp"`
-			Status   string   `json:"status"`
-			Networks []string `json:"networks"`
+			FQDN           string   `json:"fqdn"`
+			IP             string   `json:"netbirdIp"`
+			Status         string   `json:"status"`
+			ConnectionType string   `json:"connectionType"` // P2P or Relayed
+			RelayAddress   string   `json:"relayAddress"`
+			Networks       []string `json:"networks"`
 		} `json:"details"`
 	} `json:"peers"`
 	Networks []string `json:"networks"`
@@ -216,17 +221,26 @@ type DaemonStatus struct {
 // Status asks the daemon.
 func (d *Daemon) Status(t testing.TB) *DaemonStatus {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	out, err := d.Run(ctx, "status", "--json")
+	s, err := d.TryStatus(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// TryStatus is Status that returns why not: the daemon asks STUN and relays first, and waits for those that are away.
+func (d *Daemon) TryStatus(ctx context.Context) (*DaemonStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := d.Run(ctx, "status", "--json")
+	if err != nil {
+		return nil, err
+	}
 	s := &DaemonStatus{}
 	if err := json.Unmarshal(out, s); err != nil {
-		t.Fatalf("status of %s: %v: %s", d.Name, err, out)
+		return nil, fmt.Errorf("status of %s: %w: %s", d.Name, err, out)
 	}
-	return s
+	return s, nil
 }
 
 // Address is the daemon's overlay address, once it has one.
@@ -234,7 +248,11 @@ func (d *Daemon) Address(t testing.TB) string {
 	t.Helper()
 	var address string
 	Eventually(t, 20*time.Second, d.Name+" has an address", func() error {
-		address, _, _ = strings.Cut(d.Status(t).IP, "/")
+		s, err := d.TryStatus(t.Context())
+		if err != nil {
+			return err
+		}
+		address, _, _ = strings.Cut(s.IP, "/")
 		if address == "" {
 			return fmt.Errorf("none yet")
 		}

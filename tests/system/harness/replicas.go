@@ -2,7 +2,11 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -17,43 +21,52 @@ type Replicas struct {
 	*REST
 	All []*Sibling
 
-	mu   sync.Mutex
-	turn int
-	out  map[int]bool
+	t      testing.TB
+	mu     sync.Mutex
+	turn   int
+	out    map[int]bool
+	losing bool
 }
 
 // DashboardAPI starts n replicas with the embedded provider, which believes in providers on private addresses.
 // The settings come on top; wrapper as in Sibling.
 func (c *Cluster) DashboardAPI(t testing.TB, n int, settings map[string]string, wrapper ...string) *Replicas {
 	t.Helper()
+	s := newReplicas(t, "127.0.0.1", c.Token)
+	all := map[string]string{"public_url": s.URL, "oidc_embedded": "true", "oidc_allow_private_issuers": "true", "trusted_proxies": "127.0.0.0/8"}
+	maps.Copy(all, settings)
+	for range n {
+		s.All = append(s.All, c.Sibling(t, "dashboard-api-1", all, wrapper...))
+	}
+	return s
+}
+
+// newReplicas is the address alone, under that name of this host.
+func newReplicas(t testing.TB, host, token string) *Replicas {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Replicas{REST: NewREST("http://"+l.Addr().String(), c.Token), out: map[int]bool{}}
-	all := map[string]string{"public_url": s.URL, "oidc_embedded": "true", "oidc_allow_private_issuers": "true", "trusted_proxies": "127.0.0.0/8"}
-	for key, value := range settings {
-		all[key] = value
-	}
-	for range n {
-		s.All = append(s.All, c.Sibling(t, "dashboard-api-1", all, wrapper...))
-	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	s := &Replicas{REST: NewREST("http://"+net.JoinHostPort(host, port), token), t: t, out: map[int]bool{}}
 	server := &http.Server{Handler: s.proxy()}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return s
 }
 
-func (s *Replicas) pick() (int, error) {
+// pick is the address of the next one.
+func (s *Replicas) pick() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for range s.All {
 		s.turn = (s.turn + 1) % len(s.All)
 		if !s.out[s.turn] {
-			return s.turn, nil
+			return s.All[s.turn].Listen, nil
 		}
 	}
-	return 0, fmt.Errorf("every replica is out")
+	return "", fmt.Errorf("every replica is out")
 }
 
 // Drop kills a replica, and gives it no more requests.
@@ -63,6 +76,30 @@ func (s *Replicas) Drop(t testing.TB, i int) {
 	s.out[i] = true
 	s.mu.Unlock()
 	s.All[i].Kill(t)
+}
+
+// Renew kills the replica that got the last request, and starts another one in its place, which lives as long as the others.
+func (s *Replicas) Renew() {
+	i := s.Last()
+	s.All[i].Kill(s.t)
+	twin := s.All[i].Twin(s.t, nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.All[i] = twin
+}
+
+// Lose has the replica that does the next request die before it can say so.
+func (s *Replicas) Lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.losing = true
+}
+
+// Lost tells whether that has happened.
+func (s *Replicas) Lost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.losing
 }
 
 // Last is the replica that got the last request.
@@ -83,15 +120,26 @@ func (s *Replicas) Log() string {
 
 func (s *Replicas) proxy() http.Handler {
 	transport := &http.Transport{Proxy: nil, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		i, err := s.pick()
+		to, err := s.pick()
 		if err != nil {
 			return nil, err
 		}
-		return (&net.Dialer{}).DialContext(ctx, network, s.All[i].Listen)
+		return (&net.Dialer{}).DialContext(ctx, network, to)
 	}, DisableKeepAlives: true} // each request finds its own way
 	return &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
-		r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", r.In.Host, r.In.Host
+		// As a proxy in front of ours does; a test that is many people says who.
 		r.Out.Header["X-Forwarded-For"] = slices.Clone(r.In.Header["X-Forwarded-For"])
 		r.SetXForwarded()
-	}}
+	}, ModifyResponse: func(*http.Response) error {
+		s.mu.Lock()
+		lost := s.losing
+		s.losing = false
+		s.mu.Unlock()
+		if !lost {
+			return nil
+		}
+		s.Renew()
+		return errors.New("the answer is lost")
+	}, ErrorLog: log.New(io.Discard, "", 0)}
 }

@@ -51,7 +51,11 @@ func (c *Cluster) REST() *REST {
 	if c.Bearer {
 		return NewBearer(c.APIURL, c.Token)
 	}
-	return NewREST(c.APIURL, c.Token)
+	r := NewREST(c.APIURL, c.Token)
+	if strings.HasPrefix(c.APIURL, "https:") {
+		r.http.Transport.(*http.Transport).TLSClientConfig = believing(c.CAFile)
+	}
+	return r
 }
 
 // Try sends a request; a body that is not a string or bytes is sent as JSON. Headers are given as "Name: value".

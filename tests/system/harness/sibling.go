@@ -42,21 +42,17 @@ func (c *Cluster) Sibling(t testing.TB, like string, settings map[string]string,
 // again is the command line of the process of that name, with what it was given in its environment.
 func (c *Cluster) again(t testing.TB, like string, wrapper ...string) *exec.Cmd {
 	t.Helper()
-	pid := c.Proc(t, like).PID
-	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	p := c.Proc(t, like)
+	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := strings.Split(strings.TrimRight(string(words), "\x00"), "\x00")
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	vars, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	vars, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := append(append(slices.Clone(wrapper), program), args[1:]...)
+	command := append(append(slices.Clone(wrapper), p.Program(t)), args[1:]...)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = strings.Split(strings.TrimRight(string(vars), "\x00"), "\x00")
 	return cmd
@@ -218,11 +214,18 @@ func (s *Sibling) Kill(t testing.TB) {
 }
 
 // Sanitized tells whether the program was built with a sanitizer, whose memory says nothing about the program's own.
-func (s *Sibling) Sanitized(t testing.TB) bool {
+func (p Process) Sanitized(t testing.TB) bool {
 	t.Helper()
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", s.PID))
+	program := p.Program(t)
+	return strings.Contains(program, "/asan/") || strings.Contains(program, "/tsan/")
+}
+
+// Program is the file that it runs.
+func (p Process) Program(t testing.TB) string {
+	t.Helper()
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Contains(program, "/asan/") || strings.Contains(program, "/tsan/")
+	return program
 }

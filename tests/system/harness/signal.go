@@ -192,6 +192,28 @@ func (s *SignalStream) Next(t testing.TB, limit time.Duration) []byte {
 	return nil
 }
 
+// Comes waits for a message with that body; others are passed over.
+func (s *SignalStream) Comes(body string, limit time.Duration) error {
+	late := time.After(limit)
+	for {
+		select {
+		case m, ok := <-s.messages:
+			if !ok {
+				return fmt.Errorf("the stream has ended: %w", s.err)
+			}
+			got := &proto.EncryptedMessage{}
+			if err := pb.Unmarshal(m, got); err != nil {
+				return err
+			}
+			if string(got.GetBody()) == body {
+				return nil
+			}
+		case <-late:
+			return fmt.Errorf("%q has not come in %v", body, limit)
+		}
+	}
+}
+
 // Want expects exactly that message next.
 func (s *SignalStream) Want(t testing.TB, message *proto.EncryptedMessage, limit time.Duration) {
 	t.Helper()

@@ -2,16 +2,14 @@ package harness
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,8 +18,9 @@ import (
 
 // Walk is a person's browser as far as logging in needs one: it keeps cookies, follows redirects and remembers where it was.
 type Walk struct {
-	t    testing.TB
-	http *http.Client
+	t      testing.TB
+	http   *http.Client
+	Reload bool // where a gateway says that no answer came, the button is pressed once more
 }
 
 // Stop is where a walk has ended: at a page, or at an address that somebody else waits for.
@@ -39,20 +38,13 @@ func NewWalk(t testing.TB) *Walk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Walk{t, &http.Client{Jar: jar, Timeout: 40 * time.Second, Transport: &http.Transport{Proxy: nil},
+	return &Walk{t: t, http: &http.Client{Jar: jar, Timeout: 40 * time.Second, Transport: &http.Transport{Proxy: nil},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // Trust has it believe the certificates of that file.
 func (w *Walk) Trust(file string) *Walk {
-	w.t.Helper()
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	w.http.Transport = &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	w.http.Transport = &http.Transport{Proxy: nil, TLSClientConfig: believing(file)}
 	return w
 }
 
@@ -100,6 +92,9 @@ func (w *Walk) follow(method, at string, form url.Values, ends []string) (*Stop,
 			}
 		}
 		next, err := w.step(s, method, at, form)
+		if err == nil && s.Status == http.StatusBadGateway && w.Reload {
+			next, err = w.step(s, method, at, form)
+		}
 		if err != nil || next == "" {
 			return s, err
 		}
@@ -126,6 +121,12 @@ func (w *Walk) step(s *Stop, method, at string, form url.Values) (string, error)
 		return "", err
 	}
 	defer resp.Body.Close()
+	for _, cookie := range resp.Cookies() {
+		// Not every Go sends it back, even over loopback: what is walked through is not at its public_url.
+		if cookie.Secure && req.URL.Scheme != "https" {
+			return "", fmt.Errorf("%s sets the cookie %s for https", at, cookie.Name)
+		}
+	}
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return "", err
@@ -163,6 +164,41 @@ func (s *Stop) Field(name string) string {
 		}
 	}
 	return ""
+}
+
+var tags = regexp.MustCompile(`<(form|input|button) ([^>]*)>`)
+var attribute = regexp.MustCompile(`([a-z]+)="([^"]*)"`)
+
+// Fill sends the page's form with these values in it, and what it holds already.
+func (w *Walk) Fill(at *Stop, values url.Values, ends ...string) *Stop {
+	w.t.Helper()
+	s, err := w.TryFill(at, values, ends...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// TryFill is Fill without a verdict.
+func (w *Walk) TryFill(at *Stop, values url.Values, ends ...string) (*Stop, error) {
+	action, form := "", url.Values{}
+	for _, tag := range tags.FindAllStringSubmatch(at.Body, -1) {
+		a := map[string]string{}
+		for _, m := range attribute.FindAllStringSubmatch(tag[2], -1) {
+			a[m[1]] = html.UnescapeString(m[2])
+		}
+		if tag[1] == "form" {
+			action = a["action"]
+		} else if tag[1] == "input" && a["name"] != "" && a["type"] != "checkbox" {
+			form.Set(a["name"], a["value"])
+		}
+	}
+	maps.Copy(form, values)
+	target, err := at.URL.Parse(action)
+	if err != nil || action == "" {
+		return &Stop{URL: at.URL, Status: -1, Body: "no form: " + at.Body}, nil
+	}
+	return w.follow(http.MethodPost, target.String(), form, ends)
 }
 
 // A Login is the dashboard's part: what it asks a provider for, the embedded one at `base` unless it is told otherwise, and what it does with the answer.

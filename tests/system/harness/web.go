@@ -3,24 +3,19 @@ package harness
 import (
 	"context"
 	"fmt"
-	"net"
+	"maps"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// Provider is two replicas of dashboard-api with the identity provider of their own, on a database without an account. Each
-// request through URL goes to the other one than the last.
+// Provider is two replicas of dashboard-api with the identity provider of their own, on a database without an account.
 type Provider struct {
-	URL      string
-	Replicas []*Sibling
+	*Replicas
 	Postgres string // conninfo of its database
 	Others   string // where a dashboard on another origin may be served
 }
@@ -28,21 +23,12 @@ type Provider struct {
 // Provider starts one beside the cluster; it ends with the test. Settings override those of its replicas.
 func (c *Cluster) Provider(t testing.TB, settings map[string]string) *Provider {
 	t.Helper()
-	front, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(front.Addr().String())
-	p := &Provider{URL: "http://localhost:" + port, Others: fmt.Sprintf("http://localhost:%d", FreePort(t))}
+	p := &Provider{Replicas: newReplicas(t, "localhost", ""), Others: fmt.Sprintf("http://localhost:%d", FreePort(t))}
 
-	database := "web_" + port
-	admin := strings.ReplaceAll(c.Postgres, "user=rookery", "user=postgres")
+	database := "web_" + p.URL[strings.LastIndexByte(p.URL, ':')+1:]
 	sql := func(db, statement string) error {
-		out, err := exec.Command("psql", "-XAtq", "-d", strings.ReplaceAll(admin, "dbname=rookery", "dbname="+db), "-c", statement).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%s: %w\n%s", statement, err, out)
-		}
-		return nil
+		_, err := psql(strings.ReplaceAll(c.Admin(), "dbname=rookery", "dbname="+db), statement)
+		return err
 	}
 	if err := sql("postgres", "CREATE DATABASE "+database+" OWNER rookery"); err != nil {
 		t.Fatal(err)
@@ -58,9 +44,7 @@ func (c *Cluster) Provider(t testing.TB, settings map[string]string) *Provider {
 			p.URL, p.Others),
 		"oauth_dashboard_logout_urls": p.Others + "," + p.Others + "/",
 	}
-	for key, value := range settings {
-		all[key] = value
-	}
+	maps.Copy(all, settings)
 	for range 2 {
 		s := c.Sibling(t, "dashboard-api-1", all)
 		// Ready once the database has its tables.
@@ -75,42 +59,22 @@ func (c *Cluster) Provider(t testing.TB, settings map[string]string) *Provider {
 			}
 			return nil
 		})
-		p.Replicas = append(p.Replicas, s)
+		p.All = append(p.All, s)
 	}
-
-	var turn atomic.Uint64
-	proxy := &httputil.ReverseProxy{
-		Transport: &http.Transport{Proxy: nil},
-		Rewrite: func(r *httputil.ProxyRequest) {
-			to := p.Replicas[turn.Add(1)%uint64(len(p.Replicas))]
-			r.SetURL(&url.URL{Scheme: "http", Host: to.Listen})
-			r.Out.Host = r.In.Host
-			// As a proxy in front of ours does; a test that is many people says who.
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			r.SetXForwarded()
-		},
-	}
-	server := &http.Server{Handler: proxy}
-	go func() { _ = server.Serve(front) }()
-	t.Cleanup(func() { _ = server.Close() })
 	return p
 }
 
 // SQL runs one statement in the provider's database.
 func (p *Provider) SQL(t testing.TB, statement string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", p.Postgres, "-c", statement).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", statement, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return mustPSQL(t, p.Postgres, statement)
 }
 
 // Metric is the sum of one over the replicas.
 func (p *Provider) Metric(t testing.TB, name string) float64 {
 	t.Helper()
 	sum := 0.0
-	for _, s := range p.Replicas {
+	for _, s := range p.All {
 		sum += Metric(t, s.Admin, name)
 	}
 	return sum

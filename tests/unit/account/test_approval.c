@@ -3,9 +3,9 @@
 #include "tests/support/test.h"
 
 #include "libcommon/account/peer/due.h"
-#include "libcommon/account/peer/peers.h"
 #include "libcommon/account/rules/settings.h"
 #include "tests/support/account_pg.h"
+#include "tests/support/peer_meta.h"
 
 static const struct rk_actor ann = {
     .account_id = "acc", .user_id = "ann", .is_admin = true, .default_domain = "d.test"
@@ -38,21 +38,7 @@ static int64_t ask(const char *sql)
 
 static int join(const char *user, struct rk_str label, struct rk_err *err)
 {
-    const struct rk_peer_meta meta = { .hostname = "laptop",
-                                       .goos = "linux",
-                                       .kernel = "Linux",
-                                       .core = "",
-                                       .platform = "x86_64",
-                                       .os = "Debian",
-                                       .version = "0.77.1",
-                                       .ui_version = "netbird-desktop-ui/0.77.1",
-                                       .kernel_version = "6.1",
-                                       .os_version = "12",
-                                       .serial_number = "",
-                                       .product_name = "",
-                                       .manufacturer = "",
-                                       .cloud = "",
-                                       .cloud_platform = "" };
+    struct rk_peer_meta meta = meta_of("laptop");
     struct rk_peer_registration reg = { .setup_key = "00000000-0000-0000-0000-000000000000",
                                         .user_id = user,
                                         .meta = &meta,
@@ -67,6 +53,7 @@ static int join(const char *user, struct rk_str label, struct rk_err *err)
     struct rk_keypair pair;
     struct rk_bell bell;
 
+    meta.ui_version = "netbird-desktop-ui/0.77.1";
     rk_keypair_new(&pair);
     memcpy(reg.key, pair.public_key, RK_KEY_LEN);
     return rk_peer_register(pg, &reg, &bell, err);

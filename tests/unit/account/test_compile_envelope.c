@@ -316,6 +316,26 @@ static void each_rule_of_a_policy_has_an_id_of_its_own(void **state)
           "'destination_group_ids':['PgAll']}]}");
 }
 
+/* Where it drops whatever the check says, and opens nothing where the check fails. */
+static void a_checked_drop_to_a_route_and_a_resource_is_two_policies(void **state)
+{
+    (void)state;
+    check("{'peers':{'A':{},'B':{}},'groups':{'gR':['B'],'gX':{'res':['s']}},"
+          "'posture':{'c':{'nbMinVersion':'99.0.0'}},"
+          "'resources':[{'id':'s','net':'m','name':'lan','prefix':'10.0.0.0/8'}],"
+          "'routers':[{'id':'t','net':'m','peer':'B','metric':1}],'routes':[{'id':'r','netid':'r',"
+          "'prefix':'10.60.0.0/24','peer':'B','groups':['gAll'],'acg':['gR'],'metric':1}],"
+          "'policies':[{'id':'x','checks':['c'],'rules':[{'id':'x','action':'drop','proto':'tcp',"
+          "'srcRes':['peer','A'],'dst':['gR','gX']}]}]}",
+          "B",
+          "{'peers':['B','A'],'policies':[{'id':'Px','action':'DROP','protocol':'TCP',"
+          "'source_resource':{'type':'peer','peer_index_set':true,'peer_index':1},"
+          "'source_posture_check_ids':['Pc']},{'id':'Px!','action':'DROP','protocol':'TCP',"
+          "'source_resource':{'type':'peer','peer_index_set':true,'peer_index':1},"
+          "'destination_group_ids':['PgR','PgX']}],"
+          "'resource_policies_map':{'Ps':{'ids':['Px']}}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +344,7 @@ int main(void)
         cmocka_unit_test(an_unapproved_router_is_not_shipped),
         cmocka_unit_test(users_are_told_to_whom_they_log_in),
         cmocka_unit_test(each_rule_of_a_policy_has_an_id_of_its_own),
+        cmocka_unit_test(a_checked_drop_to_a_route_and_a_resource_is_two_policies),
     };
 
     return RUN_TESTS(tests);

@@ -345,6 +345,33 @@ static void an_ipv6_network_has_ipv6_sources_and_an_exit_node_both(void **state)
            "'action':'accept','dst':'0.0.0.0/0','proto':'udp','port':53}]");
 }
 
+/* A is a router for two; of the policy's one source, D, the check fails. */
+#define FAILS(more, rule)                                                                          \
+    "{'peers':{'A':{},'C':{},'D':{'version':'0.20.0'}},'posture':{'v':{'nbMinVersion':'0.30.0'}}," \
+    "'groups':{'gC':['C','D'],'gL':[]}," PING ",{'id':'x','checks':['v'],'rules':["                \
+    "{'id':'x','proto':'all','srcRes':['peer','D'],'action':" rule "}]}]," more "}"
+#define FAILS_ROUTE                                                                                \
+    "'routes':[{'id':'r','netid':'n','network':'10.0.0.0/8','peer':'A','groups':['gC'],"           \
+    "'acg':['gL']}]"
+#define FAILS_RESOURCE                                                                             \
+    "'resources':[{'id':'s','net':'m','name':'lan','prefix':'10.0.0.0/8'}],"                       \
+    "'routers':[{'id':'t','net':'m','peer':'A'}]"
+
+static void a_failed_check_of_one_peer_opens_nothing_and_leaves_dropped_what_is_dropped(void **s)
+{
+    static const char accept[] = FAILS(FAILS_ROUTE, "'accept','dst':['gL']");
+    static const char drop[] = FAILS(FAILS_ROUTE, "'drop','dst':['gL']");
+    static const char to[] = FAILS(FAILS_RESOURCE, "'accept','dstRes':['subnet','s']");
+    static const char from[] = FAILS(FAILS_RESOURCE, "'drop','dstRes':['subnet','s']");
+
+    (void)s;
+    expect_each(accept, "A", "rfw", "src", "[]");
+    expect_each(drop, "A", "rfw", "src", "['100.64.0.3/32']");
+    expect_each(to, "A", "rfw", "src", "");
+    expect_each(from, "A", "rfw", "src", "");
+    expect_ids(from, "D", "");
+}
+
 /* --- network resources ---------------------------------------------------------------------- */
 
 #define RESOURCE(routers, rules)                                                                   \
@@ -542,6 +569,8 @@ int main(void)
             an_ssh_rule_a_rule_that_is_off_and_a_policy_that_is_off_let_nobody_through),
         cmocka_unit_test(only_the_rule_that_names_the_access_group_counts),
         cmocka_unit_test(a_peer_named_directly_is_a_source),
+        cmocka_unit_test(
+            a_failed_check_of_one_peer_opens_nothing_and_leaves_dropped_what_is_dropped),
         cmocka_unit_test(whom_the_router_cannot_see_it_does_not_admit),
         cmocka_unit_test(the_router_of_a_network_sees_the_others_when_it_guards_a_route),
         cmocka_unit_test(an_ipv6_network_has_ipv6_sources_and_an_exit_node_both),

@@ -4,7 +4,7 @@
 
 #include "libcommon/account/rules/connector.h"
 
-static struct rk_seal seal;
+static struct rk_seal seal = { .n = 1 };
 
 static const struct rk_connector_input good = { .type = "keycloak",
                                                 .name = "Our Keycloak",
@@ -164,7 +164,7 @@ static void each_change_is_told_and_moves_no_map(void **state)
     done(rk_connector_create(pg, &actor, &seal, &in, id, &err), &err);
     in.name = "Renamed";
     done(rk_connector_update(pg, &actor, &seal, id, &in, &err), &err);
-    done(rk_connector_delete(pg, &actor, id, &err), &err);
+    done(rk_connector_delete(pg, &actor, id, false, &err), &err);
     assert_int_equal(events_with("identityprovider.create", "issuer", good.issuer), 1);
     assert_int_equal(events_with("identityprovider.create", "type", "keycloak"), 1);
     assert_int_equal(events_with("identityprovider.update", "name", "Renamed"), 1);
@@ -226,7 +226,7 @@ static void who_came_by_it_is_signed_out_with_it(void **state)
     done(rk_connector_update(pg, &actor, &seal, a, &in, &err), &err);
     assert_int_equal(signed_in(a), 0);
     assert_int_equal(signed_in(b), 3);
-    done(rk_connector_delete(pg, &actor, b, &err), &err);
+    done(rk_connector_delete(pg, &actor, b, false, &err), &err);
     assert_int_equal(signed_in(b), 0);
 }
 
@@ -248,9 +248,30 @@ static void another_account_does_not_see_it(void **state)
             &err, "identity provider not found");
     refused(rk_connector_update(pg, &other, &seal, id, &good, &err), RK_NOT_FOUND, &err,
             "identity provider not found");
-    refused(rk_connector_delete(pg, &other, id, &err), RK_NOT_FOUND, &err,
+    refused(rk_connector_delete(pg, &other, id, false, &err), RK_NOT_FOUND, &err,
             "identity provider not found");
     read_back(id, arena, &got);
+}
+
+static void an_account_has_so_many_and_keeps_the_last_where_it_must(void **state)
+{
+    struct rk_err err = { 0 };
+    char sql[400], id[RK_CONNECTOR_ID_MAX], another[RK_CONNECTOR_ID_MAX];
+
+    (void)state;
+    done(rk_connector_create(pg, &actor, &seal, &good, id, &err), &err);
+    refused(rk_connector_delete(pg, &actor, id, true, &err), RK_PRECONDITION, &err,
+            "the last identity provider stays while local authentication is disabled");
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO connector (id, account_id, type, name, issuer, client_id, sealed_secret) "
+             "SELECT 'c' || i, account_id, type, name, issuer, client_id, sealed_secret FROM "
+             "connector, generate_series(2, %d) AS i",
+             RK_CONNECTORS_MAX);
+    pg_must(pg, sql);
+    refused(rk_connector_create(pg, &actor, &seal, &good, another, &err), RK_PRECONDITION, &err,
+            "an account has at most 50 identity providers");
+    done(rk_connector_delete(pg, &actor, id, true, &err), &err);
+    done(rk_connector_create(pg, &actor, &seal, &good, another, &err), &err);
 }
 
 static int start(void **state)
@@ -273,6 +294,8 @@ int main(void)
         cmocka_unit_test_setup(each_change_is_told_and_moves_no_map, account_fresh),
         cmocka_unit_test_setup(who_came_by_it_is_signed_out_with_it, account_fresh),
         cmocka_unit_test_setup(another_account_does_not_see_it, account_fresh),
+        cmocka_unit_test_setup(an_account_has_so_many_and_keeps_the_last_where_it_must,
+                               account_fresh),
     };
 
     return cmocka_run_group_tests(tests, start, account_stop);

@@ -218,19 +218,26 @@ static void an_expired_login_is_said(void **state)
     world_free(w);
 }
 
-static void a_failed_posture_check_is_said(void **state)
+/* A posture check of the policy that nobody passes. */
+static void let_nobody_pass(struct world *w, struct rk_policy_row *p)
 {
-    struct world *w = pair();
-    struct rk_policy_row *p = policy(w, "pol", RK_PROTO_ALL, NULL);
     struct rk_posture_row *check =
         (struct rk_posture_row *)rk_row_new(RK_OBJ_POSTURE_CHECK, "check");
-    struct rk_explanation e;
 
-    (void)state;
     check->has_nb_version = true;
     check->nb_min = rk_strdup("99.0.0");
     rows_add_object(w->d, &check->row);
     rows_ids_add(&p->posture_checks.v, &p->posture_checks.n, "check");
+}
+
+static void a_failed_posture_check_is_said(void **state)
+{
+    struct world *w = pair();
+    struct rk_policy_row *p = policy(w, "pol", RK_PROTO_ALL, NULL);
+    struct rk_explanation e;
+
+    (void)state;
+    let_nobody_pass(w, p);
     e = ask(w, "A", "B", RK_PROTO_ALL, 0);
     assert_false(e.allowed);
     assert_int_equal(e.why, RK_WHY_NOT_CONNECTED);
@@ -316,6 +323,28 @@ static void an_address_behind_a_route_goes_by_the_narrowest(void **state)
     assert_int_equal(e.why, RK_WHY_NO_ROUTE);
     e = ask_for(w, "B", address("10.2.3.4", RK_PROTO_TCP, 80));
     assert_int_equal(e.why, RK_WHY_SELF);
+    world_free(w);
+}
+
+static void a_check_counts_for_one_peer_only_where_it_is_let_out(void **state)
+{
+    struct world *w = pair();
+    struct rk_policy_row *p = rows_policy("pon");
+    struct rk_rule *r = rows_rule(p, RK_PROTO_TCP, false);
+    struct rk_explanation e;
+
+    (void)state;
+    let_nobody_pass(w, p);
+    memcpy(r->source_peer, "A", 2);
+    rows_destination(r, "gAcl");
+    rows_add_policy(w->d, p);
+    (void)policy(w, "pol", RK_PROTO_ICMP, NULL); /* so that A and B connect */
+    add_route(w, "rt", "10.1.0.0/16", "gAcl");
+    rows_add_group(w->d, rows_group("gAcl", "gAcl"));
+    e = ask_for(w, "A", address("10.1.3.4", RK_PROTO_TCP, 80));
+    assert_false(e.allowed);
+    assert_int_equal(e.policies_n, 1);
+    assert_int_equal(e.policies[0].faults, RK_FAULT_POSTURE);
     world_free(w);
 }
 
@@ -408,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_failed_posture_check_is_said),
         cmocka_unit_test(a_peer_reaches_itself),
         cmocka_unit_test(an_address_behind_a_route_goes_by_the_narrowest),
+        cmocka_unit_test(a_check_counts_for_one_peer_only_where_it_is_let_out),
         cmocka_unit_test(a_policy_on_a_routes_access_group_is_named),
         cmocka_unit_test(a_resource_is_reached_through_its_router),
     };

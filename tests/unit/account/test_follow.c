@@ -26,7 +26,6 @@
 #define STEPS 120
 #define WRITERS 3
 
-static struct fixture fx;
 static struct rk_account_created acc;
 static uint64_t seed;
 static uint64_t until_ms; /* 0: a fixed number of steps */
@@ -47,13 +46,6 @@ static int start(void **state)
         until_ms = strtoull(seconds, NULL, 10) * 1000;
     print_message("ROOKERY_TEST_SEED=%llu\n", (unsigned long long)seed);
     return rk_store_migrate(pg, &err);
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    fixture_done(&fx);
-    return 0;
 }
 
 static int fresh(void **state)
@@ -325,5 +317,5 @@ int main(void)
         cmocka_unit_test_setup(a_follower_of_writers_that_race_ends_where_they_end, fresh),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, fixture_stop);
 }

@@ -74,6 +74,11 @@ static void an_address_that_moves_tells_the_one_before(void **state)
                      1);
     update(&in);
     assert_int_equal(events("peer.ip.update"), 1);
+    in.name = "renamed";
+    ip[strlen(ip) - 1] = '8';
+    update(&in);
+    assert_int_equal(events_with("peer.ip.update", "name", "a"), 2);
+    assert_int_equal(events_with("peer.rename", "name", "renamed"), 1);
     snprintf(message, sizeof(message),
              "update peer ip transaction: ip %s is already assigned to peer " A, ip);
     refused(rk_peer_update(pg, &actor, B, &in, &bell, &err), RK_INVALID, &err, message);

@@ -173,14 +173,19 @@ static void a_small_network_is_filled_to_the_last_address(void **state)
 {
     struct rk_err err = { 0 };
     struct rk_bell bell;
+    char name[8];
     int i;
 
     (void)state;
     fresh(0);
     pg_must(pg, "UPDATE account SET net4 = '100.64.9.0/28'");
-    for (i = 0; i < 13; i++) /* 16 less network, broadcast and the agents' own */
-        assert_int_equal(register_peer(pg, "n", NULL, &bell, &err), 0);
+    for (i = 0; i < 13; i++) { /* 16 less network, broadcast and the agents' own */
+        snprintf(name, sizeof(name), "n%d", i);
+        assert_int_equal(register_peer(pg, name, NULL, &bell, &err), 0);
+    }
     assert_int_equal(register_peer(pg, "n", NULL, &bell, &err), RK_INTERNAL);
+    /* A name is as it was asked for, however many addresses were tried. */
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE dns_label = name"), 13);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip = '100.64.9.14'"), 0);
     assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 13);
 }

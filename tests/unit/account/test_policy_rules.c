@@ -119,6 +119,53 @@ static void checks_that_differ_are_a_change(void **state)
                      1);
 }
 
+static void another_order_and_an_empty_list_in_place_of_none_change_nothing(void **state)
+{
+    const struct rk_str groups[] = { rk_str(ops), rk_str(dev) }, back[] = { groups[1], groups[0] };
+    const struct rk_str ports[] = { RK_STR("80"), RK_STR("22") }, other[] = { ports[1], ports[0] };
+    const struct rk_policy_authorized authorized[] = {
+        { .group = ops, .users = ports, .users_n = 2 },
+        { .group = dev },
+    };
+    const struct rk_policy_authorized turned[] = {
+        { .group = dev },
+        { .group = ops, .users = other, .users_n = 2 },
+    };
+    struct rk_policy_rule_input rule = from_to("netbird-ssh");
+    struct rk_policy_input in = of(&rule);
+    char id[RK_XID_LEN + 1];
+    struct rk_err err = { 0 };
+    int64_t was;
+
+    (void)state;
+    rule.source.groups = groups;
+    rule.source.groups_n = rule.ports_n = rule.authorized_n = 2;
+    rule.ports = ports;
+    rule.authorized = authorized;
+    in.has_posture_checks = true;
+    make(&in, id);
+    was = serial();
+    in.has_posture_checks = false;
+    rule.source.groups = back;
+    rule.ports = other;
+    rule.authorized = turned;
+    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    assert_int_equal(serial(), was);
+    assert_int_equal(events("policy.update"), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy JOIN policy_rule r ON policy_id = "
+                                 "policy.id WHERE source_posture_checks = '{}' AND ports = "
+                                 "'{80,22}'"),
+                     1);
+    rule.authorized_n = 0; /* anybody may log in */
+    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    assert_int_equal(serial(), was + 1);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks IS NULL"),
+                     1);
+    rule.ports_n = 1;
+    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    assert_int_equal(serial(), was + 2);
+}
+
 static void an_end_may_be_one_thing(void **state)
 {
     struct rk_policy_rule_input rule = from_to("tcp");
@@ -205,6 +252,8 @@ int main(void)
         cmocka_unit_test_setup(unknown_groups_and_checks_are_dropped_and_the_rest_keeps_its_order,
                                fresh),
         cmocka_unit_test_setup(checks_that_differ_are_a_change, fresh),
+        cmocka_unit_test_setup(another_order_and_an_empty_list_in_place_of_none_change_nothing,
+                               fresh),
         cmocka_unit_test_setup(an_end_may_be_one_thing, fresh),
         cmocka_unit_test_setup(authorised_groups_belong_to_ssh_and_hold_on_to_their_groups, fresh),
         cmocka_unit_test_setup(whom_access_was_given_to_stays_with_the_rule, fresh),

@@ -135,6 +135,9 @@ static void an_invited_user_is_a_user_already(void **state)
     assert_string_equal(got.role, "admin");
     done(rk_user_delete(pg, &actor, "sub|1", &bell, &err), &err);
     assert_int_equal(ask("SELECT count(*) FROM users"), 1);
+    in = (struct rk_user_input){ .role = RK_ROLE_USER, .name = "robot" };
+    done(rk_user_create(pg, &actor, &in, none, &bell, &err), &err);
+    assert_int_equal(rk_pre_invite_again(pg, &actor, none, &err), RK_NOT_FOUND);
 }
 
 int main(void)

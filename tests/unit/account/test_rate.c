@@ -41,7 +41,7 @@ static void those_who_stay_away_are_forgotten(void **state)
 {
     (void)state;
     pg_must(pg, "INSERT INTO rate_bucket (name, who, tokens, at) SELECT 'slow', 'x' || i, 0, now() "
-                "- interval '61 minutes' FROM generate_series(1, 9) AS i");
+                "- interval '121 minutes' FROM generate_series(1, 9) AS i");
     assert_int_equal(let_in("c", 5), 5);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM rate_bucket WHERE who LIKE 'x%'"), 0);
 }

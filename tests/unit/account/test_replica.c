@@ -5,6 +5,7 @@
 #include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/peers.h"
 #include "libcommon/account/peer/replica.h"
+#include "libcommon/base/clock.h"
 #include "tests/support/account_pg.h"
 
 #define PEERS 6000
@@ -37,10 +38,10 @@ static void connect_as(const char *replica, const char *peer, int64_t session, b
 static bool beat(const char *name)
 {
     struct rk_err err = { 0 };
-    bool lived = false;
+    struct rk_replica_beat b = { 0 };
 
-    assert_int_equal(rk_replica_beat(pg, name, 20, &lived, &err), 0);
-    return lived;
+    assert_int_equal(rk_replica_beat(pg, name, 20, &b, &err), 0);
+    return b.lived;
 }
 
 static int64_t sweep(void)
@@ -66,6 +67,20 @@ static void a_beat_says_whether_the_last_one_was_in_time(void **state)
     AGE("a", 21);
     assert_false(beat("a"));
     assert_true(beat("a"));
+}
+
+static void a_beat_tells_the_databases_clock(void **state)
+{
+    static const char now[] = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    struct rk_err err = { 0 };
+    struct rk_replica_beat b;
+    int64_t before = pg_ask(&fx, now), at;
+
+    (void)state;
+    assert_int_equal(rk_replica_beat(pg, "clock", 20, &b, &err), 0);
+    at = (int64_t)(rk_mono_ns() / 1000) + b.ahead_us;
+    assert_true(at >= before);
+    assert_true(at <= pg_ask(&fx, now));
 }
 
 static void peers_of_a_dead_replica_are_no_longer_connected(void **state)
@@ -242,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_beat_says_whether_the_last_one_was_in_time, fresh),
+        cmocka_unit_test_setup(a_beat_tells_the_databases_clock, fresh),
         cmocka_unit_test_setup(peers_of_a_dead_replica_are_no_longer_connected, fresh),
         cmocka_unit_test_setup(a_replica_that_was_only_away_says_it_again, fresh),
         cmocka_unit_test_setup(one_that_has_just_started_judges_by_what_others_have_seen, fresh),

@@ -118,6 +118,53 @@ static void a_failed_read_yields_no_delta(void **state)
     }
 }
 
+static void after_a_restore_every_serial_is_a_new_one(void **state)
+{
+    rk_auto(rk_delta_free) struct rk_delta *before = NULL, *d = NULL;
+    struct rk_err err = { 0 };
+    struct rk_bell bell;
+    int64_t n = 0;
+
+    (void)state;
+    fresh(0);
+    assert_int_equal(register_peer(pg, "l", NULL, &bell, &err), 0);
+    before = load(0);
+    assert_int_equal(rk_store_restored(pg, &n, &err), 0);
+    assert_int_equal(n, 1);
+    d = load(before->serial);
+    assert_true(d->full);
+    assert_int_equal(d->serial, before->serial + 1000000);
+    assert_int_equal(count_kind(d, RK_OBJ_PEER), 1);
+}
+
+static void a_change_says_whose_work_it_is(void **state)
+{
+    rk_auto(rk_delta_free) struct rk_delta *one = NULL, *all = NULL;
+    struct rk_err err = { 0 };
+    struct rk_trace trace, other;
+    struct rk_bell bell;
+
+    (void)state;
+    fresh(0);
+    assert_int_equal(register_peer(pg, "l", NULL, &bell, &err), 0);
+    rk_trace_begin(&trace, RK_STR(""));
+    rk_trace_enter(&trace);
+    assert_int_equal(register_peer(pg, "l", NULL, &bell, &err), 0);
+    rk_trace_leave();
+    one = load(1);
+    assert_int_equal(one->traces_n, 1);
+    assert_string_equal(one->traces[0], trace.id);
+    assert_int_equal(register_peer(pg, "l", NULL, &bell, &err), 0); /* nobody's */
+    rk_trace_begin(&other, RK_STR(""));
+    rk_trace_enter(&other);
+    assert_int_equal(register_peer(pg, "l", NULL, &bell, &err), 0);
+    rk_trace_leave();
+    all = load(1);
+    assert_int_equal(all->traces_n, 2);
+    assert_string_equal(all->traces[0], trace.id);
+    assert_string_equal(all->traces[1], other.id);
+}
+
 static void what_changed_is_named_and_a_gap_means_everything(void **state)
 {
     rk_auto(rk_delta_free) struct rk_delta *one = NULL, *gap = NULL, *same = NULL, *gone = NULL;
@@ -199,7 +246,8 @@ static void all_replicas_get_one_secret(void **state)
     (void)state;
     memset(racer, 0, sizeof(racer));
     for (i = 0; i < 4; i++) {
-        memset(racer[i].seal.key, 5, 32);
+        racer[i].seal.n = 1;
+        memset(racer[i].seal.key, 5, sizeof(racer[i].seal.key));
         assert_int_equal(pthread_create(&t[i], NULL, race_secret, &racer[i]), 0);
     }
     for (i = 0; i < 4; i++)
@@ -208,7 +256,8 @@ static void all_replicas_get_one_secret(void **state)
         assert_int_equal(racer[i].r, 0);
         assert_memory_equal(racer[i].got, racer[0].got, 32);
     }
-    memset(racer[0].seal.key, 6, 32); /* another deployment's key opens nothing */
+    memset(racer[0].seal.key, 6,
+           sizeof(racer[0].seal.key)); /* another deployment's key opens nothing */
     race_secret(&racer[0]);
     assert_true(racer[0].r < 0);
 }
@@ -219,7 +268,9 @@ int main(void)
         cmocka_unit_test(setup_makes_one_account_with_its_defaults),
         cmocka_unit_test(of_two_setups_one_wins),
         cmocka_unit_test(a_failed_read_yields_no_delta),
+        cmocka_unit_test(a_change_says_whose_work_it_is),
         cmocka_unit_test(what_changed_is_named_and_a_gap_means_everything),
+        cmocka_unit_test(after_a_restore_every_serial_is_a_new_one),
         cmocka_unit_test(all_replicas_get_one_secret),
     };
 

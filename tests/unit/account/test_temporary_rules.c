@@ -75,7 +75,7 @@ static void a_guest_reaches_one_peer_as_its_rules_say(void **state)
         pg_ask(&fx, "SELECT count(*) FROM peer p JOIN users u ON u.id = p.user_id WHERE p.name = "
                     "'My Browser' AND p.dns_label LIKE 'my-browser%' AND p.ephemeral AND NOT "
                     "p.login_expiration_enabled AND NOT p.requires_approval AND p.meta->>'goOS' = "
-                    "'js' AND p.meta->>'kernel' = 'wasm' AND p.key = '" KEY "'"),
+                    "'js' AND p.meta->>'kernelVersion' = 'wasm' AND p.key = '" KEY "'"),
         1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM due WHERE kind = 'ephemeral'"), 1);
     assert_int_equal(
@@ -85,14 +85,18 @@ static void a_guest_reaches_one_peer_as_its_rules_say(void **state)
                      3);
     assert_int_equal(events("peer.user.add"), 0);
     assert_int_equal(
-        pg_ask(&fx, "SELECT count(*) FROM policy p JOIN policy_rule r ON r.policy_id = p.id JOIN "
-                    "peer g ON g.id = r.source_resource_id WHERE p.enabled AND r.enabled AND "
-                    "r.action = 'accept' AND NOT r.bidirectional AND g.name = 'My Browser' AND "
-                    "r.destination_resource_id = '" PEER "' AND r.name = 'Temporary access rule' "
-                    "AND ((r.protocol = 'tcp' AND r.ports = '{22}' AND r.authorized_user = '') OR "
-                    "(r.protocol = 'udp' AND r.port_ranges = '{5-7}' AND r.ports = '{}') OR "
-                    "(r.protocol = 'netbird-ssh' AND r.ports = '{22022}' AND r.authorized_user = "
-                    "g.user_id))"),
+        pg_ask(
+            &fx,
+            "SELECT count(*) FROM policy p JOIN policy_rule r ON r.policy_id = p.id JOIN "
+            "peer g ON g.id = r.source_resource_id WHERE p.enabled AND r.enabled AND "
+            "r.action = 'accept' AND NOT r.bidirectional AND g.name = 'My Browser' AND "
+            "r.destination_resource_id = '" PEER "' AND r.name = 'Temporary access rule' "
+            "AND r.description = r.name AND p.description = p.name AND r.ports = '{}' "
+            "AND ((r.protocol = 'tcp' AND r.port_ranges = '{22-22}' AND r.authorized_user = '') OR "
+            "(r.protocol = 'udp' AND r.port_ranges = '{5-7}') OR "
+            "(r.protocol = 'netbird-ssh' AND r.port_ranges = '{22022-22022}' AND r.authorized_user "
+            "= "
+            "g.user_id))"),
         3);
     refused(let_in(rules, 1, id, &err), RK_PRECONDITION, &err, "peer has been already registered");
 }

@@ -178,6 +178,11 @@ static void peers_follow_the_groups_of_their_user(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE cardinality(auto_groups) = 1"),
                      1);
+
+    pg_must(pg, "UPDATE account SET settings = settings || '{\"groups_propagation_enabled\":true}';"
+                "UPDATE users SET auto_groups = '{}'; UPDATE peer SET ephemeral = true");
+    assert_int_equal(rk_user_update(pg, &actor, user, &in, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM group_peer"), 1);
 }
 
 static void blocking_a_user_logs_its_peers_out(void **state)
@@ -229,6 +234,10 @@ static void a_user_goes_with_its_peers_and_tokens_and_leaves_its_name(void **sta
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE code IN ('user.delete', "
                                  "'service.user.delete', 'user.peer.delete')"),
                      3);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM event WHERE meta->>'created_at' LIKE '2%' AND code IN "
+                    "('user.delete', 'service.user.delete')"),
+        2);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM departed_user WHERE name = 'N'"), 2);
 }
 

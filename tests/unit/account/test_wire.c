@@ -69,6 +69,30 @@ static void a_submessage_gets_its_length_whatever_its_size(void **state)
     }
 }
 
+static void a_submessage_is_the_same_whatever_length_was_expected(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 127, 128, 16383, 16384, 2097151, 2097152 };
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(sizes) * RK_COUNT(sizes); i++) {
+        size_t size = sizes[i % RK_COUNT(sizes)], expected = sizes[i / RK_COUNT(sizes)], at;
+        rk_auto(rk_buf_done) struct rk_buf plain, near;
+
+        rk_buf_init(&plain, 1 << 22);
+        rk_buf_init(&near, 1 << 22);
+        at = rk_wire_begin(&plain, 5);
+        memset(rk_buf_reserve(&plain, size), 'x', size);
+        rk_buf_commit(&plain, size);
+        rk_wire_end(&plain, at);
+        at = rk_wire_begin_near(&near, 5, expected);
+        memset(rk_buf_reserve(&near, size), 'x', size);
+        rk_buf_commit(&near, size);
+        rk_wire_end_near(&near, at, expected);
+        assert_int_equal(near.n, plain.n);
+        assert_memory_equal(near.p, plain.p, plain.n);
+    }
+}
+
 static void past_the_limit_nothing_is_written_out_of_place(void **state)
 {
     (void)state;
@@ -77,12 +101,12 @@ static void past_the_limit_nothing_is_written_out_of_place(void **state)
         size_t outer, inner;
 
         rk_buf_init(&b, max);
-        outer = rk_wire_begin(&b, 1);
+        outer = rk_wire_begin_near(&b, 1, max);
         inner = rk_wire_begin(&b, 2);
         rk_wire_str(&b, 3, RK_STR("0123456789"));
         rk_wire_uint(&b, 4, UINT64_MAX);
         rk_wire_end(&b, inner);
-        rk_wire_end(&b, outer);
+        rk_wire_end_near(&b, outer, max);
         assert_true(b.n <= max);
         assert_int_equal(b.overflow, max < 27);
     }
@@ -94,6 +118,7 @@ int main(void)
         cmocka_unit_test(varints_have_the_size_they_say_and_read_back),
         cmocka_unit_test(unset_scalars_are_omitted_and_empty_submessages_are_not),
         cmocka_unit_test(a_submessage_gets_its_length_whatever_its_size),
+        cmocka_unit_test(a_submessage_is_the_same_whatever_length_was_expected),
         cmocka_unit_test(past_the_limit_nothing_is_written_out_of_place),
     };
 

@@ -81,8 +81,10 @@ static void a_domain_is_one_zone_and_not_the_peers(void **state)
     in.domain = "D.test";
     refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
             "zone domain D.test conflicts with peer dns domain");
+    in.groups = &unknown; /* is looked at last */
+    refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+            "zone domain D.test conflicts with peer dns domain");
     in.domain = "other.io";
-    in.groups = &unknown;
     refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
             "group: nope not found");
     assert_int_equal(serial(), was);

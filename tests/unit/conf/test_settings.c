@@ -16,6 +16,8 @@ struct config {
     char *needed;
     char *secret;
     char *secret_file;
+    char *store;
+    char *store_file;
     int64_t count;
     bool on;
 };
@@ -38,6 +40,12 @@ static const struct rk_setting rows[] = {
       .type = RK_SET_SECRET_FILE,
       .offset = AT(secret_file),
       .secret_offset = AT(secret),
+      .help = "file that holds it" },
+    { .key = "store", .type = RK_SET_SECRET, .offset = AT(store), .def = "near", .help = "where" },
+    { .key = "store_file",
+      .type = RK_SET_SECRET_FILE,
+      .offset = AT(store_file),
+      .secret_offset = AT(store),
       .help = "file that holds it" },
     { .key = "count",
       .type = RK_SET_INT,
@@ -207,7 +215,7 @@ static char *write_file(const char *dir, const char *name, const char *text)
 
 static int remove_dir(void **state)
 {
-    static const char *const names[] = { "conf", "secret", "other" };
+    static const char *const names[] = { "conf", "secret", "store", "other" };
     char *dir = *state;
 
     for (size_t i = 0; i < RK_COUNT(names); i++) {
@@ -221,6 +229,7 @@ static int remove_dir(void **state)
     (void)unsetenv("ROOKERY_COUNT");
     (void)unsetenv("ROOKERY_SECRET");
     (void)unsetenv("ROOKERY_SECRET_FILE");
+    (void)unsetenv("ROOKERY_STORE_FILE");
     return 0;
 }
 
@@ -263,6 +272,25 @@ static void a_secret_may_come_from_a_file(void **state)
     done(&c);
     assert_int_equal(parse(&c, both, NULL), 0);
     assert_string_equal(c.secret, "here");
+}
+
+static void a_file_wins_over_what_a_secret_is_by_default(void **state)
+{
+    rk_auto(rk_free) char *store = write_file(*state, "store", "far\n");
+    rk_auto(rk_free) char *text = rk_asprintf("needed = x\nstore_file = %s\n", store);
+    rk_auto(rk_free) char *both = rk_asprintf("%sstore = here\n", text);
+    rk_auto(done) struct config c;
+
+    assert_int_equal(parse(&c, text, NULL), 0);
+    assert_string_equal(c.store, "far");
+    done(&c);
+    assert_int_equal(parse(&c, both, NULL), 0);
+    assert_string_equal(c.store, "here");
+    done(&c);
+    assert_int_equal(setenv("ROOKERY_NEEDED", "x", 1), 0);
+    assert_int_equal(setenv("ROOKERY_STORE_FILE", store, 1), 0);
+    assert_int_equal(rk_settings_load(&table, &c, NULL, NULL), 0);
+    assert_string_equal(c.store, "far");
 }
 
 static void a_secret_file_of_the_environment_wins_over_a_secret_of_the_file(void **state)
@@ -437,6 +465,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_environment_wins_over_the_file, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_environment_alone_is_enough, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_secret_may_come_from_a_file, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_file_wins_over_what_a_secret_is_by_default, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(
             a_secret_file_of_the_environment_wins_over_a_secret_of_the_file, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_secret_file_that_gives_no_secret_is_an_error, make_dir,

@@ -115,7 +115,7 @@ static void a_key_is_the_base64_of_thirty_two_bytes(void **state)
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA*=",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
     };
-    rk_auto(rk_seal_done) struct rk_seal s = { { 0 } };
+    rk_auto(rk_seal_done) struct rk_seal s = { 0 };
     struct rk_err err;
 
     (void)state;
@@ -127,9 +127,45 @@ static void a_key_is_the_base64_of_thirty_two_bytes(void **state)
     }
     assert_int_equal(
         rk_seal_init(&s, RK_STR(" AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"), NULL), 0);
-    assert_int_equal(s.key[31], 31);
+    assert_int_equal(s.key[0][31], 31);
     rk_seal_done(&s);
-    assert_int_equal(s.key[31], 0);
+    assert_int_equal(s.key[0][31], 0);
+}
+
+static void while_the_key_changes_both_open_and_the_first_seals(void **state)
+{
+    static const char first[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+                      second[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh4=";
+    rk_auto(rk_seal_done) struct rk_seal old, new, both;
+    rk_auto(rk_buf_done) struct rk_buf of_old = { .max = 100 }, of_both = { .max = 100 },
+                                       plain = { .max = 100 };
+    uint8_t mac[RK_SEAL_MAC], other[RK_SEAL_MAC];
+    char text[100];
+
+    (void)state;
+    snprintf(text, sizeof(text), "%s\n%s\n", first, second);
+    assert_int_equal(rk_seal_init(&both, rk_str(text), NULL), 0);
+    assert_int_equal(rk_seal_init(&new, rk_str(first), NULL), 0);
+    assert_int_equal(rk_seal_init(&old, rk_str(second), NULL), 0);
+    rk_seal_put(&old, "n", RK_STR("of old"), &of_old);
+    rk_seal_put(&both, "n", RK_STR("of both"), &of_both);
+    assert_int_equal(rk_seal_get(&both, "n", rk_buf_str(&of_old), &plain, NULL), 0);
+    assert_true(rk_str_eq(rk_buf_str(&plain), RK_STR("of old")));
+    rk_buf_clear(&plain);
+    assert_int_equal(rk_seal_get(&new, "n", rk_buf_str(&of_both), &plain, NULL), 0);
+    assert_true(rk_str_eq(rk_buf_str(&plain), RK_STR("of both")));
+    assert_true(rk_seal_get(&old, "n", rk_buf_str(&of_both), &plain, NULL) < 0);
+    assert_true(rk_seal_is_current(&both, "n", rk_buf_str(&of_both)));
+    assert_false(rk_seal_is_current(&both, "m", rk_buf_str(&of_both)));
+    assert_false(rk_seal_is_current(&both, "n", rk_buf_str(&of_old)));
+    assert_false(rk_seal_is_current(&both, "n", RK_STR("")));
+    assert_true(rk_seal_mac(&old, 0, RK_STR("text"), other));
+    assert_false(rk_seal_mac(&old, 1, RK_STR("text"), mac));
+    assert_true(rk_seal_mac(&both, 0, RK_STR("text"), mac));
+    assert_memory_not_equal(mac, other, sizeof(mac));
+    assert_true(rk_seal_mac(&both, 1, RK_STR("text"), mac));
+    assert_memory_equal(mac, other, sizeof(mac));
+    assert_false(rk_seal_mac(&both, 2, RK_STR("text"), mac));
 }
 
 /* What is stored today must open after every change of this code. Made with another implementation.
@@ -162,6 +198,7 @@ int main(void)
         cmocka_unit_test(no_byte_may_be_touched_or_missing),
         cmocka_unit_test(buffers_that_are_too_small_are_said_so),
         cmocka_unit_test(a_key_is_the_base64_of_thirty_two_bytes),
+        cmocka_unit_test(while_the_key_changes_both_open_and_the_first_seals),
         cmocka_unit_test(a_secret_of_an_earlier_day_opens),
     };
 

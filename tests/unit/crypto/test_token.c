@@ -25,7 +25,7 @@ static void what_is_issued_is_accepted_until_it_expires(void **state)
 {
     struct rk_relay_key k, other;
     char payload[24], signature[45];
-    uint8_t token[64] = { 1 };
+    uint8_t token[64] = { 1 }, binary[RK_RELAY_TOKEN_MAX];
     size_t n;
 
     (void)state;
@@ -36,6 +36,8 @@ static void what_is_issued_is_accepted_until_it_expires(void **state)
     assert_true(rk_b64_decode(rk_str(signature), token + 1, 32, &n));
     memcpy(token + 33, payload, strlen(payload));
     n = 33 + strlen(payload);
+    assert_int_equal(rk_relay_token_binary(&k, 2000000000, binary), n);
+    assert_memory_equal(binary, token, n);
     assert_int_equal(rk_relay_token_check(&k, rk_strn(token, n), 0, NULL), 0);
     assert_int_equal(rk_relay_token_check(&k, rk_strn(token, n), 2000000000, NULL), 0);
     assert_int_equal(rk_relay_token_check(&k, rk_strn(token, n), 2000000001, NULL), RK_DENIED);
@@ -45,6 +47,25 @@ static void what_is_issued_is_accepted_until_it_expires(void **state)
         assert_int_equal(rk_relay_token_check(&k, rk_strn(token, n), 0, NULL), RK_DENIED);
         token[i] ^= 1;
     }
+}
+
+static void while_the_secret_changes_the_first_signs_and_both_are_taken(void **state)
+{
+    struct rk_relay_key old, new, both;
+    uint8_t of_old[RK_RELAY_TOKEN_MAX], of_both[RK_RELAY_TOKEN_MAX];
+    size_t n;
+
+    (void)state;
+    rk_relay_key_init(&old, RK_STR("old"));
+    rk_relay_key_init(&new, RK_STR("new"));
+    rk_relay_key_init(&both, RK_STR("new\nold\n"));
+    n = rk_relay_token_binary(&old, 2000000000, of_old);
+    assert_int_equal(rk_relay_token_binary(&both, 2000000000, of_both), n);
+    assert_int_equal(rk_relay_token_check(&both, rk_strn(of_old, n), 0, NULL), 0);
+    assert_int_equal(rk_relay_token_check(&both, rk_strn(of_both, n), 0, NULL), 0);
+    assert_int_equal(rk_relay_token_check(&new, rk_strn(of_both, n), 0, NULL), 0);
+    assert_int_equal(rk_relay_token_check(&new, rk_strn(of_old, n), 0, NULL), RK_DENIED);
+    assert_int_equal(rk_relay_token_check(&old, rk_strn(of_both, n), 0, NULL), RK_DENIED);
 }
 
 static void a_signed_payload_must_still_be_a_time(void **state)
@@ -168,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_issued_is_accepted_until_it_expires),
+        cmocka_unit_test(while_the_secret_changes_the_first_signs_and_both_are_taken),
         cmocka_unit_test(a_signed_payload_must_still_be_a_time),
         cmocka_unit_test(the_reason_is_told_without_the_token),
         cmocka_unit_test(fresh_access_tokens_differ_and_check),

@@ -9,14 +9,14 @@
 #include "tests/support/mmdb.h"
 
 static const struct mmdb_row rows[] = {
-    { "192.0.2.0/25", "DE", "Germany", "Berlin", 2950159 },
-    { "192.0.2.128/25", "DE", "Germany", "Aachen", 3247449 },
-    { "198.51.100.0/24", "AT", "Austria", NULL, 0 },
-    { "203.0.113.0/24", NULL, NULL, "Nowhere", 7 },
-    { "203.0.112.0/24", "DE", "Germany", "Berlin", 2950159 }, /* the same place again */
-    { "203.0.111.0/24", "DE", "Germany", "Berlin", 6547539 }, /* another of that name */
-    { "203.0.110.0/24", "x1", "Neverland", "Lost", 8 },       /* a code that is none */
-    { "2001:db8::/32", "CH", "Switzerland", "Z\xc3\xbcrich", 2657896 },
+    { "192.0.2.0/25", "DE", "Germany", "Berlin", 2950159, 52.5244, 13.4105 },
+    { "192.0.2.128/25", "DE", "Germany", "Aachen", 3247449, 0, 0 },
+    { "198.51.100.0/24", "AT", "Austria", NULL, 0, 0, 0 },
+    { "203.0.113.0/24", NULL, NULL, "Nowhere", 7, 91, 0 },
+    { "203.0.112.0/24", "DE", "Germany", "Berlin", 2950159, 0, 0 }, /* the same place again */
+    { "203.0.111.0/24", "DE", "Germany", "Berlin", 6547539, 0, 0 }, /* another of that name */
+    { "203.0.110.0/24", "x1", "Neverland", "Lost", 8, 0, 0 },       /* a code that is none */
+    { "2001:db8::/32", "CH", "Switzerland", "Z\xc3\xbcrich", 2657896, 0, 0 },
 };
 
 static char dir[] = "/tmp/geo-XXXXXX";
@@ -101,6 +101,14 @@ static void addresses_of_both_families_are_found(void **state)
         assert_string_equal(at.continent, "EU");
         assert_int_equal(at.geoname_id, cases[i].id);
     }
+    assert_true(rk_geo_lookup(g, "192.0.2.7", &at));
+    assert_true(at.located);
+    assert_int_equal((int)(at.latitude * 10000), 525244);
+    assert_int_equal((int)(at.longitude * 10000), 134105);
+    assert_true(rk_geo_lookup(g, "203.0.113.1", &at)); /* at 91 degrees */
+    assert_false(at.located);
+    assert_true(rk_geo_lookup(g, "198.51.100.255", &at));
+    assert_false(at.located);
     assert_false(rk_geo_lookup(g, "10.0.0.1", &at));
     assert_false(rk_geo_lookup(g, "2001:db9::1", &at));
     assert_false(rk_geo_lookup(g, "", &at));

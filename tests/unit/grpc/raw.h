@@ -65,6 +65,18 @@ static RK_UNUSED void raw_end(struct fixture *f, struct raw *r)
     rk_buf_done(&r->in);
 }
 
+/* One request of HTTP/1.1: how the answer begins, after which the connection is closed. */
+static RK_UNUSED void asked_and_closed(struct fixture *f, const char *ask, const char *answer)
+{
+    struct raw r;
+
+    raw_start(f, &r, false);
+    rk_conn_write(r.c, ask, strlen(ask));
+    UNTIL(f, r.closed);
+    assert_true(rk_str_starts(rk_buf_str(&r.in), rk_str(answer)));
+    raw_end(f, &r);
+}
+
 /* Counts frames of one type in what was read; *out_last is the payload of the last. */
 static RK_UNUSED unsigned frames_of(const struct raw *r, uint8_t type, const uint8_t **out_last)
 {

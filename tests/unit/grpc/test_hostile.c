@@ -5,19 +5,10 @@
 static void an_http1_get_is_told_405(void **state)
 {
     struct fixture *f = *state;
-    struct raw r;
 
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27);
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in),
-                              RK_STR("HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n")));
-    raw_end(f, &r);
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, "POST / HTTP/1.1\r\nHost: x\r\n\r\n", 28);
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 505 ")));
-    raw_end(f, &r);
+    asked_and_closed(f, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                     "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n");
+    asked_and_closed(f, "POST / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 505 ");
 }
 
 static void garbage_closes_the_connection(void **state)
@@ -197,6 +188,98 @@ static void pings_are_answered_and_a_flood_is_not(void **state)
     raw_end(f, &r);
 }
 
+/* Written in pieces until the server has had enough; the last GOAWAY's code. */
+static unsigned flooded(struct fixture *f, const struct rk_buf *piece)
+{
+    const uint8_t *last = NULL;
+    struct raw r;
+    unsigned code;
+
+    raw_start(f, &r, true);
+    for (int i = 0; i < 1000 && !r.closed; i++) {
+        rk_conn_write(r.c, piece->p, piece->n);
+        UNTIL(f, r.closed || rk_conn_queued(r.c) == 0);
+    }
+    UNTIL(f, r.closed);
+    assert_int_equal(frames_of(&r, 7, &last), 1);
+    code = last[7];
+    raw_end(f, &r);
+    return code;
+}
+
+static void a_flood_of_settings_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+
+    rk_buf_init(&b, 65536);
+    for (int i = 0; i < 100; i++)
+        frame(&b, 4, 0, 0, "", 0);
+    assert_int_equal(flooded(f, &b), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void a_flood_of_priorities_ends_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+
+    rk_buf_init(&b, 65536);
+    for (uint32_t i = 0; i < 100; i++)
+        frame(&b, 2, 0, 2 * i + 1, "\0\0\0\0\0", 5);
+    assert_int_equal(flooded(f, &b), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void headers_without_end_are_not_gathered(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    rk_auto(rk_buf_done) struct rk_buf h;
+    struct raw r;
+
+    rk_buf_init(&b, 1 << 20);
+    rk_buf_init(&h, 65536);
+    header(&h, ":method", "POST");
+    frame(&b, 1, 0, 1, h.p, h.n); /* no END_HEADERS */
+    rk_buf_clear(&h);
+    header(&h, "x-more", "of the same");
+    for (int i = 0; i < 100; i++)
+        frame(&b, 9, 0, 1, h.p, h.n);
+    raw_start(f, &r, true);
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, r.closed);
+    assert_int_equal(f->started, 0);
+    raw_end(f, &r);
+}
+
+/* A field of 3,900 bytes that enters the table, and then requests in which each byte stands for it.
+ */
+static void requests_of_references_to_a_large_field_end_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    rk_auto(rk_buf_done) struct rk_buf b;
+    rk_auto(rk_buf_done) struct rk_buf h;
+    const uint8_t *last = NULL;
+    char large[3900], bomb[8000];
+    struct raw r;
+
+    rk_buf_init(&b, 1 << 20);
+    rk_buf_init(&h, 65536);
+    memset(large, 'x', sizeof(large));
+    memset(bomb, 0x80 | 62, sizeof(bomb));
+    rk_buf_put(&h, "\x40\1x\x7f\xbd\x1d", 6); /* 127 + 61 + 29 * 128 = 3,900 */
+    rk_buf_put(&h, large, sizeof(large));
+    frame(&b, 1, 5, 1, h.p, h.n);
+    for (uint32_t i = 1; i <= 40; i++)
+        frame(&b, 1, 5, 2 * i + 1, bomb, sizeof(bomb));
+    raw_start(f, &r, true);
+    rk_conn_write(r.c, b.p, b.n);
+    UNTIL(f, r.closed);
+    assert_true(frames_of(&r, 7, &last) >= 1);
+    assert_int_equal(last[7], NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_int_equal(f->started, 0);
+    raw_end(f, &r);
+}
+
 static void every_request_survives_bytes_that_come_one_by_one(void **state)
 {
     struct fixture *f = *state;
@@ -327,6 +410,10 @@ int main(void)
         T(cancels_of_answered_streams_are_not_counted),
         T(a_header_list_over_16_kib_resets_its_stream_alone),
         T(pings_are_answered_and_a_flood_is_not),
+        T(a_flood_of_settings_ends_the_connection),
+        T(a_flood_of_priorities_ends_the_connection),
+        T(headers_without_end_are_not_gathered),
+        T(requests_of_references_to_a_large_field_end_the_connection),
         T(every_request_survives_bytes_that_come_one_by_one),
         T(a_stalled_stream_delays_no_other),
         T(forwarded_addresses_count_only_from_trusted_proxies),

@@ -162,26 +162,12 @@ static void other_requests_are_answered_as_without_it(void **state)
 {
     struct fixture *f = *state;
     static const char no_tokens[] = "GET " PATH " HTTP/1.1\r\nHost: x\r\n\r\n";
-    struct raw r;
 
     serve(f, (struct rk_grpc_server_config){ 0 });
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, ASK("/", ""), strlen(ASK("/", "")));
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in),
-                              RK_STR("HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n")));
-    raw_end(f, &r);
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, "POST " PATH " HTTP/1.1\r\n\r\n", 30);
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 505 ")));
-    raw_end(f, &r);
+    asked_and_closed(f, ASK("/", ""), "HTTP/1.1 405 Method Not Allowed\r\nAllow: POST\r\n");
+    asked_and_closed(f, "POST " PATH " HTTP/1.1\r\n\r\n", "HTTP/1.1 505 ");
     assert_int_equal(errors(), 0);
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, no_tokens, sizeof(no_tokens) - 1);
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 426 ")));
-    raw_end(f, &r);
+    asked_and_closed(f, no_tokens, "HTTP/1.1 426 ");
     assert_int_equal(counted(RK_GRPC_TUNNEL_ERRORS, RK_GRPC_TUNNEL_REFUSED), 1);
     assert_int_equal(errors(), 1);
 }
@@ -189,14 +175,9 @@ static void other_requests_are_answered_as_without_it(void **state)
 static void without_a_path_there_is_no_websocket(void **state)
 {
     struct fixture *f = *state;
-    struct raw r;
 
     fixture_init(f, NULL, NULL);
-    raw_start(f, &r, false);
-    rk_conn_write(r.c, ASK(PATH, ""), strlen(ASK(PATH, "")));
-    UNTIL(f, r.closed);
-    assert_true(rk_str_starts(rk_buf_str(&r.in), RK_STR("HTTP/1.1 405 ")));
-    raw_end(f, &r);
+    asked_and_closed(f, ASK(PATH, ""), "HTTP/1.1 405 ");
 }
 
 static void what_is_not_http2_inside_closes_it(void **state)
@@ -222,19 +203,26 @@ static void what_is_not_http2_inside_closes_it(void **state)
     assert_int_equal(f->started, 0);
 }
 
-static void a_bad_frame_closes_it_and_ends_its_calls(void **state)
+/* A connection with a call that is not answered until the test says so. */
+static void browse_and_hold(struct fixture *f, struct browser *w)
 {
-    struct fixture *f = *state;
     rk_auto(rk_buf_done) struct rk_buf b;
-    struct browser w;
 
-    serve(f, (struct rk_grpc_server_config){ 0 });
-    browse(f, &w, ASK(PATH, ""));
+    browse(f, w, ASK(PATH, ""));
     rk_buf_init(&b, 65536);
     rk_buf_put(&b, PREFACE, PREFACE_BYTES);
     request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
     frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
-    send_inner(&w, b.p, b.n);
+    send_inner(w, b.p, b.n);
+}
+
+static void a_bad_frame_closes_it_and_ends_its_calls(void **state)
+{
+    struct fixture *f = *state;
+    struct browser w;
+
+    serve(f, (struct rk_grpc_server_config){ 0 });
+    browse_and_hold(f, &w);
     UNTIL(f, f->held);
     rk_conn_write(w.r.c, "\x82\x01x", 3); /* not masked */
     UNTIL(f, w.r.closed && f->gone == 1);
@@ -249,16 +237,10 @@ static void a_bad_frame_closes_it_and_ends_its_calls(void **state)
 static void who_vanishes_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
-    rk_auto(rk_buf_done) struct rk_buf b;
     struct browser w;
 
     serve(f, (struct rk_grpc_server_config){ 0 });
-    browse(f, &w, ASK(PATH, ""));
-    rk_buf_init(&b, 65536);
-    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
-    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
-    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
-    send_inner(&w, b.p, b.n);
+    browse_and_hold(f, &w);
     UNTIL(f, f->held && inner_frames(&w, 4) > 0); /* what it was sent has left */
     leave(f, &w);
     UNTIL(f, f->gone == 1 && rk_grpc_server_connections(f->server) == 0);
@@ -386,16 +368,10 @@ static void who_vanishes_with_output_waiting_is_counted_as_that(void **state)
 static void draining_says_goaway_and_goodbye(void **state)
 {
     struct fixture *f = *state;
-    rk_auto(rk_buf_done) struct rk_buf b;
     struct browser w;
 
     serve(f, (struct rk_grpc_server_config){ 0 });
-    browse(f, &w, ASK(PATH, ""));
-    rk_buf_init(&b, 65536);
-    rk_buf_put(&b, PREFACE, PREFACE_BYTES);
-    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
-    frame(&b, 0, 1, 1, "\0\0\0\0\1x", 6);
-    send_inner(&w, b.p, b.n);
+    browse_and_hold(f, &w);
     UNTIL(f, f->held);
     rk_grpc_server_drain(f->server);
     UNTIL(f, inner_frames(&w, 7) == 1);

@@ -154,7 +154,7 @@ static void a_point_off_its_curve_is_no_key(void **state)
 
 static char *x5c_json(struct rk_arena *a, EVP_PKEY *key, const char *more)
 {
-    X509 *x = certificate_new(key, "c");
+    X509 *x = certificate_new(key, "c", "DNS:localhost");
     unsigned char *der = NULL;
     int n = i2d_X509(x, &der);
     char *b64;

@@ -17,7 +17,7 @@ static void *look(void *arg)
     struct seen *seen = arg;
 
     rk_background_begin(&b);
-    rk_background_rest(&b);
+    assert_true(rk_background_rest(&b) <= 2000000000);
     seen->policy = sched_getscheduler(0);
     seen->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
     return NULL;
@@ -38,14 +38,17 @@ static void only_the_thread_that_asks_goes_behind_the_others(void **state)
     assert_int_equal(getpriority(PRIO_PROCESS, (id_t)gettid()), nice);
 }
 
-static void who_had_to_wait_rests_twice_as_long_and_never_long(void **state)
+static void who_was_in_others_way_rests_until_it_has_had_a_tenth(void **state)
 {
     (void)state;
-    assert_int_equal(rk_background_rest_ns(0), 0);
-    assert_int_equal(rk_background_rest_ns(100), 200);
-    assert_int_equal(rk_background_rest_ns(249999999), 499999998);
-    assert_int_equal(rk_background_rest_ns(250000000), 500000000);
-    assert_int_equal(rk_background_rest_ns(UINT64_MAX), 500000000);
+    assert_int_equal(rk_background_rest_ns(100000000, 0), 0);
+    assert_int_equal(rk_background_rest_ns(100000000, 1000000), 8000000);
+    assert_int_equal(rk_background_rest_ns(100000000, 112000000), 896000000);
+    assert_int_equal(rk_background_rest_ns(100000000, 113000000), 900000000);
+    assert_int_equal(rk_background_rest_ns(100000000, UINT64_MAX), 900000000);
+    assert_int_equal(rk_background_rest_ns(0, UINT64_MAX), 0);
+    assert_int_equal(rk_background_rest_ns(1000000000, 1000000000), 2000000000);
+    assert_int_equal(rk_background_rest_ns(UINT64_MAX, UINT64_MAX), 2000000000);
 }
 
 static void some_cores_are_left_to_others(void **state)
@@ -61,7 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_thread_that_asks_goes_behind_the_others),
-        cmocka_unit_test(who_had_to_wait_rests_twice_as_long_and_never_long),
+        cmocka_unit_test(who_was_in_others_way_rests_until_it_has_had_a_tenth),
         cmocka_unit_test(some_cores_are_left_to_others),
     };
 

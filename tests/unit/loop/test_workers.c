@@ -166,6 +166,68 @@ static void a_full_queue_says_so_and_takes_nothing(void **state)
     rk_loop_free(l);
 }
 
+struct turn {
+    struct rk_job job;
+    int *ran, number;
+    unsigned *left;
+    struct rk_loop *loop;
+};
+
+static void take_turn(struct rk_job *j, void *worker)
+{
+    struct turn *t = rk_container_of(j, struct turn, job);
+
+    (void)worker;
+    *t->ran = *t->ran * 10 + t->number;
+}
+
+static void turn_taken(struct rk_job *j)
+{
+    struct turn *t = rk_container_of(j, struct turn, job);
+
+    if (--*t->left == 0)
+        rk_loop_stop(t->loop);
+}
+
+static void those_who_go_first_do_and_have_places_of_their_own(void **state)
+{
+    struct gate gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(1, 2, &ops, NULL);
+    unsigned left = 5;
+    struct gated running = {
+        .job = { .run = pass, .done = passed }, .gate = &gate, .loop = l, .left = &left
+    };
+    struct turn turns[5];
+    int ran = 0;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        turns[i] = (struct turn){ { .run = take_turn, .done = turn_taken }, &ran, i + 1, &left, l };
+    assert_true(rk_workers_submit(w, l, &running.job));
+    pthread_mutex_lock(&gate.lock);
+    while (gate.waiting < 1)
+        pthread_cond_wait(&gate.change, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    assert_true(rk_workers_submit(w, l, &turns[0].job));
+    assert_false(rk_workers_full(w));
+    assert_true(rk_workers_submit(w, l, &turns[1].job));
+    assert_true(rk_workers_full(w));
+    assert_false(rk_workers_submit(w, l, &turns[4].job));
+    assert_true(rk_workers_submit_first(w, l, &turns[2].job));
+    assert_true(rk_workers_submit_first(w, l, &turns[3].job));
+    assert_false(rk_workers_submit_first(w, l, &turns[4].job));
+    assert_int_equal(rk_workers_queued(w), 4);
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.change);
+    pthread_mutex_unlock(&gate.lock);
+    rk_loop_run(l);
+    assert_int_equal(ran, 3412);
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
 /* --- contexts --- */
 
 struct contexts {
@@ -220,9 +282,44 @@ static void each_worker_makes_and_ends_its_context_on_its_own_thread(void **stat
     }
 }
 
-static void after_job(void *worker)
+static uint64_t after_job(void *worker)
 {
     (*(unsigned *)worker)++;
+    return 0;
+}
+
+static uint64_t rest_for_good(void *worker)
+{
+    (void)worker;
+    return UINT64_C(3600000000000);
+}
+
+static void a_resting_worker_takes_what_goes_first_and_ends_at_once(void **state)
+{
+    static const struct rk_workers_ops rest_ops = { .open = open_worker,
+                                                    .close = close_worker,
+                                                    .after = rest_for_good };
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(1, 4, &rest_ops, NULL);
+    unsigned left = 1;
+    struct turn turns[3];
+    int ran = 0;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        turns[i] = (struct turn){ { .run = take_turn, .done = turn_taken }, &ran, i + 1, &left, l };
+    assert_true(rk_workers_submit(w, l, &turns[0].job));
+    rk_loop_run(l);
+    left = 1;
+    assert_true(rk_workers_submit(w, l, &turns[1].job)); /* waits for as long as the rest */
+    assert_true(rk_workers_submit_first(w, l, &turns[2].job));
+    rk_loop_run(l);
+    assert_int_equal(ran, 13);
+    left = 1;
+    rk_workers_free(w);
+    rk_loop_run(l);
+    assert_true(turns[1].job.refused);
+    rk_loop_free(l);
 }
 
 static void a_worker_may_do_something_after_each_job(void **state)
@@ -252,8 +349,10 @@ int main(void)
         cmocka_unit_test(every_job_comes_back_once),
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
         cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
+        cmocka_unit_test(those_who_go_first_do_and_have_places_of_their_own),
         cmocka_unit_test(each_worker_makes_and_ends_its_context_on_its_own_thread),
         cmocka_unit_test(a_worker_may_do_something_after_each_job),
+        cmocka_unit_test(a_resting_worker_takes_what_goes_first_and_ends_at_once),
     };
 
     return RUN_TESTS(tests);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/obs/build.h"
 #include "libcommon/obs/metrics.h"
 #include "tests/support/test.h"
 
@@ -141,7 +142,7 @@ static void the_whole_is_valid_exposition_text(void **state)
         assert_true(rk_str_copy(line, copy, sizeof(copy)));
         check_line(copy, family, types, &count);
     }
-    assert_int_equal(count, RK_COUNT(rows) + 4); /* and four of the process */
+    assert_int_equal(count, RK_COUNT(rows) + 5); /* and five of the process */
 }
 
 static void counters_and_gauges_show_what_they_hold(void **state)
@@ -229,6 +230,16 @@ static void *add(void *arg)
     return NULL;
 }
 
+static void the_program_says_which_it_is(void **state)
+{
+    char build[RK_BUILD_LEN + 1];
+
+    (void)state;
+    rk_build_id(build);
+    assert_int_equal(strspn(build, "0123456789abcdef"), RK_BUILD_LEN);
+    assert_non_null(strstr(print(), build));
+}
+
 static void several_threads_lose_nothing(void **state)
 {
     pthread_t t[3];
@@ -251,6 +262,7 @@ int main(void)
         cmocka_unit_test(registering_a_table_again_changes_nothing),
         cmocka_unit_test(the_whole_is_valid_exposition_text),
         cmocka_unit_test(the_process_is_told_about),
+        cmocka_unit_test(the_program_says_which_it_is),
         cmocka_unit_test(several_threads_lose_nothing),
     };
     int failed;

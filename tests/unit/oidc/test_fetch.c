@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "libcommon/obs/trace.h"
 #include "libcommon/oidc/fetch.h"
 #include "tests/support/web.h"
 
@@ -293,6 +294,7 @@ static void forms_and_credentials_are_sent_as_the_rfcs_say(void **state)
                                   .basic_user = "my client",
                                   .basic_password = "p:w/ü" };
     struct rk_err err = { 0 };
+    struct rk_trace trace;
 
     (void)state;
     rk_fetch_answer_init(&answer);
@@ -311,10 +313,16 @@ static void forms_and_credentials_are_sent_as_the_rfcs_say(void **state)
     assert_non_null(
         strstr(e->request, "\r\n\r\ngrant_type=authorization_code&code=a%20b%26c%3Dd%25%2B~-._"));
 
+    assert_null(strcasestr(e->request, "\r\ntraceparent"));
+
     q = (struct rk_fetch_request){ .url = w->url, .bearer = "abc" };
     rk_fetch_answer_done(&answer);
     rk_fetch_answer_init(&answer);
+    rk_trace_begin(&trace, RK_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+    rk_trace_enter(&trace);
     assert_int_equal(rk_fetch(&open_rules, &q, &answer, &err), 0);
+    rk_trace_leave();
+    assert_non_null(strstr(e->request, "\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
     assert_true(strncmp(e->request, "GET / HTTP/1.1\r\n", 16) == 0);
     assert_non_null(strstr(e->request, "\r\nAuthorization: Bearer abc\r\n"));
     assert_null(strcasestr(e->request, "\r\nCookie"));

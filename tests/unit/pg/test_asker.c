@@ -5,21 +5,6 @@
 #include "libcommon/pg/asker.h"
 #include "tests/support/pg_fixture.h"
 
-static struct fixture fx;
-
-static int start(void **state)
-{
-    (void)state;
-    return fixture_postgres(&fx) ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    fixture_done(&fx);
-    return 0;
-}
-
 /* One question at a time, seen from the loop. */
 struct asked {
     struct rk_question q;
@@ -178,5 +163,5 @@ int main(void)
         cmocka_unit_test(at_the_end_what_waits_comes_back_unanswered),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }

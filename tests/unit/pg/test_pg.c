@@ -9,21 +9,6 @@
 
 #include <pthread.h>
 
-static struct fixture fx;
-
-static int start(void **state)
-{
-    (void)state;
-    return fixture_postgres(&fx) ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    fixture_done(&fx);
-    return 0;
-}
-
 static void values_come_back_as_they_went(void **state)
 {
     static const struct rk_pg_stmt echo = {
@@ -358,7 +343,7 @@ static void *migrate(void *arg)
     int *applied = arg;
 
     *applied = -1;
-    if (rk_pg_migrate(c, rows, RK_COUNT(rows), applied, NULL) < 0)
+    if (rk_pg_migrate(c, rows, RK_COUNT(rows), 2, applied, NULL) < 0)
         *applied = -1;
     return NULL;
 }
@@ -379,9 +364,29 @@ static void many_starters_migrate_once(void **state)
         sum += applied[i];
     }
     assert_int_equal(sum, 3);
-    /* An older program meets the newer schema. */
-    assert_int_equal(rk_pg_migrate(c, rows, 2, NULL, &err), RK_PRECONDITION);
+    assert_int_equal(rk_pg_migrate(c, rows, 1, 1, NULL, &err), RK_PRECONDITION);
     assert_non_null(strstr(err.msg, "version 3"));
+}
+
+/* After the one before. */
+static void a_newer_schema_serves_programs_as_old_as_it_says(void **state)
+{
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    struct rk_err err = { 0 };
+    struct rk_schema now;
+    int applied = -1;
+
+    (void)state;
+    assert_int_equal(rk_pg_migrate(c, rows, 2, 2, &applied, &err), 0);
+    assert_int_equal(applied, 0);
+    assert_int_equal(rk_pg_schema(c, &now, &err), 0);
+    assert_int_equal(now.version, 3);
+    assert_int_equal(now.serves, 2);
+    /* One that does not say, as it was before there was a way to. */
+    assert_int_equal(rk_pg_script(c, "ALTER TABLE schema_migration DROP COLUMN serves", &err), 0);
+    assert_int_equal(rk_pg_migrate(c, rows, 2, 2, NULL, &err), RK_PRECONDITION);
+    assert_int_equal(rk_pg_migrate(c, rows, 3, 2, &applied, &err), 0);
+    assert_int_equal(applied, 0);
 }
 
 static void a_broken_migration_leaves_the_schema_at_the_last_good_one(void **state)
@@ -397,7 +402,7 @@ static void a_broken_migration_leaves_the_schema_at_the_last_good_one(void **sta
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
 
     (void)state;
-    assert_int_equal(rk_pg_migrate(c, bad, 4, NULL, NULL), RK_INTERNAL);
+    assert_int_equal(rk_pg_migrate(c, bad, 4, 4, NULL, NULL), RK_INTERNAL);
     assert_int_equal(rk_pg_run0(c, &half, &res, NULL), 0);
     assert_true(rk_pg_bool(res, 0, 0));
 }
@@ -416,8 +421,9 @@ int main(void)
         cmocka_unit_test(a_frozen_server_is_given_up),
         cmocka_unit_test(a_long_statement_is_cut_by_the_server),
         cmocka_unit_test(many_starters_migrate_once),
+        cmocka_unit_test(a_newer_schema_serves_programs_as_old_as_it_says),
         cmocka_unit_test(a_broken_migration_leaves_the_schema_at_the_last_good_one),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }

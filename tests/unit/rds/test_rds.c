@@ -3,109 +3,11 @@
 #include "tests/support/test.h"
 
 #include "libcommon/rds/rds.h"
+#include "tests/support/certificate.h"
 #include "tests/support/pg_fixture.h"
+#include "tests/support/rds_probe.h"
 
-static struct fixture fx;
-
-struct probe {
-    struct rk_loop *loop;
-    struct rk_rds *r;
-    unsigned ups, downs, messages, replies, closed;
-    struct rk_rds_reply last;
-    char text[256];
-    unsigned stop_ups, stop_downs, stop_messages, stop_replies;
-};
-
-static void maybe_stop(struct probe *p)
-{
-    if ((p->stop_ups && p->ups >= p->stop_ups) || (p->stop_downs && p->downs >= p->stop_downs) ||
-        (p->stop_messages && p->messages >= p->stop_messages) ||
-        (p->stop_replies && p->replies >= p->stop_replies))
-        rk_loop_stop(p->loop);
-}
-
-static void on_up(struct rk_rds *r, void *arg)
-{
-    struct probe *p = arg;
-
-    assert_true(rk_rds_up(r));
-    p->ups++;
-    maybe_stop(p);
-}
-
-static void on_down(struct rk_rds *r, void *arg)
-{
-    struct probe *p = arg;
-
-    assert_false(rk_rds_up(r));
-    p->downs++;
-    maybe_stop(p);
-}
-
-static void on_message(struct rk_rds *r, struct rk_str channel, struct rk_str payload, void *arg)
-{
-    struct probe *p = arg;
-
-    (void)r;
-    snprintf(p->text, sizeof(p->text), "%.*s=%.*s", RK_STR_FMT(channel), RK_STR_FMT(payload));
-    p->messages++;
-    maybe_stop(p);
-}
-
-static void on_reply(const struct rk_rds_reply *reply, void *arg)
-{
-    struct probe *p = arg;
-
-    p->last = *reply;
-    snprintf(p->text, sizeof(p->text), "%.*s", RK_STR_FMT(reply->str));
-    if (reply->n)
-        snprintf(p->text, sizeof(p->text), "%zu:%.*s", reply->n, RK_STR_FMT(reply->element[0].str));
-    p->replies++;
-    maybe_stop(p);
-}
-
-static void on_closed(void *arg)
-{
-    struct probe *p = arg;
-
-    p->closed++;
-    rk_loop_stop(p->loop);
-}
-
-static const struct rk_rds_ops ops = { on_up, on_down, on_message };
-
-static void out_of_time(struct rk_timer *t)
-{
-    (void)t;
-    fail_msg("nothing happened in 10 s");
-}
-
-/* Runs the loop until one of the stop counts is reached. */
-static void run(struct probe *p)
-{
-    struct rk_timer limit;
-
-    rk_timer_init(p->loop, &limit, out_of_time);
-    rk_timer_start(&limit, 10000, 0);
-    rk_loop_run(p->loop);
-    rk_timer_close(&limit, NULL);
-    uv_run(rk_loop_uv(p->loop), UV_RUN_NOWAIT);
-    p->stop_ups = p->stop_downs = p->stop_messages = p->stop_replies = 0;
-}
-
-static void open_probe(struct probe *p)
-{
-    *p = (struct probe){ .loop = rk_loop_new() };
-    assert_int_equal(rk_rds_new(p->loop, fx.redis, &ops, p, &p->r, NULL), 0);
-}
-
-static void close_probe(struct probe *p)
-{
-    rk_rds_close(p->r, on_closed, p);
-    rk_loop_run(p->loop);
-    assert_int_equal(p->closed, 1);
-    rk_loop_free(p->loop);
-}
+static const struct rk_rds_config at = { .redis = fx.redis };
 
 static void commands_and_messages(void **state)
 {
@@ -113,7 +15,7 @@ static void commands_and_messages(void **state)
 
     (void)state;
     assert_true(fixture_start_redis(&fx));
-    open_probe(&p);
+    open_probe(&p, &at);
     rk_rds_subscribe(p.r, "news");
     p.stop_ups = 1;
     run(&p);
@@ -146,7 +48,7 @@ static void killed_and_back_it_is_subscribed_again(void **state)
 
     (void)state;
     assert_true(fixture_start_redis(&fx));
-    open_probe(&p);
+    open_probe(&p, &at);
     rk_rds_subscribe(p.r, "one");
     p.stop_ups = 1;
     run(&p);
@@ -184,7 +86,7 @@ static void a_command_under_way_when_it_dies_is_answered_once(void **state)
 
     (void)state;
     assert_true(fixture_start_redis(&fx));
-    open_probe(&p);
+    open_probe(&p, &at);
     p.stop_ups = 1;
     run(&p);
     rk_rds_run(p.r, on_reply, &p, RK_STR("BLPOP"), RK_STR("empty"), RK_STR("0"));
@@ -205,7 +107,7 @@ static void a_frozen_server_is_noticed(void **state)
 
     (void)state;
     assert_true(fixture_start_redis(&fx));
-    open_probe(&p);
+    open_probe(&p, &at);
     p.stop_ups = 1;
     run(&p);
     pid = fx.redis_pid;
@@ -230,25 +132,108 @@ static void a_frozen_server_is_noticed(void **state)
     fixture_stop_redis(&fx);
 }
 
-static void bad_addresses_are_refused(void **state)
+/* Let in with a password, as the default user and as one of the access list. */
+static void is_kept_out(const struct rk_rds_config *config)
 {
-    struct rk_loop *l = rk_loop_new();
-    struct rk_rds *r = NULL;
-    struct rk_err err = { 0 };
+    struct probe p;
 
-    (void)state;
-    assert_int_equal(rk_rds_new(l, "nonsense", &ops, NULL, &r, &err), RK_INVALID);
-    assert_int_equal(rk_rds_new(l, "127.0.0.1:0", &ops, NULL, &r, &err), RK_INVALID);
-    assert_int_equal(rk_rds_new(l, "127.0.0.1:70000", &ops, NULL, &r, &err), RK_INVALID);
-    assert_null(r);
-    rk_loop_free(l);
+    open_probe(&p, config);
+    run_for(&p, 300);
+    assert_int_equal(p.ups, 0);
+    close_probe(&p);
 }
 
-static int stop(void **state)
+static void who_has_the_password_is_let_in(void **state)
 {
+    struct rk_rds_config config = { .redis_password = (char *)(uintptr_t) "open sesame" };
+    uint16_t port = fixture_port();
+    struct probe p;
+    char text[256];
+    pid_t pid;
+
     (void)state;
-    fixture_done(&fx);
-    return 0;
+    snprintf(text, sizeof(text),
+             "port %u\nbind 127.0.0.1\nsave \"\"\nrequirepass \"open sesame\"\n"
+             "user ann on >hers ~* &* +@all\n",
+             port);
+    pid = fixture_redis_with(&fx, "guarded", NULL, text);
+    assert_true(pid > 0);
+    snprintf(text, sizeof(text), "localhost:%u", port);
+    config.redis = text;
+    open_probe(&p, &config);
+    p.stop_ups = 1;
+    run(&p);
+    close_probe(&p);
+    config.redis_user = (char *)(uintptr_t) "ann";
+    config.redis_password = (char *)(uintptr_t) "hers";
+    open_probe(&p, &config);
+    p.stop_ups = 1;
+    run(&p);
+    rk_rds_run(p.r, on_reply, &p, RK_STR("ACL"), RK_STR("WHOAMI"));
+    p.stop_replies = 1;
+    run(&p);
+    assert_string_equal(p.text, "ann");
+    close_probe(&p);
+    config.redis_password = (char *)(uintptr_t) "not hers";
+    is_kept_out(&config);
+    kill(pid, SIGKILL);
+    (void)fixture_wait_exit(pid);
+}
+
+static void write_text(const char *name, const char *text, char out[128])
+{
+    FILE *f;
+
+    snprintf(out, 128, "%s/%s", fx.dir, name);
+    f = fopen(out, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(out, 0644), 0);
+}
+
+static void tls_is_spoken_with_a_certificate_of_ones_own(void **state)
+{
+    char cert[128], key[128], other[128], where[64], text[768];
+    struct rk_rds_config config = { .redis = where,
+                                    .redis_tls = true,
+                                    .redis_ca_file = cert,
+                                    .redis_cert_file = cert,
+                                    .redis_key_file = key };
+    uint16_t port = fixture_port();
+    struct pair pair, stranger;
+    struct probe p;
+    pid_t pid;
+
+    (void)state;
+    assert_true(fx.dir[0] || fixture_make_dir(&fx));
+    pair_make_for(&pair, "redis", "IP:127.0.0.1");
+    pair_make(&stranger, "stranger");
+    write_text("cert", pair.cert, cert);
+    write_text("key", pair.key, key);
+    write_text("other", stranger.cert, other);
+    snprintf(text, sizeof(text),
+             "port 0\ntls-port %u\nbind 127.0.0.1\nsave \"\"\ntls-cert-file %s\n"
+             "tls-key-file %s\ntls-ca-cert-file %s\ntls-auth-clients yes\n",
+             port, cert, key, cert);
+    pid = fixture_redis_with(&fx, "tls", NULL, text);
+    assert_true(pid > 0);
+    snprintf(where, sizeof(where), "127.0.0.1:%u", port); /* the certificate names the address */
+    open_probe(&p, &config);
+    rk_rds_subscribe(p.r, "news");
+    p.stop_ups = 1;
+    run(&p);
+    rk_rds_publish(p.r, "news", RK_STR("hello"));
+    p.stop_messages = 1;
+    run(&p);
+    close_probe(&p);
+    config.redis_ca_file = other; /* nobody that we believe vouches for it */
+    is_kept_out(&config);
+    config.redis_ca_file = cert;
+    config.redis_cert_file = config.redis_key_file = NULL; /* it wants to see one */
+    is_kept_out(&config);
+    kill(pid, SIGKILL);
+    (void)fixture_wait_exit(pid);
 }
 
 int main(void)
@@ -258,9 +243,10 @@ int main(void)
         cmocka_unit_test(killed_and_back_it_is_subscribed_again),
         cmocka_unit_test(a_command_under_way_when_it_dies_is_answered_once),
         cmocka_unit_test(a_frozen_server_is_noticed),
-        cmocka_unit_test(bad_addresses_are_refused),
+        cmocka_unit_test(who_has_the_password_is_let_in),
+        cmocka_unit_test(tls_is_spoken_with_a_certificate_of_ones_own),
     };
 
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, stop);
+    return cmocka_run_group_tests(tests, NULL, fixture_stop);
 }

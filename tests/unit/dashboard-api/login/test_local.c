@@ -2,15 +2,17 @@
 
 #include "services/dashboard-api/login/local.h"
 
+#include "libcommon/account/store/reseal.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/password.h"
 #include "services/dashboard-api/login/factor.h"
+#include "services/dashboard-api/login/familiar.h"
 #include "services/dashboard-api/login/guess.h"
 #include "tests/support/account_rules.h"
 
 #define GOOD "Long enough 1!"
 
-static struct rk_seal seal = { .key = { 7 } };
+static struct rk_seal seal = { .n = 1, .key = { { 7 } } };
 static char good_hash[RK_PASSWORD_LEN];
 
 static struct call make_call(void)
@@ -42,11 +44,115 @@ static void a_password_is_found_by_an_address_in_any_case(void **state)
     struct rk_err err = { 0 };
 
     (void)state;
-    assert_int_equal(local_check(&c, "O@D.test", GOOD, &u, &err), 0);
+    assert_int_equal(local_check(&c, "O@D.test", GOOD, false, &u, &err), 0);
     assert_string_equal(u.id, acc.user_id);
     assert_string_equal(u.email, "o@d.test");
     assert_false(u.needs_factor);
-    assert_int_equal(local_check(&c, "o@d.test", "long enough 1!", &u, &err), RK_UNAUTHENTICATED);
+    assert_int_equal(local_check(&c, "o@d.test", "long enough 1!", false, &u, &err),
+                     RK_UNAUTHENTICATED);
+    rk_arena_free(c.arena);
+}
+
+/* A cookie of theirs, as the browser has it after signing in. */
+static void make_familiar(struct call *c, struct api_config *config)
+{
+    struct rk_str rest, value;
+
+    config->oidc.public_url = (char *)(uintptr_t) "https://d.test";
+    c->config = config;
+    c->head.cookie = "";
+    familiar_make(c, "O@d.test");
+    assert_int_equal(c->headers_n, 1);
+    assert_non_null(strstr(c->header[0].value, "; Path=/oauth2; HttpOnly; SameSite=Lax; Secure"));
+    assert_null(strcasestr(c->header[0].value, "o@d.test"));
+    rest = rk_str(c->header[0].value);
+    assert_true(rk_str_next(&rest, ';', &value));
+    c->headers_n = 0;
+    c->head.cookie = rk_arena_printf(c->arena, "netbird-page=x; %.*s", (int)value.n, value.p);
+}
+
+static void a_familiar_browser_is_one_persons_and_is_not_forged(void **state)
+{
+    struct api_config config = { 0 };
+    struct call c = make_call();
+    struct rk_seal other = { .n = 1, .key = { { 8 } } };
+    struct rk_seal both = { .n = 2, .key = { { 8 }, { 7 } } }; /* while it is changed */
+    const char *cookie;
+    char *text;
+
+    (void)state;
+    c.head.cookie = "";
+    assert_false(familiar_is(&c, "o@d.test"));
+    make_familiar(&c, &config);
+    assert_true(familiar_is(&c, "o@D.test"));
+    assert_false(familiar_is(&c, "p@d.test"));
+    assert_false(familiar_is(&c, ""));
+    c.seal = &other;
+    assert_false(familiar_is(&c, "o@d.test"));
+    c.seal = &both;
+    assert_true(familiar_is(&c, "o@d.test"));
+    c.seal = &seal;
+    cookie = c.head.cookie;
+    for (size_t i = strlen("netbird-page=x; netbird-familiar="); cookie[i]; i++) {
+        text = rk_arena_strdup(c.arena, cookie);
+        text[i] = text[i] == '2' ? '3' : '2';
+        c.head.cookie = text;
+        assert_false(familiar_is(&c, "o@d.test"));
+    }
+    c.head.cookie = "netbird-familiar=4000000000.";
+    assert_false(familiar_is(&c, "o@d.test"));
+    c.head.cookie = "netbird-familiar=x";
+    assert_false(familiar_is(&c, "o@d.test"));
+    rk_arena_free(c.arena);
+}
+
+static void a_familiar_browser_goes_first_ten_times_and_no_stranger_does(void **state)
+{
+    struct api_config config = { 0 };
+    struct call c = make_call();
+    struct rk_err err = { 0 };
+    bool first = true;
+
+    (void)state;
+    c.head.cookie = "";
+    assert_int_equal(familiar_goes_first(&c, "o@d.test", &first, &err), 0);
+    assert_false(first);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM password_guess"), 0);
+    make_familiar(&c, &config);
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(familiar_goes_first(&c, i % 2 ? "o@d.test" : "O@D.TEST", &first, &err), 0);
+        assert_int_equal(first, i < 10);
+    }
+    rk_arena_free(c.arena);
+}
+
+/* Whoever guesses keeps strangers out for a while, and nobody who has signed in here before. */
+static void what_strangers_guess_does_not_keep_a_familiar_browser_out(void **state)
+{
+    struct call c = make_call();
+    struct local_user u;
+    struct rk_err err = { 0 };
+    bool allowed;
+
+    (void)state;
+    pg_must(pg, "INSERT INTO password_guess (name, tries, free_at, expires_at) SELECT 'password ' "
+                "|| encode(sha256('o@d.test'), 'hex'), 9, 'infinity', 'infinity'");
+    assert_int_equal(local_may_try(&c, "o@d.test", false, &allowed, &err), 0);
+    assert_false(allowed);
+    assert_int_equal(local_check(&c, "o@d.test", GOOD, false, &u, &err), RK_UNAUTHENTICATED);
+    assert_int_equal(local_may_try(&c, "o@d.test", true, &allowed, &err), 0);
+    assert_true(allowed);
+    assert_int_equal(local_check(&c, "o@d.test", GOOD, true, &u, &err), 0);
+    assert_string_equal(u.id, acc.user_id);
+    /* Its own guesses are counted like a stranger's, and keep strangers waiting as little. */
+    pg_must(pg, "DELETE FROM password_guess");
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(local_check(&c, "o@d.test", "wrong", true, &u, &err), RK_UNAUTHENTICATED);
+    pg_must(pg, "UPDATE password_guess SET free_at = 'infinity' WHERE tries = 5");
+    assert_int_equal(local_may_try(&c, "o@d.test", true, &allowed, &err), 0);
+    assert_false(allowed);
+    assert_int_equal(local_check(&c, "o@d.test", GOOD, true, &u, &err), RK_UNAUTHENTICATED);
+    assert_int_equal(local_check(&c, "o@d.test", GOOD, false, &u, &err), 0);
     rk_arena_free(c.arena);
 }
 
@@ -65,7 +171,8 @@ static void nobody_and_a_wrong_password_cost_the_same(void **state)
 
         pg_must(pg, "DELETE FROM password_guess");
         for (int n = 0; n < 8; n++) {
-            assert_int_equal(local_check(&c, addresses[i], "wrong", &u, &err), RK_UNAUTHENTICATED);
+            assert_int_equal(local_check(&c, addresses[i], "wrong", false, &u, &err),
+                             RK_UNAUTHENTICATED);
             if (n >= 4) /* however slow the machine is */
                 pg_must(pg, "UPDATE password_guess SET free_at = 'infinity' WHERE tries = 5 "
                             "AND name LIKE 'password %'");
@@ -165,7 +272,8 @@ static void ten_thousand_guesses_are_bounded(void **state)
         snprintf(one.remote_ip, sizeof(one.remote_ip), "10.%u.%u.%u", i >> 16, i >> 8 & 255,
                  i & 255);
         one.arena = rk_arena_new(1 << 20);
-        assert_int_equal(local_check(&one, "o@d.test", "Wrong 1!", &u, &err), RK_UNAUTHENTICATED);
+        assert_int_equal(local_check(&one, "o@d.test", "Wrong 1!", false, &u, &err),
+                         RK_UNAUTHENTICATED);
         rk_arena_free(one.arena);
     }
     elapsed_s = (uint64_t)rk_wall_s() - start_s;
@@ -189,21 +297,22 @@ static void what_another_server_hashed_is_hashed_anew_at_the_next_login(void **s
     (void)state;
     pg_must(pg, "UPDATE users SET password_hash = "
                 "'$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'");
-    assert_int_equal(local_check(&c, "o@d.test", "wrong", &u, &err), RK_UNAUTHENTICATED);
+    assert_int_equal(local_check(&c, "o@d.test", "wrong", false, &u, &err), RK_UNAUTHENTICATED);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM users WHERE password_hash LIKE '$argon2id$%'"), 0);
-    assert_int_equal(local_check(&c, "o@d.test", "U*U", &u, &err), 0);
+    assert_int_equal(local_check(&c, "o@d.test", "U*U", false, &u, &err), 0);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM users WHERE password_hash LIKE '$argon2id$%'"), 1);
-    assert_int_equal(local_check(&c, "o@d.test", "U*U", &u, &err), 0);
+    assert_int_equal(local_check(&c, "o@d.test", "U*U", false, &u, &err), 0);
     rk_arena_free(c.arena);
 }
 
 static void a_code_and_a_recovery_code_are_used_up(void **state)
 {
     struct call c = make_call();
-    uint8_t secret[TOTP_SECRET_BYTES] = { 9 };
-    char codes[RECOVERY_CODES][RECOVERY_LEN + 1], code[TOTP_DIGITS + 1];
+    const uint8_t secret[TOTP_SECRET_BYTES] = { 9 }, other[TOTP_SECRET_BYTES] = { 8 };
+    char first[RECOVERY_CODES][RECOVERY_LEN + 1], codes[RECOVERY_CODES][RECOVERY_LEN + 1];
+    char code[TOTP_DIGITS + 1];
     int64_t step = rk_wall_s() / TOTP_STEP_S;
     struct factor f;
     struct rk_err err = { 0 };
@@ -212,8 +321,12 @@ static void a_code_and_a_recovery_code_are_used_up(void **state)
     (void)state;
     assert_int_equal(factor_load(&c, acc.user_id, &f, &err), 0);
     assert_false(f.enrolled);
+    assert_int_equal(factor_enrol(&c, acc.user_id, secret, step - 1, first, &err), 0);
     assert_int_equal(factor_enrol(&c, acc.user_id, secret, step - 1, codes, &err), 0);
-    assert_int_equal(factor_enrol(&c, acc.user_id, secret, step - 1, codes, &err), RK_EXISTS);
+    assert_int_equal(factor_enrol(&c, acc.user_id, other, step - 1, codes, &err), RK_EXISTS);
+    assert_int_equal(factor_enrol(&c, acc.user_id, secret, step - 2, codes, &err), RK_EXISTS);
+    assert_int_equal(factor_try_recovery(&c, acc.user_id, first[0], &right, &err), 0);
+    assert_false(right);
     assert_int_equal(factor_load(&c, acc.user_id, &f, &err), 0);
     assert_true(f.enrolled);
     assert_int_equal(f.codes_left, RECOVERY_CODES);
@@ -253,10 +366,43 @@ static void a_recovery_code_works_once_and_a_reset_ends_all(void **state)
     rk_arena_free(c.arena);
 }
 
+/* Their digests cannot be taken to the new key, so the old one is kept for them, sealed. */
+static void recovery_codes_outlive_a_change_of_the_secret_key(void **state)
+{
+    const struct rk_seal both = { .n = 2, .key = { { 8 }, { 7 } } },
+                         new = { .n = 1, .key = { { 8 } } };
+    struct call c = make_call();
+    uint8_t secret[TOTP_SECRET_BYTES] = { 9 };
+    char codes[RECOVERY_CODES][RECOVERY_LEN + 1];
+    struct rk_reseal sum;
+    struct rk_err err = { 0 };
+    bool right;
+
+    (void)state;
+    pg_must(pg, "DELETE FROM secret");
+    assert_int_equal(factor_enrol(&c, acc.user_id, secret, 1, codes, &err), 0);
+    c.seal = &both;
+    assert_int_equal(factor_try_recovery(&c, acc.user_id, codes[0], &right, &err), 0);
+    assert_true(right);
+    c.seal = &new;
+    assert_int_equal(factor_try_recovery(&c, acc.user_id, codes[1], &right, &err), 0);
+    assert_false(right);
+    assert_int_equal(rk_store_reseal(pg, &both, &sum, &err), 0);
+    assert_int_equal(factor_try_recovery(&c, acc.user_id, codes[1], &right, &err), 0);
+    assert_true(right);
+    assert_int_equal(factor_try_recovery(&c, acc.user_id, codes[1], &right, &err), 0);
+    assert_false(right);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM recovery_code"), RECOVERY_CODES - 2);
+    rk_arena_free(c.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_password_is_found_by_an_address_in_any_case, fresh),
+        cmocka_unit_test_setup(a_familiar_browser_is_one_persons_and_is_not_forged, fresh),
+        cmocka_unit_test_setup(a_familiar_browser_goes_first_ten_times_and_no_stranger_does, fresh),
+        cmocka_unit_test_setup(what_strangers_guess_does_not_keep_a_familiar_browser_out, fresh),
         cmocka_unit_test_setup(nobody_and_a_wrong_password_cost_the_same, fresh),
         cmocka_unit_test_setup(after_five_in_vain_the_pause_doubles_and_others_do_not_wait, fresh),
         cmocka_unit_test_setup(an_address_guesses_thirty_times_in_ten_minutes, fresh),
@@ -265,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup(what_another_server_hashed_is_hashed_anew_at_the_next_login, fresh),
         cmocka_unit_test_setup(a_code_and_a_recovery_code_are_used_up, fresh),
         cmocka_unit_test_setup(a_recovery_code_works_once_and_a_reset_ends_all, fresh),
+        cmocka_unit_test_setup(recovery_codes_outlive_a_change_of_the_secret_key, fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);

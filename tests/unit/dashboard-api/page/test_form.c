@@ -13,7 +13,7 @@ struct world {
 static void world_init(struct world *w)
 {
     *w = (struct world){ .config.oidc.public_url = (char *)(uintptr_t) "https://d.test",
-                         .seal.key = { 1, 2, 3 } };
+                         .seal = { .n = 1, .key = { { 1, 2, 3 } } } };
     w->call = (struct call){
         .config = &w->config,
         .seal = &w->seal,

@@ -32,9 +32,9 @@ static void unmasking_a_part_equals_the_part_of_the_whole(void **state)
         }
 }
 
-static void the_auth_vector_is_read(void **state)
+static void the_auth_vector_is_read_and_written(void **state)
 {
-    uint8_t wire[256];
+    uint8_t wire[256], again[RELAY_MAX_AUTH];
     struct rk_err err = { 0 };
     struct relay_id id;
     struct rk_str token;
@@ -46,6 +46,8 @@ static void the_auth_vector_is_read(void **state)
     assert_int_equal(relay_auth_parse(wire, n, &id, &token, &err), 0);
     assert_memory_equal(id.b, wire + 6, RELAY_ID_LEN);
     assert_int_equal(token.n, 43);
+    assert_int_equal(relay_auth_write(&id, token, again), n);
+    assert_memory_equal(again, wire, n);
     for (size_t part = 0; part <= 42; part++)
         assert_int_equal(relay_auth_parse(wire, part, &id, &token, &err), RK_INVALID);
     wire[0] = 2;
@@ -65,7 +67,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unmasking_a_part_equals_the_part_of_the_whole),
-        cmocka_unit_test(the_auth_vector_is_read),
+        cmocka_unit_test(the_auth_vector_is_read_and_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

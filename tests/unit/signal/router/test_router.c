@@ -11,7 +11,7 @@
     "\0\0\0\0\x03"                                                                                 \
     "abc"
 
-static struct fixture fx;
+static const struct rk_rds_config redis_at = { .redis = fx.redis };
 static struct rk_loop *loop;
 
 /* What app.c is to a router. */
@@ -103,7 +103,7 @@ static void open_one(struct replica *r)
 {
     *r = (struct replica){ .budget.max_bytes = 1 << 20 };
     registry_init(&r->registry);
-    assert_int_equal(router_new(loop, fx.redis, &r->budget, &ops, r, &r->router, NULL), 0);
+    assert_int_equal(router_new(loop, &redis_at, &r->budget, &ops, r, &r->router, NULL), 0);
 }
 
 static void close_one(struct replica *r)
@@ -367,7 +367,7 @@ static void mail_of_any_kind_is_borne(void **state)
     size_t n;
 
     (void)state;
-    assert_int_equal(rk_rds_new(loop, fx.redis, &bus_ops, &up, &rds, NULL), 0);
+    assert_int_equal(rk_rds_new(loop, &redis_at, &bus_ops, &up, &rds, NULL), 0);
     until(&up, 1);
     enter(&a, &probe, "probe", 1);
     rk_rds_run(rds, on_channels, names, RK_STR("PUBSUB"), RK_STR("CHANNELS"),
@@ -413,13 +413,6 @@ static void a_frozen_redis_holds_up_a_registration_for_a_second_only(void **stat
     until(&a.frames, 1);
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    fixture_done(&fx);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,5 +429,5 @@ int main(void)
     };
 
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, stop);
+    return cmocka_run_group_tests(tests, NULL, fixture_stop);
 }

@@ -1,0 +1,156 @@
+# A cluster of several replicas of everything with fleets of simulated agents: what storms, rolling restarts, overload and
+# soak are measured on. Servers and agents share all cores, over loopback.
+
+# cluster_start REPLICAS FRONT: FRONT=yes: behind haproxy, as `rookery up` has it; no: each fleet is straight at a replica.
+cluster_start() {
+    instance_up "$1"
+    CLUSTER_FRONT=$2
+    if [ "$CLUSTER_FRONT" = yes ]; then
+        tls_prepare "$(tls_alt_names)"
+        front_private
+        services_start
+        front_start
+        front_wait
+        API_URL=http://127.0.0.1:$BASE_PORT
+    else
+        services_secrets
+        cluster_configure
+        cluster_launch
+        cluster_wait
+        API_URL=http://127.0.0.1:$(port_of dashboard-api 1)
+    fi
+    API_OPTIONS=() API_ADVICE=("see $DIR/log")
+    bootstrap 2>/dev/null
+}
+
+# A replica of management names the signal of its own number: there is no front that would share the agents out.
+cluster_configure() {
+    local name
+
+    while read -r name; do
+        service_config "${name%-*}" "${name##*-}" |
+            sed "s,^signal_url = .*,signal_url = http://$(service_listen signal "${name##*-}")," >"$DIR/conf/$name.conf"
+    done < <(service_names)
+}
+
+cluster_launch() {
+    local name
+
+    while read -r name; do
+        service_launch "$name"
+    done < <(service_names)
+}
+
+cluster_wait() {
+    local name
+
+    while read -r name; do
+        service_wait "$name"
+    done < <(service_names)
+}
+
+# All replicas of everything at once, as when their machines lose power.
+cluster_kill() {
+    local name
+
+    while read -r name; do
+        process_signal KILL "$name"
+    done < <(service_names)
+    while read -r name; do
+        wait_until 10 process_gone "$name" || die "$name cannot be killed"
+    done < <(service_names)
+}
+
+# cluster_processes: their ids, and those of Postgres and Redis, with commas between.
+cluster_processes() {
+    local name list=
+
+    while read -r name; do
+        list+=${list:+,}$(process_pid "$name")
+    done < <(process_names)
+    printf '%s' "$list"
+}
+
+FLEETS=() # their processes
+
+# fleets_start SCENARIO AGENTS GROUPS [OPTION...]: as many fleets as there are replicas, each straight at one, or one at the front.
+fleets_start() {
+    local scenario=$1 agents=$2 groups=$3 count=$REPLICAS i
+
+    shift 3
+    [ "$CLUSTER_FRONT" = no ] || count=1
+    FLEETS=()
+    FLEET_FILES=()
+    for ((i = 1; i <= count; i++)); do
+        FLEET_FILES+=("$OUT/log/fleet-$i")
+        rm -f "$OUT/log/fleet-$i.json"
+        fleet_start "$i" "$scenario" --agents $((agents / count)) --groups $((groups / count)) "$@"
+    done
+}
+
+# fleet_start NUMBER SCENARIO OPTION...
+fleet_start() {
+    local i=$1 scenario=$2 management=127.0.0.1:$BASE_PORT api=127.0.0.1:$BASE_PORT
+
+    shift 2
+    [ "$CLUSTER_FRONT" = yes ] || {
+        management=$(service_listen management "$i")
+        api=$(service_listen dashboard-api "$i")
+    }
+    ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
+    fleet_run "$i" "http://$management" "http://$api" "$scenario" "$@"
+}
+
+# fleet_run NUMBER MANAGEMENT_URL API_URL SCENARIO OPTION...
+fleet_run() {
+    local i=$1 management=$2 api=$3 scenario=$4
+
+    shift 4
+    (
+        raise_file_limit
+        ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN exec "$BIN/rookery-fleet" --management "$management" --api "$api" \
+            --json "$OUT/log/fleet-$i.json" "$@" "$scenario"
+    ) >"$OUT/log/fleet-$i.log" 2>&1 &
+    FLEETS+=($!)
+}
+
+# fleets_have STEP: all of them have done that step.
+fleets_have() {
+    local file
+
+    for file in "${FLEET_FILES[@]}"; do
+        grep -q "^$1 " "$file.log" || return 1
+    done
+}
+
+fleets_have_or_died() {
+    local pid
+
+    for pid in "${FLEETS[@]}"; do
+        kill -0 "$pid" 2>/dev/null || return 0
+    done
+    fleets_have "$1"
+}
+
+# fleets_wait_for STEP SECONDS
+fleets_wait_for() {
+    wait_until "$2" fleets_have_or_died "$1" && fleets_have "$1" && return
+    tail -n 20 "${FLEET_FILES[@]/%/.log}" >&2
+    die "the fleets have not done their '$1' in $2 s"
+}
+
+# fleets_figures BENCHMARK [SUBJECT]: waits for the end of the fleets. One that saw a fault, as an error that an agent would have shown,
+# ends everything.
+fleets_figures() {
+    local pid failed=no
+
+    for pid in "${FLEETS[@]}"; do
+        wait "$pid" || failed=yes
+    done
+    FLEETS=()
+    [ "$failed" = no ] || {
+        cat "${FLEET_FILES[@]/%/.log}" >&2
+        die "$1: a fleet saw a fault, or failed"
+    }
+    awk -f "$BENCH/fleet.awk" "${FLEET_FILES[@]/%/.json}" | figures "$1" - "${2:-ours}"
+}

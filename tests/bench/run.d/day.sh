@@ -1,0 +1,35 @@
+# A day of a company, ours and stock: one replica of everything, straight at the agents. All that serves them counts.
+
+DAY_AGENTS=2000
+DAY_A_GROUP=50
+
+round_day_ours() {
+    cluster_start 1 no
+    fleets_start "$BENCH/fleet/scenarios/mixed" "$1" $(($1 / DAY_A_GROUP)) --watch "$(cluster_processes)"
+    fleets_figures day ours
+    instance_down
+}
+
+round_day_stock() {
+    start_stock_management 127.0.0.1
+    setup_token 22090
+    FLEETS=() FLEET_FILES=("$OUT/log/fleet-1")
+    fleet_run 1 http://127.0.0.1:22090 http://127.0.0.1:22090 "$BENCH/fleet/scenarios/mixed" --agents "$1" \
+        --groups $(($1 / DAY_A_GROUP)) --watch "${PID[stock_management]}"
+    fleets_figures day stock
+    stop stock_management
+}
+
+bench_day() {
+    local round pinned=$PIN agents=${AGENTS:-$DAY_AGENTS}
+
+    PIN=no
+    for ((round = 0; round < ROUNDS; round++)); do
+        note "$agents agents (ours)"
+        round_day_ours "$agents"
+        [ "$STOCK" = yes ] || continue
+        note "$agents agents (stock)"
+        round_day_stock "$agents"
+    done
+    PIN=$pinned
+}

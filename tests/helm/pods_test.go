@@ -1,0 +1,102 @@
+package helm
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+// podOf is the pod that an object makes, or nil.
+func podOf(t *testing.T, m manifest) *corev1.PodTemplateSpec {
+	t.Helper()
+	template := at(m.object, "spec", "template")
+	if m.kind == "Pod" {
+		template = m.object
+	}
+	if template == nil {
+		return nil
+	}
+	text, err := json.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pod corev1.PodTemplateSpec
+	if err := json.Unmarshal(text, &pod); err != nil {
+		t.Fatalf("%s: %v", m, err)
+	}
+	return &pod
+}
+
+func violations(t *testing.T, pod *corev1.PodTemplateSpec) []string {
+	t.Helper()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	latest := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	for _, result := range evaluator.EvaluatePod(latest, &pod.ObjectMeta, &pod.Spec) {
+		if !result.Allowed {
+			out = append(out, result.ForbiddenReason+": "+result.ForbiddenDetail)
+		}
+	}
+	return out
+}
+
+// Every pod may run where the pod security standard `restricted` is enforced, but for host ports, which it forbids.
+func TestPodsAreRestricted(t *testing.T) {
+	forEachExample(t, func(t *testing.T, name string, all []manifest) {
+		pods := 0
+		for _, m := range all {
+			pod := podOf(t, m)
+			if pod == nil {
+				continue
+			}
+			pods++
+			for _, violation := range violations(t, pod) {
+				if name == "edge" && strings.HasPrefix(violation, "hostPort") {
+					continue
+				}
+				t.Errorf("%s: %s", m, violation)
+			}
+			if pod.Spec.AutomountServiceAccountToken == nil || *pod.Spec.AutomountServiceAccountToken {
+				t.Errorf("%s gets a token of the API server, which it does not need", m)
+			}
+			for _, c := range pod.Spec.Containers {
+				if c.SecurityContext.ReadOnlyRootFilesystem == nil || !*c.SecurityContext.ReadOnlyRootFilesystem {
+					t.Errorf("%s: %s may write to its root file system", m, c.Name)
+				}
+			}
+		}
+		if pods == 0 {
+			t.Error("no pod was looked at")
+		}
+	})
+}
+
+// What a pod may take to stop is enough for the sleep before SIGTERM and the drain behind it.
+func TestStoppingIsGivenTheTimeItTakes(t *testing.T) {
+	forEachExample(t, func(t *testing.T, _ string, all []manifest) {
+		for _, m := range all {
+			pod := podOf(t, m)
+			if pod == nil || pod.Spec.TerminationGracePeriodSeconds == nil {
+				continue
+			}
+			for _, c := range pod.Spec.Containers {
+				needed := drainSeconds(c)
+				if c.Lifecycle == nil || c.Lifecycle.PreStop.Sleep.Seconds == 0 {
+					t.Errorf("%s stops while proxies still send it agents", m)
+				} else {
+					needed += c.Lifecycle.PreStop.Sleep.Seconds
+				}
+				if *pod.Spec.TerminationGracePeriodSeconds <= needed {
+					t.Errorf("%s is killed after %d s, but may take %d", m, *pod.Spec.TerminationGracePeriodSeconds, needed)
+				}
+			}
+		}
+	})
+}
