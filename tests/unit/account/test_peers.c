@@ -173,7 +173,7 @@ static void a_small_network_is_filled_to_the_last_address(void **state)
 {
     struct rk_err err = { 0 };
     struct rk_bell bell;
-    char name[8];
+    char name[16];
     int i;
 
     (void)state;
