@@ -36,10 +36,17 @@ static uint64_t next(void)
     return atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
 }
 
-/* Lower-case hex digits, not all of them zeros; a '-' follows. */
+/* Lower-case hex digits, not all of them zeros. */
 static bool id_valid(struct rk_str s)
 {
-    return strspn(s.p, "0123456789abcdef") >= s.n && strspn(s.p, "0") < s.n;
+    bool zeros = true;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (!memchr("0123456789abcdef", s.p[i], 16))
+            return false;
+        zeros &= s.p[i] == '0';
+    }
+    return !zeros;
 }
 
 /* version "-" trace-id "-" parent-id "-" flags; a version that we do not know may go on after it.

@@ -49,10 +49,11 @@ static void send_to_ourselves(struct echo *e)
 {
     static const struct rk_grpc_client_ops ops = { .on_message = ignore, .on_done = send_done };
     static uint8_t body[] = "rookery-doctor";
-    Signalexchange__EncryptedMessage m = SIGNALEXCHANGE__ENCRYPTED_MESSAGE__INIT;
+    Signalexchange__EncryptedMessage m;
     uint8_t bytes[MESSAGE_MAX];
     size_t n;
 
+    signalexchange__encrypted_message__init(&m);
     m.key = m.remotekey = e->key;
     m.body = (ProtobufCBinaryData){ sizeof(body), body };
     n = signalexchange__encrypted_message__pack(&m, bytes);

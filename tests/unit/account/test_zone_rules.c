@@ -28,15 +28,8 @@ static int fresh(void **state)
 
 static void a_zone_has_a_name_a_plain_domain_and_groups(void **state)
 {
-    static const char *const domains[] = { "",
-                                           "*.corp.io",
-                                           "b\xc3\xbc"
-                                           "cher.de",
-                                           "corp.io.",
-                                           "a b",
-                                           "-a.io",
-                                           "a..b",
-                                           "." };
+    static const char *const domains[] = { "",    "*.corp.io", "\xc3\xbc.de", "corp.io.",
+                                           "a b", "-a.io",     "a..b",        "." };
     char name[RK_ZONE_MAX_NAME + 2];
     struct rk_zone_input in = good();
     struct rk_err err = { 0 };

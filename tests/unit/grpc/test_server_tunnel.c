@@ -400,7 +400,7 @@ static void who_upgrades_while_it_drains_is_told_to_go(void **state)
     UNTIL(f, rk_grpc_server_connections(f->server) == 1);
     rk_conn_write(w.r.c, head, sizeof(head) - 1);
     rk_grpc_server_drain(f->server);
-    rk_conn_write(w.r.c, ASK(PATH, "") + sizeof(head) - 1,
+    rk_conn_write(w.r.c, &ASK(PATH, "")[sizeof(head) - 1],
                   strlen(ASK(PATH, "")) - sizeof(head) + 1);
     rk_buf_init(&b, 65536);
     rk_buf_put(&b, PREFACE, PREFACE_BYTES);

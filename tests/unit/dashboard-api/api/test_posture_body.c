@@ -12,7 +12,7 @@ static int decode(struct decoded *d, const char *text)
     struct rk_err err = { 0 };
 
     d->arena = rk_arena_new(1 << 20);
-    d->body = (struct body){ NULL };
+    d->body = (struct body){ 0 };
     return posture_body_decode(rk_str(text), d->arena, &d->body, &d->in, &err);
 }
 
@@ -26,8 +26,8 @@ static void what_is_null_or_missing_is_no_check(void **state)
 {
     static const char *const texts[] = {
         "{}", "{\"checks\":null}", "{\"checks\":{}}",
-        "{\"checks\":{\"nb_version_check\":null,\"os_version_check\":null,\"geo_location_check\":"
-        "null,\"peer_network_range_check\":null,\"process_check\":null}}"
+        ("{\"checks\":{\"nb_version_check\":null,\"os_version_check\":null,\"geo_location_check\":"
+         "null,\"peer_network_range_check\":null,\"process_check\":null}}")
     };
 
     (void)state;
