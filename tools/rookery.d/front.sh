@@ -107,13 +107,15 @@ EOF
     done
 }
 
-# Agents ask for the relay that their peer is on by its name.
+# Agents ask for the relay that their peer is on by its name; those who were told its address by that peer say the address, and
+# the name in the TLS handshake alone.
 front_relay_rules() {
-    local i
+    local i name
 
     [ -n "$FRONT_RELAY_DOMAIN" ] || return 0
     for ((i = 1; i <= FRONT_REPLICAS; i++)); do
-        printf '    use_backend relay-%d if { path /relay } { req.hdr(host),field(1,:) -i relay-%d.%s }\n' "$i" "$i" "$FRONT_RELAY_DOMAIN"
+        name=relay-$i.$FRONT_RELAY_DOMAIN
+        printf '    use_backend relay-%d if { path /relay } { %s -i %s }\n' "$i" ssl_fc_sni "$name" "$i" 'req.hdr(host),field(1,:)' "$name"
     done
 }
 
