@@ -206,6 +206,15 @@ static int new_token(const struct task *t, struct rk_err *err)
     return 0;
 }
 
+/* Every command does that before it begins. */
+static int migrate(const struct task *t, struct rk_err *err)
+{
+    (void)t;
+    (void)err;
+    puts("The schema is as this release needs it.");
+    return 0;
+}
+
 static int after_restore(const struct task *t, struct rk_err *err)
 {
     int64_t accounts = 0;
@@ -278,6 +287,7 @@ static const struct command commands[] = {
     { "add-account", "E-MAIL", add_account, false }, /* of its owner */
     { "setup", "DIRECTORY", setup, false },          /* the first account, from files */
     { "new-token", NULL, new_token, true },
+    { "migrate", NULL, migrate, false },             /* before the new replicas start */
     { "reseal", NULL, reseal, false },               /* secret_key is being changed */
     { "after-restore", NULL, after_restore, false }, /* the database was put back in time */
     { "edges", NULL, list_edges, false },            /* relays and STUN servers that registered */

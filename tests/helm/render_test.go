@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -135,11 +136,21 @@ func examples(t *testing.T) []string {
 	return names
 }
 
+// mustRender is all that an installation has, and what an upgrade has besides.
 func mustRender(t *testing.T, name string) []manifest {
 	t.Helper()
 	all, err := render(t, example(t, name))
 	if err != nil {
 		t.Fatal(err)
+	}
+	upgraded, err := renderIn(t, example(t, name), chartutil.ReleaseOptions{IsUpgrade: true, Revision: 2}, engine.Render)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range upgraded {
+		if !slices.ContainsFunc(all, func(o manifest) bool { return o.String() == m.String() }) {
+			all = append(all, m)
+		}
 	}
 	return all
 }

@@ -40,13 +40,34 @@ func TestOlderPrograms(t *testing.T) {
 	works("running", front(t, c), running)
 	m := c.Sibling(t, "management-1", nil)
 	works("started", m.Listen, harness.NewREST("http://"+c.Sibling(t, "dashboard-api-1", nil).Listen, c.Token))
-	if out, ok := c.Command(t, "dashboard-api-1", nil, "edges"); !ok {
-		t.Errorf("a command: %s", out)
+	for _, command := range []string{"edges", "migrate"} {
+		if out, ok := c.Command(t, "dashboard-api-1", nil, command); !ok {
+			t.Errorf("%s: %s", command, out)
+		}
 	}
 	c.SQL(t, `UPDATE schema_migration SET serves = version WHERE name = 'of the next release'`)
 	known := c.SQL(t, `SELECT max(version) - 1 FROM schema_migration`)
-	out, ok := c.Command(t, "dashboard-api-1", nil, "edges")
+	out, ok := c.Command(t, "dashboard-api-1", nil, "migrate")
 	if want := fmt.Sprintf("this one knows %s: run a newer one", strings.TrimSpace(known)); ok || !strings.Contains(out, want) {
 		t.Errorf("a schema that is not for it: %v %s", ok, out)
+	}
+}
+
+// The schema is made before there is any replica, and once.
+func TestMigrateAlone(t *testing.T) {
+	c := cluster(t)
+	c.AdminSQL(t, "CREATE DATABASE afresh OWNER rookery")
+	t.Cleanup(func() { c.SQLAfter("DROP DATABASE afresh") })
+	settings := map[string]string{"postgres": strings.ReplaceAll(c.Postgres, "dbname=rookery", "dbname=afresh")}
+	for range 2 {
+		if out, ok := c.Command(t, "dashboard-api-1", settings, "migrate"); !ok {
+			t.Fatalf("migrate: %s", out)
+		}
+	}
+	afresh := *c
+	afresh.Postgres = settings["postgres"]
+	const versions = "SELECT count(*), max(version) FROM schema_migration"
+	if got, want := afresh.SQL(t, versions), c.SQL(t, versions); got != want {
+		t.Errorf("migrations: %s, and with replicas: %s", got, want)
 	}
 }

@@ -103,6 +103,50 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
+{{/*
+A job of that program, which Helm runs when `hook` says: (dict "set" . "name" "migrate" "hook" "pre-upgrade" "args" (list "migrate")),
+and "annotations" of its pod. A second one replaces the first; nothing is left of one that is done.
+*/}}
+{{- define "rookery.job" -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ include "rookery.fullname" .set.root }}-{{ .name }}
+  namespace: {{ .set.root.Release.Namespace }}
+  labels:
+    {{- include "rookery.labels" (dict "root" .set.root "component" .name) | nindent 4 }}
+  annotations:
+    helm.sh/hook: {{ .hook }}
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  # Postgres may still be starting.
+  backoffLimit: 10
+  activeDeadlineSeconds: 600
+  template:
+    metadata:
+      labels:
+        {{- include "rookery.podLabels" (dict "root" .set.root "component" .name) | nindent 8 }}
+      {{- with .annotations }}
+      annotations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      {{- include "rookery.podBasics" .set | nindent 6 }}
+      restartPolicy: OnFailure
+      containers:
+        - name: {{ .set.component }}
+          {{- include "rookery.container" .set | nindent 10 }}
+          args: {{ toJson .args }}
+          {{- with .set.values.resources }}
+          resources:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
+      {{- with include "rookery.volumes" .set | trim }}
+      volumes:
+        {{- . | nindent 8 }}
+      {{- end }}
+{{- end -}}
+
 {{- define "rookery.spread" -}}
 {{- if not (kindIs "invalid" .values.topologySpreadConstraints) -}}
 {{- toYaml .values.topologySpreadConstraints -}}
