@@ -263,12 +263,15 @@ front_knows_or_died() {
 }
 
 front_start() {
-    local config="$DIR/conf/haproxy.cfg" changed=no
+    local config="$DIR/conf/haproxy.cfg" changed=no master=()
 
     front_error_file >"$DIR/conf/503.http"
     front_config | replace_if_changed "$config" && changed=yes
     if process_runs haproxy; then
-        [ "$changed" = yes ] || return 0
+        if [ "$changed" = no ]; then
+            [ "$TLS_RENEWED" = no ] || process_signal USR2 haproxy
+            return 0
+        fi
         note "restarting haproxy: its configuration has changed"
         process_stop TERM 5 haproxy
     fi
@@ -277,7 +280,9 @@ front_start() {
         die "haproxy refuses $config" "see the lines above"
     }
     note "starting haproxy"
-    process_launch haproxy haproxy -q -db -f "$config"
+    # One that reads a new certificate, and lets its streams end by themselves.
+    [ -z "$CERT" ] || master=(-W)
+    process_launch haproxy haproxy "${master[@]}" -q -db -f "$config"
 }
 
 front_wait() {

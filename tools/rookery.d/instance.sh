@@ -1,6 +1,6 @@
 # One instance: its directory, its settings, its ports and addresses.
 #
-#   DIR/instance    base_port, host, replicas, tls, stores: what `up` was told, kept for the next command
+#   DIR/instance    base_port, host, replicas, tls, cert, key, stores: what `up` was told, kept for the next command
 #   DIR/secrets     keys, passwords, the token and the setup key; owner only
 #   DIR/conf        a configuration file for each process
 #   DIR/pid         a file for each process: pid, start time, boot id
@@ -10,13 +10,13 @@
 
 MAX_REPLICAS=5
 
-# Sets DIR, INSTANCE_ID and, from the instance file when there is one, BASE_PORT, HOST, REPLICAS, TLS, STORES.
+# Sets DIR, INSTANCE_ID and, from the instance file when there is one, BASE_PORT, HOST, REPLICAS, TLS, CERT, KEY, STORES.
 instance_open() {
     local key value
 
     DIR=$(realpath -m -- "$1")
     INSTANCE_ID=$(printf '%s' "$DIR" | sha256sum | cut -c1-10)
-    BASE_PORT=24000 HOST=127.0.0.1 REPLICAS=2 TLS=no STORES=
+    BASE_PORT=24000 HOST=127.0.0.1 REPLICAS=2 TLS=no CERT= KEY= STORES=
     [ -f "$DIR/instance" ] || return 0
     while IFS='=' read -r key value; do
         case $key in
@@ -24,6 +24,8 @@ instance_open() {
         host) HOST=$value ;;
         replicas) REPLICAS=$value ;;
         tls) TLS=$value ;;
+        cert) CERT=$value ;;
+        key) KEY=$value ;;
         stores) STORES=$value ;;
         esac
     done <"$DIR/instance"
@@ -34,7 +36,7 @@ instance_exists() {
 }
 
 instance_save() {
-    printf 'base_port=%s\nhost=%s\nreplicas=%s\ntls=%s\nstores=%s\n' "$BASE_PORT" "$HOST" "$REPLICAS" "$TLS" "$STORES" \
+    printf '%s\n' "base_port=$BASE_PORT" "host=$HOST" "replicas=$REPLICAS" "tls=$TLS" "cert=$CERT" "key=$KEY" "stores=$STORES" \
         >"$DIR/instance.new"
     mv -f "$DIR/instance.new" "$DIR/instance"
 }

@@ -75,7 +75,7 @@ EOF
     esac
     case $service:$TLS in
     management:yes | signal:yes | relay:yes)
-        printf 'tls_cert_file = %s\ntls_key_file = %s\n' "$DIR/secrets/front.crt" "$DIR/secrets/front.key"
+        printf 'tls_cert_file = %s\ntls_key_file = %s\n' "${CERT:-$DIR/secrets/front.crt}" "${KEY:-$DIR/secrets/front.key}"
         ;;
     esac
 }

@@ -29,6 +29,8 @@ parse_instance() {
         up:--host) option_value "$@" && ASKED+=("$1" "$HOST" "$2") HOST=$2 ;;
         up:--stores) option_value "$@" && i=$(realpath -- "$2") && ASKED+=("$1" "$STORES" "$i") STORES=$i ;;
         up:--tls) ASKED+=("$1" "$TLS" yes) TLS=yes ;;
+        up:--cert) option_value "$@" && i=$(realpath -s -- "$2") && ASKED+=("$1" "$CERT" "$i") CERT=$i TLS=yes ;;
+        up:--key) option_value "$@" && i=$(realpath -s -- "$2") && ASKED+=("$1" "$KEY" "$i") KEY=$i ;;
         down:--wipe) WIPE=yes ;;
         status:--json | doctor:--json) JSON=yes ;;
         logs:-f) FOLLOW=yes ;;
@@ -36,7 +38,7 @@ parse_instance() {
         *) die "rookery $command does not know '$1'" "see: rookery help" ;;
         esac
         case $1 in
-        --dir | --replicas | --base-port | --host | --stores) shift 2 ;;
+        --dir | --replicas | --base-port | --host | --cert | --key | --stores) shift 2 ;;
         *) shift ;;
         esac
     done
@@ -50,8 +52,9 @@ check_options() {
     local i
 
     [[ $REPLICAS =~ ^[1-5]$ ]] || die "--replicas is a number from 1 to $MAX_REPLICAS, not '$REPLICAS'"
-    [[ $BASE_PORT =~ ^[0-9]{1,5}$ ]] && [ "$BASE_PORT" -ge 1024 ] && [ "$BASE_PORT" -le 65000 ] ||
-        die "--base-port is a number from 1024 to 65000, not '$BASE_PORT'"
+    [[ $BASE_PORT =~ ^[0-9]{1,5}$ ]] && { [ "$BASE_PORT" -ge 1024 ] || [ "$BASE_PORT" -eq 443 ]; } && [ "$BASE_PORT" -le 65000 ] ||
+        die "--base-port is 443 or a number from 1024 to 65000, not '$BASE_PORT'"
+    [ -z "$CERT$KEY" ] || { [ -r "$CERT" ] && [ -r "$KEY" ]; } || die "--cert and --key are two files that can be read, not '$CERT' and '$KEY'"
     [ -z "$STORES" ] || [ -r "$STORES" ] || die "--stores is a file that can be read, not '$STORES'"
     [[ $HOST =~ ^[A-Za-z0-9.:_-]+$ ]] || die "--host is an address or a name, not '$HOST'"
     process_runs haproxy || return 0
@@ -76,7 +79,11 @@ cmd_up() {
     need_space "$DIR" 200 "a database"
     instance_make_dirs
     instance_save
-    tls_prepare "$(tls_alt_names)"
+    if [ -n "$CERT" ]; then
+        tls_take
+    else
+        tls_prepare "$(tls_alt_names)"
+    fi
     front_private
     stores_start
     services_start
@@ -101,7 +108,14 @@ Rookery is up: $REPLICAS replicas of each service behind $(front_url)
   Sign-in page    $(public_url)/oauth2/device  as $OWNER_EMAIL, the password is in $DIR/secrets/owner_password
   Setup key       $(cat "$DIR/secrets/setup_key")
 EOF
-    if [ "$TLS" = yes ]; then
+    if [ -n "$CERT" ]; then
+        cat <<EOF
+
+An agent joins with:
+
+  netbird up --management-url $(front_url) --setup-key $(cat "$DIR/secrets/setup_key")
+EOF
+    elif [ "$TLS" = yes ]; then
         cat <<EOF
   CA certificate  $DIR/ca.pem
 

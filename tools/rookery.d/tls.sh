@@ -38,6 +38,8 @@ tls_make_certificate() {
     printf '%s' "$names" >"$dir/front.names"
 }
 
+TLS_RENEWED=no
+
 # tls_prepare NAMES
 tls_prepare() {
     local names=$1
@@ -46,4 +48,11 @@ tls_prepare() {
     if [ "$(cat "$DIR/secrets/front.names" 2>/dev/null)" != "$names" ]; then
         tls_make_certificate "$names"
     fi
+}
+
+# The operator's certificate, which agents believe as this machine does. TLS_RENEWED: haproxy has to read another than before.
+tls_take() {
+    (umask 022 && cat /etc/ssl/certs/ca-certificates.crt "$CERT" >"$DIR/ca.pem")
+    printf '%s' "$CERT" >"$DIR/secrets/front.names"
+    ! cat "$CERT" "$KEY" | replace_if_changed "$DIR/secrets/front.pem" || TLS_RENEWED=yes
 }
