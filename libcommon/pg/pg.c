@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,67 +22,18 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/base/id.h"
-#include "libcommon/base/map.h"
 #include "libcommon/pg/connect.h"
-#include "libcommon/pg/pg_int.h"
+#include "libcommon/pg/pg_conn.h"
 #include "libcommon/pg/result.h"
 #include "libcommon/pg/sqlstate.h"
 #include "libcommon/pg/value.h"
 
 #define STATEMENT_TIMEOUT_MS 10000
-#define GRACE_MS 2000 /* the server's own timeout speaks first */
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 1000
 #define CONNECT_MS 3000
-#define SUSPECT_MS 500 /* without an answer: has another server taken over? */
 #define FOUND_MS                                                                                   \
     100 /* so often whoever waits beside the one that searches looks what it has found */
-
-struct rk_pg_tx {
-    struct rk_pg *c;
-    bool lost;  /* the connection this transaction lived on is gone */
-    bool inner; /* a part of the open one: neither its beginning nor its end are told */
-};
-
-/* A statement that has been handed to libpq and whose answer has not been read. */
-struct queued {
-    const char *name;
-    struct rk_pg_result **out; /* may be NULL */
-};
-#define QUEUE_MAX 32
-
-struct prepared {
-    const struct rk_pg_stmt *stmt;
-    char name[16];
-};
-
-struct rk_pg {
-    char *conninfo;
-    char *application_name;
-    PGconn *conn;
-    PGconn *next;            /* to a server that has taken over; becomes conn */
-    bool several;            /* servers are named */
-    unsigned before;         /* overtakings until it was connected */
-    struct rk_map *prepared; /* by the address of the statement's row */
-    unsigned prepared_n;
-    struct rk_pg_tx tx; /* at most one at a time */
-    bool in_tx;
-    rk_pg_guard_fn *guard;
-    void *guard_arg;
-    bool guarding;         /* the guard runs */
-    struct rk_pg_tx inner; /* the guard's own */
-    const char *begin;     /* waits for the first statement; NULL: sent */
-    struct queued queue[QUEUE_MAX];
-    unsigned queued_n;
-    PGresult *come; /* rk_pg_come: what there is of an answer that is not whole */
-    unsigned timeout_ms;
-    unsigned backoff_ms;
-    uint64_t retry_at_ms;
-    char why[256]; /* of the last failed connect */
-    unsigned steps;
-    unsigned fail_step;
-    int fail_code;
-};
 
 /* === Connection === */
 
@@ -99,7 +49,7 @@ static void forget_prepared(struct rk_pg *c)
     c->prepared_n = 0;
 }
 
-static void drop(struct rk_pg *c)
+void pg_drop(struct rk_pg *c)
 {
     if (c->conn)
         PQfinish(c->conn);
@@ -126,7 +76,7 @@ void rk_pg_free(struct rk_pg *c)
 {
     if (!c)
         return;
-    drop(c);
+    pg_drop(c);
     PQfinish(c->next);
     rk_map_free(c->prepared);
     free(c->conninfo);
@@ -140,12 +90,12 @@ static int first_line(const char *s)
     return (int)strcspn(s, "\n");
 }
 
-static int lost(struct rk_pg *c, const char *what, struct rk_err *err)
+int pg_lost(struct rk_pg *c, const char *what, struct rk_err *err)
 {
     const char *why = c->conn ? PQerrorMessage(c->conn) : "";
     int r = rk_fail(err, RK_UNAVAILABLE, "postgres: %s: %.*s", what, first_line(why), why);
 
-    drop(c);
+    pg_drop(c);
     return r;
 }
 
@@ -153,7 +103,7 @@ static int lost(struct rk_pg *c, const char *what, struct rk_err *err)
  * connects anew, and does not have to find out for itself. */
 static _Atomic unsigned overtakings;
 
-static bool behind(const struct rk_pg *c)
+bool pg_behind(const struct rk_pg *c)
 {
     return c->several && c->before != overtakings;
 }
@@ -182,25 +132,21 @@ static bool overtaken(struct rk_pg *c, uint64_t limit_ms)
     return false;
 }
 
-/* Ours has said nothing for a while. How long to wait for it until this is asked again; 0: no more.
- */
-static int suspect(struct rk_pg *c, uint64_t deadline_ms)
+int pg_suspect(struct rk_pg *c, uint64_t deadline_ms)
 {
     uint64_t now = rk_mono_ms();
     bool gone;
 
-    if (behind(c))
+    if (pg_behind(c))
         return 0;
     if (atomic_flag_test_and_set(&searching))
         return FOUND_MS;
     gone = now < deadline_ms && overtaken(c, deadline_ms - now);
     atomic_flag_clear(&searching);
-    return gone ? 0 : SUSPECT_MS;
+    return gone ? 0 : PG_SUSPECT_MS;
 }
 
-/* `patience`: ms without a word until ours is suspected. */
-static int
-wait_socket(struct rk_pg *c, short events, int patience, uint64_t deadline_ms, struct rk_err *err)
+int pg_wait(struct rk_pg *c, short events, int patience, uint64_t deadline_ms, struct rk_err *err)
 {
     struct pollfd fd = { .fd = PQsocket(c->conn), .events = events };
 
@@ -209,22 +155,22 @@ wait_socket(struct rk_pg *c, short events, int patience, uint64_t deadline_ms, s
         int n;
 
         if (fd.fd < 0 || now >= deadline_ms)
-            return lost(c, "no answer in time", err);
+            return pg_lost(c, "no answer in time", err);
         left = deadline_ms - now;
         n = poll(&fd, 1, c->several && left > (uint64_t)patience ? patience : (int)left);
         if (n > 0)
             return 0;
         if (n < 0 && errno != EINTR)
-            return lost(c, "poll", err);
-        if (n == 0 && c->several && (patience = suspect(c, deadline_ms)) == 0)
-            return lost(c, "another server has taken over", err);
+            return pg_lost(c, "poll", err);
+        if (n == 0 && c->several && (patience = pg_suspect(c, deadline_ms)) == 0)
+            return pg_lost(c, "another server has taken over", err);
     }
 }
 
 /* Waits for the whole answer of what was sent; the last result counts, an error among them wins. */
 static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
 {
-    uint64_t deadline = rk_mono_ms() + c->timeout_ms + GRACE_MS;
+    uint64_t deadline = rk_mono_ms() + c->timeout_ms + PG_GRACE_MS;
     PGresult *last = NULL;
     int r = 0;
 
@@ -233,15 +179,15 @@ static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
         PGresult *res;
 
         if (flushed < 0) {
-            r = lost(c, "send", err);
+            r = pg_lost(c, "send", err);
             break;
         }
         if (flushed == 1 || PQisBusy(c->conn)) {
-            r = wait_socket(c, flushed == 1 ? POLLIN | POLLOUT : POLLIN, SUSPECT_MS, deadline, err);
+            r = pg_wait(c, flushed == 1 ? POLLIN | POLLOUT : POLLIN, PG_SUSPECT_MS, deadline, err);
             if (r < 0)
                 break;
             if (!PQconsumeInput(c->conn)) {
-                r = lost(c, "receive", err);
+                r = pg_lost(c, "receive", err);
                 break;
             }
             continue;
@@ -264,8 +210,7 @@ static int receive(struct rk_pg *c, PGresult **out, struct rk_err *err)
     return 0;
 }
 
-/* Turns a result into 0 or a filled error. */
-static int judge(struct rk_pg *c, const char *what, const PGresult *res, struct rk_err *err)
+int pg_judge(struct rk_pg *c, const char *what, const PGresult *res, struct rk_err *err)
 {
     const char *state, *text, *constraint;
     int code;
@@ -281,13 +226,13 @@ static int judge(struct rk_pg *c, const char *what, const PGresult *res, struct 
     text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     constraint = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
     if (!state || PQstatus(c->conn) == CONNECTION_BAD)
-        return lost(c, what, err);
+        return pg_lost(c, what, err);
     code = pg_code_of(state);
     if (code == RK_EXISTS)
         return rk_fail(err, code, "%s", constraint ? constraint : "");
     rk_fail(err, code, "postgres: %s: %s (%s)", what, text ? text : "error", state);
     if (pg_is_class(state, "57P") || pg_is_class(state, "08") || pg_is_class(state, "25006"))
-        drop(c); /* the session ends, or this server is no longer the one to write to */
+        pg_drop(c); /* the session ends, or this server is no longer the one to write to */
     return code;
 }
 
@@ -298,11 +243,12 @@ static int simple(struct rk_pg *c, const char *sql, const char *what, struct rk_
     int r;
 
     if (!c->conn || !PQsendQuery(c->conn, sql))
-        return lost(c, what, err);
+        return pg_lost(c, what, err);
+    c->trips++;
     r = receive(c, &res, err);
     if (r < 0)
         return r;
-    r = judge(c, what, res, err);
+    r = pg_judge(c, what, res, err);
     PQclear(res);
     return r;
 }
@@ -344,11 +290,11 @@ static int do_connect(struct rk_pg *c, struct rk_err *err)
     c->conn =
         c->next ? rk_steal(c->next) : pg_connect(c->conninfo, c->application_name, CONNECT_MS, -1);
     if (!c->conn || PQstatus(c->conn) != CONNECTION_OK || PQsetnonblocking(c->conn, 1) != 0)
-        return lost(c, "connect", err);
+        return pg_lost(c, "connect", err);
     PQsetNoticeProcessor(c->conn, no_notice, NULL);
     r = set_session(c, err);
     if (r < 0) {
-        drop(c);
+        pg_drop(c);
         return RK_UNAVAILABLE;
     }
     return 0;
@@ -371,10 +317,10 @@ static int ensure_connected(struct rk_pg *c, struct rk_err *err)
     struct rk_err cause = { 0 };
     int r;
 
-    if (c->conn && !behind(c) && idle_alive(c))
+    if (c->conn && !pg_behind(c) && idle_alive(c))
         return 0;
     if (c->conn)
-        drop(c);
+        pg_drop(c);
     if (!c->next && rk_mono_ms() < c->retry_at_ms)
         return rk_fail(err, RK_UNAVAILABLE, "%s", c->why);
     r = do_connect(c, &cause);
@@ -397,7 +343,7 @@ static int injected(struct rk_pg *c, const char *what, struct rk_err *err)
         return 0;
     c->fail_step = 0;
     if (c->fail_code == RK_UNAVAILABLE)
-        drop(c);
+        pg_drop(c);
     return rk_fail(err, c->fail_code, "injected failure: %s", what);
 }
 
@@ -443,11 +389,12 @@ prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, str
     snprintf(p->name, sizeof(p->name), "rk%u", c->prepared_n++);
     if (!PQsendPrepare(c->conn, p->name, st->sql, 0, NULL)) {
         free(p);
-        return lost(c, st->name, err);
+        return pg_lost(c, st->name, err);
     }
+    c->trips++;
     r = receive(c, &res, err);
     if (r == 0) {
-        r = judge(c, st->name, res, err);
+        r = pg_judge(c, st->name, res, err);
         PQclear(res);
     }
     if (r < 0) {
@@ -460,26 +407,29 @@ prepare(struct rk_pg *c, const struct rk_pg_stmt *st, struct prepared **out, str
 }
 
 /* Reads the answers of everything queued. The first error counts: what came after it was not done.
- */
+ * Behind COMMIT it counts no more. */
 static int settle(struct rk_pg *c, struct rk_err *err)
 {
     struct queued queue[QUEUE_MAX];
     unsigned n = c->queued_n;
     PGresult *res = NULL;
-    int first = 0;
+    int first = 0, behind_commit = 0;
 
     memcpy(queue, c->queue, n * sizeof(*queue));
     c->queued_n = 0;
+    c->trips++;
     if (!PQpipelineSync(c->conn))
-        return lost(c, "pipeline", err);
+        return pg_lost(c, "pipeline", err);
     for (unsigned i = 0; i < n; i++) {
-        int r = receive(c, &res, first < 0 ? NULL : err);
+        int *counts = queue[i].then ? &behind_commit : &first;
+        struct rk_err *tell = first < 0 || queue[i].then ? NULL : err;
+        int r = receive(c, &res, tell);
 
         if (r < 0)
-            return first < 0 ? first : r;
-        if (first == 0)
-            first = judge(c, queue[i].name, res, err);
-        if (first == 0 && queue[i].out)
+            return first < 0 || queue[i].then ? first : r;
+        if (first == 0 && *counts == 0)
+            *counts = pg_judge(c, queue[i].name, res, tell);
+        if (first == 0 && *counts == 0 && queue[i].out)
             *queue[i].out = pg_result_new(res);
         else
             PQclear(res);
@@ -490,7 +440,7 @@ static int settle(struct rk_pg *c, struct rk_err *err)
         return first < 0 ? first : RK_UNAVAILABLE;
     PQclear(res);
     if (!PQexitPipelineMode(c->conn))
-        return lost(c, "pipeline", err);
+        return pg_lost(c, "pipeline", err);
     return first;
 }
 
@@ -506,13 +456,13 @@ static int push(struct rk_pg *c,
     int sent;
 
     if (c->queued_n == 0 && !PQenterPipelineMode(c->conn))
-        return lost(c, name, err);
+        return pg_lost(c, name, err);
     sent = p ? PQsendQueryPrepared(c->conn, p->name, (int)values->n, pg_values_text(values), NULL,
                                    NULL, 0)
              : PQsendQueryParams(c->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
     if (!sent)
-        return lost(c, name, err);
-    c->queue[c->queued_n++] = (struct queued){ name, out };
+        return pg_lost(c, name, err);
+    c->queue[c->queued_n++] = (struct queued){ name, out, c->behind_commit };
     return 0;
 }
 
@@ -536,6 +486,8 @@ static int enqueue(struct rk_pg *c,
     if (r < 0)
         return r;
     p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
+    if (c->behind_commit && (!p || c->queued_n == QUEUE_MAX))
+        return 0;
     if (!p) {
         r = c->queued_n ? settle(c, err) : 0;
         if (r == 0)
@@ -578,89 +530,19 @@ int rk_pg_queue(struct rk_pg *c,
 
     assert(c->in_tx);
     r = enqueue(c, st, params, n, out, err);
-    /* Room for one more statement and COMMIT. */
-    if (r < 0 || c->queued_n < QUEUE_MAX - 2)
+    if (r < 0 || c->behind_commit || c->queued_n < QUEUE_MAX - QUEUE_SPARE)
         return r;
     return settle(c, err);
 }
 
-/* === Without waiting === */
-
-bool rk_pg_send(struct rk_pg *c,
-                const struct rk_pg_stmt *st,
-                const struct rk_pg_param *params,
-                size_t n)
+int rk_pg_catch_up(struct rk_pg *c, struct rk_err *err)
 {
-    rk_auto(pg_values_done) struct pg_values values;
-    struct prepared *p = rk_map_get(c->prepared, rk_strn(&st, sizeof(st)));
-
-    assert(!c->in_tx);
-    pg_values_init(&values);
-    if (!p || behind(c) || PQstatus(c->conn) != CONNECTION_OK ||
-        pg_values_add(&values, params, n, NULL) < 0)
-        return false;
-    if (PQsendQueryPrepared(c->conn, p->name, (int)values.n, pg_values_text(&values), NULL, NULL,
-                            0) &&
-        PQflush(c->conn) == 0)
-        return true;
-    drop(c); /* half a question may be on its way */
-    return false;
+    return c->queued_n > 0 ? settle(c, err) : 0;
 }
 
-int rk_pg_fd(const struct rk_pg *c)
+unsigned rk_pg_trips(const struct rk_pg *c)
 {
-    return c->conn ? PQsocket(c->conn) : -1;
-}
-
-int rk_pg_come(struct rk_pg *c,
-               const struct rk_pg_stmt *st,
-               struct rk_pg_result **out,
-               struct rk_err *err)
-{
-    PGresult *next;
-    int r;
-
-    if (!PQconsumeInput(c->conn))
-        return lost(c, "receive", err);
-    while (!PQisBusy(c->conn)) {
-        next = PQgetResult(c->conn);
-        if (next) {
-            PQclear(c->come);
-            c->come = next;
-            continue;
-        }
-        next = rk_steal(c->come);
-        r = judge(c, st->name, next, err);
-        if (r == 0)
-            *out = pg_result_new(next);
-        else
-            PQclear(next);
-        return r;
-    }
-    return 1;
-}
-
-int rk_pg_await(struct rk_pg *c,
-                const struct rk_pg_stmt *st,
-                struct rk_pg_result **out,
-                struct rk_err *err)
-{
-    uint64_t deadline = rk_mono_ms() + c->timeout_ms + GRACE_MS;
-    int r, patience = c->several ? suspect(c, deadline) : SUSPECT_MS;
-
-    if (patience == 0)
-        return lost(c, "another server has taken over", err);
-    while ((r = rk_pg_come(c, st, out, err)) == 1) {
-        r = wait_socket(c, POLLIN, patience, deadline, err);
-        if (r < 0)
-            break;
-    }
-    return r;
-}
-
-void rk_pg_cut(struct rk_pg *c)
-{
-    drop(c);
+    return c->trips;
 }
 
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err)
@@ -725,6 +607,21 @@ int rk_pg_begin(struct rk_pg *c,
     return 0;
 }
 
+/* COMMIT, and behind it what is asked of what was committed. */
+static int send_commit(struct rk_pg *c, struct rk_err *err)
+{
+    int r = push(c, NULL, "COMMIT", NULL, NULL, err);
+
+    if (r < 0)
+        return r;
+    if (c->then) {
+        c->behind_commit = true;
+        c->then(c->then_arg);
+        c->behind_commit = false;
+    }
+    return settle(c, err);
+}
+
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
 {
     struct rk_pg *c = (*tx)->c;
@@ -739,11 +636,8 @@ int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
     if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
         /* COMMIT would answer "ROLLBACK" without an error. */
         r = rk_fail(err, RK_INTERNAL, "postgres: commit of a failed transaction");
-    if (r == 0 && !c->begin) {
-        r = push(c, NULL, "COMMIT", NULL, NULL, err);
-        if (r == 0)
-            r = settle(c, err);
-    }
+    if (r == 0 && !c->begin)
+        r = send_commit(c, err);
     if (r < 0) {
         rk_pg_rollback(*tx);
         *tx = NULL;
@@ -771,7 +665,13 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
     if (!c->conn || tx->lost || PQtransactionStatus(c->conn) == PQTRANS_IDLE)
         return;
     if (simple(c, "ROLLBACK", "rollback", NULL) < 0)
-        drop(c); /* never reuse a session whose state is unknown */
+        pg_drop(c); /* never reuse a session whose state is unknown */
+}
+
+void rk_pg_then(struct rk_pg *c, rk_pg_then_fn *fn, void *arg)
+{
+    c->then = fn;
+    c->then_arg = arg;
 }
 
 void rk_pg_guard(struct rk_pg *c, rk_pg_guard_fn *fn, void *arg)

@@ -97,6 +97,8 @@ int rk_pg_queue(struct rk_pg *c,
     rk_pg_queue((c), (st), (const struct rk_pg_param[]){ __VA_ARGS__ },                            \
                 sizeof((const struct rk_pg_param[]){ __VA_ARGS__ }) / sizeof(struct rk_pg_param),  \
                 (out), (err))
+/* Reads the answers of all that was queued, if anything was. */
+int rk_pg_catch_up(struct rk_pg *c, struct rk_err *err) RK_CHECKED;
 /*
  * rk_pg_exec in two halves, neither of which waits; for loops (asker.h). Only outside a
  * transaction, on a connection that is up, for a statement that it has prepared before: otherwise
@@ -159,6 +161,15 @@ int rk_pg_begin(struct rk_pg *c,
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err) RK_CHECKED;
 void rk_pg_rollback(struct rk_pg_tx *tx); /* NULL is fine */
 RK_DEFINE_AUTO(struct rk_pg_tx, rk_pg_rollback)
+
+/*
+ * What a request reads of its own change: `fn` runs when COMMIT is on its way and queues
+ * statements, whose answers come with COMMIT's and show what was committed. One that fails, or was
+ * not prepared before, leaves its *out as it was, and the change is made all the same: the caller
+ * asks again. Until it is set to NULL.
+ */
+typedef void rk_pg_then_fn(void *arg);
+void rk_pg_then(struct rk_pg *c, rk_pg_then_fn *fn, void *arg);
 
 /*
  * A condition for the changes of one request: who changes something asks it inside the transaction,

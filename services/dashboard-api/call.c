@@ -18,6 +18,14 @@ int call_may_hash(struct call *c)
     return CALL_MOVE;
 }
 
+void call_ahead_done(struct call *c)
+{
+    rk_pg_then(c->pg, NULL, NULL);
+    for (unsigned i = 0; i < c->ahead_n; i++)
+        rk_pg_result_free(c->ahead[i].res);
+    c->ahead_n = 0;
+}
+
 int call_page(struct call *c, struct rk_err *err)
 {
     return page_parse(c->query, c->arena, &c->page, err);

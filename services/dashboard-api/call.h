@@ -75,6 +75,13 @@ struct call_header {
     const char *name, *value;
 };
 
+/* What an answer will need of the object that changes, read behind the COMMIT (api/write.h). */
+struct call_ahead {
+    const struct rk_pg_stmt *stmt;
+    struct rk_pg_result *res; /* NULL: it has not come */
+};
+#define CALL_MAX_AHEAD 3
+
 #define CALL_MAX_HEADERS 16
 #define CALL_MAX_OUT ((size_t)256 << 20)
 
@@ -118,6 +125,9 @@ struct call {
     bool paged;       /* the handler has chosen the page itself, `total` says out of how many */
     uint64_t total;
     const char *link; /* Link header, "" = none */
+    struct call_ahead ahead[CALL_MAX_AHEAD];
+    unsigned ahead_n;
+    const char *ahead_id;
     struct rk_bell bell;
     struct rk_bell sign_in_bell; /* of what signing in has changed; stays when the call fails */
     struct job_bell job_bell;
@@ -130,6 +140,8 @@ struct call {
 int call_may_hash(struct call *c) RK_CHECKED;
 /* Adds a header to the answer of a handler that succeeds. `value` lives as long as the arena. */
 void call_header(struct call *c, const char *name, const char *value);
+/* Forgets what was read ahead. */
+void call_ahead_done(struct call *c);
 /* Reads page, per_page, q and sort into c->page; RK_INVALID. For lists that page themselves (in
  * SQL, with `paged` set); all others are paged behind their handler. */
 int call_page(struct call *c, struct rk_err *err) RK_CHECKED;

@@ -86,8 +86,8 @@ int peer_delete_all(struct rk_change *ch,
     r = delete_policies(ch, ids, n, initiator_id, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(rk_change_pg(ch), &drop, NULL, err, RK_P_C(rk_change_account_id(ch)),
-                  RK_P_ARRAY(ids, n));
+    r = rk_pg_later(rk_change_pg(ch), &drop, NULL, err, RK_P_C(rk_change_account_id(ch)),
+                    RK_P_ARRAY(ids, n));
     if (r < 0)
         return r;
     r = rk_pg_later(rk_change_pg(ch), &drop_due, NULL, err, RK_P_C(rk_change_account_id(ch)),

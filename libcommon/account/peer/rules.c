@@ -96,8 +96,8 @@ static int change_ip(struct subject *s, const char *ip, struct rk_err *err)
         return rk_fail(err, RK_INVALID,
                        "update peer ip transaction: ip %s is already assigned to peer %s", ip,
                        rk_pg_str(owner, 0, 0).p);
-    r = rk_pg_run(pg, &set_ip_stmt, NULL, err, RK_P_C(s->actor->account_id), RK_P_C(s->id),
-                  RK_P_C(ip));
+    r = rk_pg_later(pg, &set_ip_stmt, NULL, err, RK_P_C(s->actor->account_id), RK_P_C(s->id),
+                    RK_P_C(ip));
     if (r < 0)
         return r;
     s->old_ip = s->ip;
@@ -132,8 +132,8 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
         return rk_fail(err, RK_INVALID,
                        "update peer ipv6 transaction: ipv6 %s is already assigned to peer %s", ip6,
                        rk_pg_str(owner, 0, 1).p);
-    r = rk_pg_run(pg, &set_ip6_stmt, NULL, err, RK_P_C(s->actor->account_id), RK_P_C(s->id),
-                  RK_P_C(ip6));
+    r = rk_pg_later(pg, &set_ip6_stmt, NULL, err, RK_P_C(s->actor->account_id), RK_P_C(s->id),
+                    RK_P_C(ip6));
     if (r < 0)
         return r;
     s->old_ip6 = s->ip6;
@@ -325,10 +325,10 @@ int rk_peer_update(struct rk_pg *pg,
             return r;
         s.name = in->name;
     }
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(s.name), RK_P_C(s.label), RK_P_BOOL(in->ssh_enabled),
-                  RK_P_BOOL(in->login_expiration_enabled),
-                  RK_P_BOOL(in->inactivity_expiration_enabled), RK_P_BOOL(s.waits));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(s.name), RK_P_C(s.label), RK_P_BOOL(in->ssh_enabled),
+                    RK_P_BOOL(in->login_expiration_enabled),
+                    RK_P_BOOL(in->inactivity_expiration_enabled), RK_P_BOOL(s.waits));
     if (r < 0)
         return r;
     r = rk_due_follow(pg, &(const struct rk_str){ id, strlen(id) }, 1, 0, err);

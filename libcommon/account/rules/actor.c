@@ -130,7 +130,7 @@ int rk_actor_begin(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     int r;
 
-    r = rk_change_begin(pg, actor->account_id, &ch, err);
+    r = rk_change_begin_later(pg, actor->account_id, &ch, err);
     if (r < 0)
         return r;
     r = rk_change_watch(ch, kind, id, also, err);

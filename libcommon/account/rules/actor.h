@@ -40,8 +40,8 @@ int rk_actor_row(struct rk_pg *pg,
                  struct rk_pg_result **out,
                  struct rk_err *err) RK_CHECKED;
 
-/* rk_change_begin, and rk_change_watch of the object that changes, with the other id by which its
- * events may name it (NULL: none). */
+/* rk_change_begin_later, and rk_change_watch of the object that changes, with the other id by which
+ * its events may name it (NULL: none). */
 int rk_actor_begin(struct rk_pg *pg,
                    const struct rk_actor *actor,
                    enum rk_watched kind,

@@ -7,6 +7,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/arena.h"
+#include "libcommon/base/jansson.h"
 #include "libcommon/base/map.h"
 
 #define MAX_HELD_BYTES ((size_t)1 << 20)
@@ -96,7 +97,9 @@ struct watch {
     struct watch *next;
     enum rk_watched kind;
     const char *id, *also;
-    struct rk_pg_result *before;
+    struct rk_pg_result *before, *now;
+    json_t *after; /* where `known` */
+    bool known;    /* rk_change_becomes */
     char *changes; /* JSON; NULL when nothing differs */
 };
 
@@ -239,23 +242,49 @@ static json_t *seen(const struct rk_pg_result *res)
     return res && rk_pg_rows(res) > 0 ? json_loads(rk_pg_str(res, 0, 0).p, 0, NULL) : NULL;
 }
 
-static int look_again(struct watch *w, struct rk_pg *pg, const char *account_id, struct rk_err *err)
+static struct watch *watch_of(const struct audit *a, const char *id)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    json_t *before, *after, *diff;
-    int r;
+    for (struct watch *w = a->watches; w; w = w->next)
+        if (strcmp(w->id, id) == 0)
+            return w;
+    return NULL;
+}
 
-    r = rk_pg_run(pg, &looks[w->kind], &res, err, RK_P_C(account_id), RK_P_C(w->id));
-    if (r < 0)
-        return r;
-    before = seen(w->before);
-    after = seen(res);
-    diff = rk_audit_diff(before, after);
+json_t *audit_seen(const struct audit *a, const char *id)
+{
+    return seen(watch_of(a, id)->before);
+}
+
+void audit_becomes(struct audit *a, const char *id, json_t *after)
+{
+    struct watch *w = watch_of(a, id);
+
+    json_decref(w->after);
+    w->after = json_incref(after);
+    w->known = true;
+}
+
+static int look_again(struct audit *a, struct rk_pg *pg, const char *account_id, struct rk_err *err)
+{
+    bool asked = false;
+    int r = 0;
+
+    for (struct watch *w = a->watches; r == 0 && w; w = w->next) {
+        if (w->known)
+            continue;
+        asked = true;
+        r = rk_pg_later(pg, &looks[w->kind], &w->now, err, RK_P_C(account_id), RK_P_C(w->id));
+    }
+    return r == 0 && asked ? rk_pg_catch_up(pg, err) : r;
+}
+
+static void compare(struct watch *w)
+{
+    rk_auto(json_decref) json_t *before = seen(w->before);
+    rk_auto(json_decref) json_t *after = w->known ? json_incref(w->after) : seen(w->now);
+    rk_auto(json_decref) json_t *diff = rk_audit_diff(before, after);
+
     w->changes = diff ? json_dumps(diff, JSON_COMPACT) : NULL;
-    json_decref(diff);
-    json_decref(before);
-    json_decref(after);
-    return 0;
 }
 
 static bool tells_of(const struct held *h, const struct watch *w)
@@ -285,12 +314,13 @@ static const char *changes_of(const struct audit *a, const struct held *h)
 
 int audit_write(struct audit *a, struct rk_pg *pg, const char *account_id, struct rk_err *err)
 {
-    int r = 0;
+    int r;
 
     if (!a->first)
         return 0;
+    r = look_again(a, pg, account_id, err);
     for (struct watch *w = a->watches; r == 0 && w; w = w->next)
-        r = look_again(w, pg, account_id, err);
+        compare(w);
     for (const struct held *h = a->first; r == 0 && h; h = h->next)
         r = rk_pg_later(pg, &add_event, NULL, err, RK_P_C(account_id), RK_P_C(h->code),
                         RK_P_C(h->initiator), RK_P_C(h->target), RK_P_STR(h->meta),
@@ -307,6 +337,8 @@ void audit_free(struct audit *a)
     for (w = a->watches; w; w = next) {
         next = w->next;
         rk_pg_result_free(w->before);
+        rk_pg_result_free(w->now);
+        json_decref(w->after);
         rk_free((char *)(uintptr_t)w->id);
         rk_free((char *)(uintptr_t)w->also);
         free(w->changes);

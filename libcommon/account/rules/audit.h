@@ -35,14 +35,21 @@ enum rk_watched {
 /*
  * Call it once the change has begun and before it writes; also for an object that is to be made.
  * Its members then go into the events whose target is `id` or `also` (NULL: none), or, when there
- * is no such event, into the change's first one. Costs no round trip of its own here and one at
- * commit.
+ * is no such event, into the change's first one. Costs no round trip of its own here, and at commit
+ * one for all that are watched.
  */
 int rk_change_watch(struct rk_change *ch,
                     enum rk_watched kind,
                     const char *id,
                     const char *also,
                     struct rk_err *err) RK_CHECKED;
+
+/* The object as it was when its watch began, once an answer has been waited for since. A new
+ * reference; NULL: there was none. */
+json_t *rk_change_seen(const struct rk_change *ch, const char *id);
+/* What the change makes of an object that is watched (NULL: nothing), from whoever writes it, who
+ * knows: it is not looked at again. */
+void rk_change_becomes(struct rk_change *ch, const char *id, json_t *after);
 
 /*
  * The members of two objects that differ; NULL for an object stands for one that is not there. Of

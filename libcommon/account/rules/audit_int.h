@@ -20,7 +20,10 @@ bool audit_hold(struct audit *a,
                 const char *initiator_id,
                 const char *target_id,
                 struct rk_str meta);
-/* Looks again, and writes the events that have waited. */
+/* rk_change_seen and rk_change_becomes. */
+json_t *audit_seen(const struct audit *a, const char *id);
+void audit_becomes(struct audit *a, const char *id, json_t *after);
+/* Looks again at what nobody has said the end of, and writes the events that have waited. */
 int audit_write(struct audit *a, struct rk_pg *pg, const char *account_id, struct rk_err *err)
     RK_CHECKED;
 void audit_free(struct audit *a); /* after the transaction has ended */

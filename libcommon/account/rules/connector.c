@@ -219,10 +219,10 @@ int rk_connector_create(struct rk_pg *pg,
     if (have >= RK_CONNECTORS_MAX)
         return rk_fail(err, RK_PRECONDITION, "an account has at most %d identity providers",
                        RK_CONNECTORS_MAX);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(in->type), RK_P_C(in->name), RK_P_C(in->issuer), RK_P_C(in->client_id),
-                  RK_P_BYTEA(rk_buf_str(&sealed)),
-                  RK_P_BOOL(in->own_redirect_uri && *in->own_redirect_uri));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(in->type), RK_P_C(in->name), RK_P_C(in->issuer), RK_P_C(in->client_id),
+                    RK_P_BYTEA(rk_buf_str(&sealed)),
+                    RK_P_BOOL(in->own_redirect_uri && *in->own_redirect_uri));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "identityprovider.create", id, err, "name", in->name, "type",
@@ -285,15 +285,15 @@ int rk_connector_update(struct rk_pg *pg,
     if (!rk_str_eq(rk_pg_str(row, 0, TYPE), rk_str(in->type)))
         return rk_fail(err, RK_INVALID, "identity provider type cannot be changed");
     issuer = in->issuer[0] != '\0' ? in->issuer : rk_pg_str(row, 0, ISSUER).p;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(issuer), RK_P_C(in->client_id),
-                  in->client_secret[0] != '\0' ? RK_P_BYTEA(rk_buf_str(&sealed)) : RK_P_NULL,
-                  in->own_redirect_uri ? RK_P_BOOL(*in->own_redirect_uri) : RK_P_NULL);
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_C(issuer), RK_P_C(in->client_id),
+                    in->client_secret[0] != '\0' ? RK_P_BYTEA(rk_buf_str(&sealed)) : RK_P_NULL,
+                    in->own_redirect_uri ? RK_P_BOOL(*in->own_redirect_uri) : RK_P_NULL);
     if (r < 0)
         return r;
     if (!rk_str_eq(rk_pg_str(row, 0, ISSUER), rk_str(issuer)) ||
         !rk_str_eq(rk_pg_str(row, 0, CLIENT), rk_str(in->client_id))) {
-        r = rk_pg_run(pg, &sign_out_stmt, NULL, err, RK_P_C(id));
+        r = rk_pg_later(pg, &sign_out_stmt, NULL, err, RK_P_C(id));
         if (r < 0)
             return r;
     }
@@ -325,10 +325,10 @@ int rk_connector_delete(struct rk_pg *pg,
     if (keep_one && have == 1)
         return rk_fail(err, RK_PRECONDITION,
                        "the last identity provider stays while local authentication is disabled");
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &sign_out_stmt, NULL, err, RK_P_C(id));
+    r = rk_pg_later(pg, &sign_out_stmt, NULL, err, RK_P_C(id));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "identityprovider.delete", id, err, "name",

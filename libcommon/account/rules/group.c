@@ -295,8 +295,8 @@ int rk_group_create(struct rk_pg *pg,
         return r;
 
     rk_xid_new(public_id);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
-                  RK_P_C(actor->account_id), RK_P_C(in->name));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
+                    RK_P_C(actor->account_id), RK_P_C(in->name));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "group.add", id, err, "name", in->name, NULL);
@@ -367,8 +367,8 @@ int rk_group_update(struct rk_pg *pg,
         return r;
 
     if (renamed) {
-        r = rk_pg_run(pg, &rename_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                      RK_P_C(in->name));
+        r = rk_pg_later(pg, &rename_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                        RK_P_C(in->name));
         if (r < 0)
             return r;
         r = rk_actor_tell(ch, actor, "group.update", id, err, "old_name", rk_pg_str(old, 0, 0).p,
@@ -434,7 +434,7 @@ int rk_group_delete(struct rk_pg *pg,
     if (r < 0)
         return r;
 
-    r = rk_pg_run(pg, &remove_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &remove_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = rk_settings_follow6(ch, id, err);

@@ -126,8 +126,8 @@ int rk_job_create(struct rk_pg *pg,
         return r;
     rk_uuid_new(id);
     write_workload(&workload, in);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(peer_id), RK_P_C(actor->user_id), RK_P_STR(rk_buf_str(&workload)));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(peer_id), RK_P_C(actor->user_id), RK_P_STR(rk_buf_str(&workload)));
     if (r < 0)
         return r;
     r = rk_due_put(ch, RK_DUE_JOB, id, RK_JOB_LIFE_S, err);

@@ -197,12 +197,12 @@ int rk_nsgroup_create(struct rk_pg *pg,
         return r;
     rk_xid_new(public_id);
     write_servers(&servers, in);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
-                  RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
-                  RK_P_STR(rk_buf_str(&servers)), RK_P_ARRAY(in->groups, in->groups_n),
-                  RK_P_BOOL(in->has_domains), RK_P_ARRAY(in->domains, in->domains_n),
-                  RK_P_BOOL(in->primary), RK_P_BOOL(in->search_domains_enabled),
-                  RK_P_BOOL(in->enabled));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
+                    RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
+                    RK_P_STR(rk_buf_str(&servers)), RK_P_ARRAY(in->groups, in->groups_n),
+                    RK_P_BOOL(in->has_domains), RK_P_ARRAY(in->domains, in->domains_n),
+                    RK_P_BOOL(in->primary), RK_P_BOOL(in->search_domains_enabled),
+                    RK_P_BOOL(in->enabled));
     if (r < 0)
         return r;
     r = finish(&ch, actor, "nameserver.group.add", id, in->name, out_bell, err);
@@ -247,11 +247,11 @@ int rk_nsgroup_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     write_servers(&servers, in);
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(in->description), RK_P_STR(rk_buf_str(&servers)),
-                  RK_P_ARRAY(in->groups, in->groups_n), RK_P_BOOL(in->has_domains),
-                  RK_P_ARRAY(in->domains, in->domains_n), RK_P_BOOL(in->primary),
-                  RK_P_BOOL(in->search_domains_enabled), RK_P_BOOL(in->enabled));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_C(in->description), RK_P_STR(rk_buf_str(&servers)),
+                    RK_P_ARRAY(in->groups, in->groups_n), RK_P_BOOL(in->has_domains),
+                    RK_P_ARRAY(in->domains, in->domains_n), RK_P_BOOL(in->primary),
+                    RK_P_BOOL(in->search_domains_enabled), RK_P_BOOL(in->enabled));
     if (r < 0)
         return r;
     return finish(&ch, actor, "nameserver.group.update", id, in->name, out_bell, err);
@@ -273,7 +273,7 @@ int rk_nsgroup_delete(struct rk_pg *pg,
     r = rk_actor_row(pg, actor, &get_stmt, "nameserver group", id, &row, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     return finish(&ch, actor, "nameserver.group.delete", id, rk_pg_str(row, 0, 0).p, out_bell, err);
@@ -308,8 +308,8 @@ int rk_dns_settings_update(struct rk_pg *pg,
                           rk_pg_str(diff, i, 0).p, NULL);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &disabled_store_stmt, NULL, err, RK_P_C(actor->account_id),
-                  RK_P_ARRAY(disabled_groups, n));
+    r = rk_pg_later(pg, &disabled_store_stmt, NULL, err, RK_P_C(actor->account_id),
+                    RK_P_ARRAY(disabled_groups, n));
     if (r < 0)
         return r;
     return rk_actor_finish(&ch, actor, RK_OBJ_ACCOUNT, actor->account_id, out_bell, err);

@@ -63,8 +63,8 @@ int rk_network_create(struct rk_pg *pg,
     r = rk_actor_begin(pg, actor, RK_WATCH_NETWORK, id, NULL, &ch, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(public_id), RK_P_C(in->name), RK_P_C(in->description));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(public_id), RK_P_C(in->name), RK_P_C(in->description));
     if (r < 0)
         return r;
     r = network_event(ch, actor, "network.create", id, in->name, err);
@@ -93,8 +93,8 @@ int rk_network_update(struct rk_pg *pg,
     r = rk_network_find(pg, actor, id, NULL, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(in->description));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_C(in->description));
     if (r < 0)
         return r;
     r = network_event(ch, actor, "network.update", id, in->name, err);
@@ -125,7 +125,7 @@ int rk_network_delete(struct rk_pg *pg,
     r = rk_routers_drop(ch, actor, id, name, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = network_event(ch, actor, "network.delete", id, name, err);

@@ -92,9 +92,9 @@ int rk_pat_create(struct rk_pg *pg,
 
     rk_pat_new(RK_PAT_PREFIX, plain);
     rk_sha256_b64(rk_str(plain), hash);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(user_id), RK_P_C(name), RK_P_C(hash), RK_P_C(actor->user_id),
-                  RK_P_INT(days));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(user_id), RK_P_C(name), RK_P_C(hash), RK_P_C(actor->user_id),
+                    RK_P_INT(days));
     if (r < 0)
         return r;
     r = pat_event(ch, actor, "personal.access.token.create", user_id, name, owner, err);
@@ -130,8 +130,8 @@ int rk_pat_delete(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(pat) == 0)
         return rk_fail(err, RK_NOT_FOUND, "pat: %s not found", id);
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(user_id),
-                  RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(user_id),
+                    RK_P_C(id));
     if (r < 0)
         return r;
     r = pat_event(ch, actor, "personal.access.token.delete", user_id, rk_pg_str(pat, 0, 0).p, owner,

@@ -1,21 +1,18 @@
-/* See policy.h. An update writes first and then asks whether anything differs, all in one
- * transaction. */
+/* See policy.h. An update is one transaction of two round trips: what the policy is, and what the
+ * account has of what the request names; then all that is written, if anything differs. */
 
 #include "libcommon/account/rules/policy.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "libcommon/account/rules/refs.h"
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/json.h"
+#include "libcommon/base/jansson.h"
 #include "libcommon/base/map.h"
 
 static const struct rk_pg_stmt get_stmt = {
     "policy_get", "SELECT name FROM policy WHERE account_id = $1 AND id = $2"
 };
-static const struct rk_pg_stmt rules_stmt = { "policy_rule_ids",
-                                              "SELECT id FROM policy_rule WHERE policy_id = $1" };
 static const struct rk_pg_stmt known_groups_stmt = {
     "policy_known_groups",
     "SELECT id FROM account_group WHERE account_id = $1 AND id = ANY ($2::text[])"
@@ -26,50 +23,39 @@ static const struct rk_pg_stmt insert_stmt = {
                      " VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN $8::text[] END)"
 };
 static const struct rk_pg_stmt update_stmt = {
-    "policy_update", "UPDATE policy SET name = $3, description = $4, enabled = $5,"
-                     " source_posture_checks = CASE WHEN $6::boolean THEN $7::text[] END WHERE "
-                     "account_id = $1 AND id = $2"
+    "policy_update",
+    "UPDATE policy SET name = $3, description = $4, enabled = $5,"
+    " source_posture_checks = CASE WHEN $6::boolean THEN $7::text[] END WHERE account_id = $1 AND "
+    "id = $2 AND row(name, description, enabled, source_posture_checks) IS DISTINCT FROM "
+    "row($3, $4, $5, CASE WHEN $6::boolean THEN $7::text[] END)"
 };
 static const struct rk_pg_stmt delete_stmt = {
     "policy_delete", "DELETE FROM policy WHERE account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt clear_rules_stmt = {
-    "policy_clear_rules", "DELETE FROM policy_rule WHERE policy_id = $1"
+    "policy_clear_rules", "DELETE FROM policy_rule WHERE policy_id = $1 AND position >= $2"
 };
-static const struct rk_pg_stmt insert_rule_stmt = {
-    "policy_insert_rule", "INSERT INTO policy_rule (policy_id, position, id, name, description, "
-                          "enabled, action, protocol, bidirectional, sources,"
-                          " destinations, source_resource_id, source_resource_type, "
-                          "destination_resource_id, destination_resource_type, ports,"
-                          " port_ranges, authorized_groups) VALUES ($1, $2, $3, $4, $5, $6, $7, "
-                          "$8, $9, $10::text[], $11::text[], $12, $13, $14,"
-                          " $15, $16::text[], $17::text[], $18::jsonb)"
-};
-/* Whom temporary access was given to is nothing that a request can say; it stays with its rule. */
-static const struct rk_pg_stmt guests_stmt = {
-    "policy_guests",
-    "SELECT id, authorized_user FROM policy_rule WHERE policy_id = $1 AND authorized_user <> ''"
-};
-static const struct rk_pg_stmt keep_guest_stmt = {
-    "policy_keep_guest", "UPDATE policy_rule SET authorized_user = $3 WHERE policy_id = $1"
-                         " AND id = $2 AND protocol = 'netbird-ssh' AND authorized_groups IS NULL"
-};
-/* The whole policy as one digest, to tell whether an update changed it. All of its lists are sets,
- * and an empty one is the same as none. */
-static const struct rk_pg_stmt picture_stmt = {
-    "policy_picture",
-    "SELECT md5(row(p.name, p.description, p.enabled, "
-    "ARRAY(SELECT unnest(p.source_posture_checks) ORDER BY 1))::text || "
-    "coalesce((SELECT string_agg(row(r.id, r.name, r.description, r.enabled, r.action, r.protocol,"
-    " r.bidirectional, ARRAY(SELECT unnest(r.sources) ORDER BY 1), "
-    "ARRAY(SELECT unnest(r.destinations) ORDER BY 1), r.source_resource_id, "
-    "r.source_resource_type, r.destination_resource_id, r.destination_resource_type, "
-    "ARRAY(SELECT unnest(r.ports) ORDER BY 1), ARRAY(SELECT unnest(r.port_ranges) ORDER BY 1), "
-    "ARRAY(SELECT row(g.key, ARRAY(SELECT jsonb_array_elements_text(g.value) ORDER BY 1))::text "
-    "FROM jsonb_each(r.authorized_groups) g ORDER BY g.key), r.authorized_user)::text, '' "
-    "ORDER BY r.id, r.position)"
-    " FROM policy_rule r WHERE r.policy_id = p.id), '')) FROM policy p WHERE p.account_id = $1 AND "
-    "p.id = $2"
+/* Rules are written over those that had their places: indexes stay as they are. */
+static const struct rk_pg_stmt store_rules_stmt = {
+    "policy_store_rules",
+    "INSERT INTO policy_rule (policy_id, position, id, name, description, enabled, action, "
+    "protocol, bidirectional, sources, destinations, source_resource_id, source_resource_type, "
+    "destination_resource_id, destination_resource_type, ports, port_ranges, authorized_groups, "
+    "authorized_user) SELECT $1, r.ordinality - 1, r.id, r.name, r.description, r.enabled, "
+    "r.action, r.protocol, r.bidirectional, r.sources, r.destinations, r.source_resource_id, "
+    "r.source_resource_type, r.destination_resource_id, r.destination_resource_type, r.ports, "
+    "r.port_ranges, r.authorized_groups, r.authorized_user "
+    "FROM jsonb_populate_recordset(NULL::policy_rule, $2::jsonb) WITH ORDINALITY AS r "
+    "ON CONFLICT (policy_id, position) DO UPDATE SET id = excluded.id, name = excluded.name, "
+    "description = excluded.description, enabled = excluded.enabled, action = excluded.action, "
+    "protocol = excluded.protocol, bidirectional = excluded.bidirectional, "
+    "sources = excluded.sources, destinations = excluded.destinations, "
+    "source_resource_id = excluded.source_resource_id, "
+    "source_resource_type = excluded.source_resource_type, "
+    "destination_resource_id = excluded.destination_resource_id, "
+    "destination_resource_type = excluded.destination_resource_type, ports = excluded.ports, "
+    "port_ranges = excluded.port_ranges, authorized_groups = excluded.authorized_groups, "
+    "authorized_user = excluded.authorized_user"
 };
 
 static bool port_valid(struct rk_str s)
@@ -162,31 +148,86 @@ int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err)
     return r;
 }
 
-/* The groups of a side that the account has, in their order, each once. *out has room for all. */
-static int known_groups(struct rk_pg *pg,
-                        const struct rk_actor *actor,
-                        const struct rk_policy_side *side,
-                        struct rk_str *out,
-                        size_t *out_n,
-                        struct rk_err *err)
+/* === A policy as an object ===
+ * with a member for each column, as the audit trail looks at it (audit.c). */
+
+/* Asks which of the rules' groups the account has. */
+static int ask_groups(struct rk_pg *pg,
+                      const struct rk_actor *actor,
+                      const struct rk_policy_input *in,
+                      struct rk_pg_result **out,
+                      struct rk_err *err)
+{
+    rk_auto(rk_free) struct rk_str *all = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < in->rules_n; i++)
+        n += in->rules[i].source.groups_n + in->rules[i].destination.groups_n;
+    all = rk_new_array(struct rk_str, n + 1);
+    n = 0;
+    for (size_t i = 0; i < in->rules_n; i++) {
+        const struct rk_policy_side *side[] = { &in->rules[i].source, &in->rules[i].destination };
+
+        for (size_t k = 0; k < RK_COUNT(side); k++)
+            for (size_t g = 0; g < side[k]->groups_n; g++)
+                all[n++] = side[k]->groups[g];
+    }
+    return rk_pg_later(pg, &known_groups_stmt, out, err, RK_P_C(actor->account_id),
+                       RK_P_ARRAY(all, n));
+}
+
+/* What else the account has to have, read in one round trip. */
+struct refs {
+    struct rk_pg_result *groups, *checks;
+};
+
+static void refs_done(struct refs *refs)
+{
+    rk_pg_result_free(refs->groups);
+    rk_pg_result_free(refs->checks);
+}
+RK_DEFINE_AUTO_DONE(struct refs, refs_done)
+
+static int ask_refs(struct rk_change *ch,
+                    const struct rk_actor *actor,
+                    const struct rk_policy_input *in,
+                    struct refs *out,
+                    struct rk_err *err)
+{
+    int r = ask_groups(rk_change_pg(ch), actor, in, &out->groups, err);
+
+    if (r == 0 && in->posture_checks_n > 0)
+        r = rk_refs_ask_posture_checks(ch, in->posture_checks, in->posture_checks_n, &out->checks,
+                                       err);
+    return r == 0 ? rk_pg_catch_up(rk_change_pg(ch), err) : r;
+}
+
+static json_t *text(struct rk_str s)
+{
+    return json_stringn(s.p ? s.p : "", s.n);
+}
+
+static json_t *list_of(const struct rk_str *items, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, text(items[i]));
+    return list;
+}
+
+/* The groups of a side that the account has, in their order, each once. */
+static json_t *known_groups(const struct rk_policy_side *side, const struct rk_pg_result *res)
 {
     rk_auto(rk_map_free) struct rk_map *known = rk_map_new();
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
+    json_t *list = json_array();
 
-    *out_n = 0;
-    if (side->groups_n == 0)
-        return 0;
-    r = rk_pg_run(pg, &known_groups_stmt, &res, err, RK_P_C(actor->account_id),
-                  RK_P_ARRAY(side->groups, side->groups_n));
-    if (r < 0)
-        return r;
     for (int i = 0; i < rk_pg_rows(res); i++)
         (void)rk_map_put(known, rk_pg_str(res, i, 0), known);
     for (size_t i = 0; i < side->groups_n; i++)
         if (rk_map_del(known, side->groups[i]))
-            out[(*out_n)++] = side->groups[i];
-    return 0;
+            json_array_append_new(list, text(side->groups[i]));
+    return list;
 }
 
 /* A resource without id and type is none. */
@@ -195,91 +236,86 @@ static bool names_resource(const struct rk_policy_side *side)
     return side->has_resource && (side->resource_id[0] != '\0' || side->resource_type[0] != '\0');
 }
 
-static void write_authorized(struct rk_buf *b, const struct rk_policy_rule_input *rule)
+static json_t *authorized(const struct rk_policy_rule_input *rule)
 {
-    struct rk_json j;
+    json_t *groups;
 
-    rk_json_init(&j, b);
-    rk_json_object(&j, NULL);
-    for (size_t i = 0; i < rule->authorized_n; i++) {
-        rk_json_array(&j, rule->authorized[i].group);
-        for (size_t k = 0; k < rule->authorized[i].users_n; k++)
-            rk_json_str(&j, NULL, rule->authorized[i].users[k]);
-        rk_json_array_end(&j);
-    }
-    rk_json_object_end(&j);
+    if (!is_ssh(rule) || rule->authorized_n == 0)
+        return json_null();
+    groups = json_object();
+    for (size_t i = 0; i < rule->authorized_n; i++)
+        json_object_set_new(groups, rule->authorized[i].group,
+                            list_of(rule->authorized[i].users, rule->authorized[i].users_n));
+    return groups;
 }
 
-/* "start-end" texts, each a NUL-terminated piece of one block. */
-#define RANGE_TEXT 48
-static void write_ranges(const struct rk_policy_rule_input *rule, char *texts, struct rk_str *out)
+static json_t *ranges(const struct rk_policy_rule_input *rule)
 {
-    for (size_t i = 0; i < rule->ranges_n; i++) {
-        char *text = texts + i * RANGE_TEXT;
+    json_t *list = json_array();
 
-        snprintf(text, RANGE_TEXT, "%lld-%lld", (long long)rule->ranges[i].start,
-                 (long long)rule->ranges[i].end);
-        out[i] = rk_str(text);
-    }
+    for (size_t i = 0; i < rule->ranges_n; i++)
+        json_array_append_new(list, json_sprintf("%lld-%lld", (long long)rule->ranges[i].start,
+                                                 (long long)rule->ranges[i].end));
+    return list;
 }
 
-static int insert_rule(struct rk_pg *pg,
-                       const struct rk_actor *actor,
-                       const char *policy_id,
-                       size_t position,
-                       const char *id,
-                       const struct rk_policy_rule_input *rule,
-                       struct rk_err *err)
+static json_t *rule_of(const json_t *policy, const char *id)
 {
-    rk_auto(rk_free) struct rk_str *sources =
-        rk_new_array(struct rk_str, rule->source.groups_n + 1);
-    rk_auto(rk_free) struct rk_str *destinations =
-        rk_new_array(struct rk_str, rule->destination.groups_n + 1);
-    rk_auto(rk_free) struct rk_str *ranges = rk_new_array(struct rk_str, rule->ranges_n + 1);
-    rk_auto(rk_free) char *range_texts = rk_zalloc_array(rule->ranges_n + 1, RANGE_TEXT);
-    rk_auto(rk_buf_done) struct rk_buf authorized = { 0 };
+    const json_t *rules = json_object_get(policy, "rules");
+    json_t *rule;
+    size_t i;
+
+    json_array_foreach(rules, i, rule)
+    {
+        if (strcmp(json_string_value(json_object_get(rule, "id")), id) == 0)
+            return rule;
+    }
+    return NULL;
+}
+
+/* Whom temporary access was given to is nothing that a request can say; it stays with its rule. */
+static const char *
+guest(const struct rk_policy_rule_input *rule, const char *id, const json_t *before)
+{
+    const char *user = json_string_value(json_object_get(rule_of(before, id), "authorized_user"));
+
+    return user && is_ssh(rule) && rule->authorized_n == 0 ? user : "";
+}
+
+static json_t *rule_json(const struct rk_policy_rule_input *rule,
+                         const char *id,
+                         const struct rk_pg_result *groups,
+                         const json_t *before)
+{
     const struct rk_policy_side *s = &rule->source, *d = &rule->destination;
-    size_t sources_n, destinations_n;
-    int r;
 
-    r = known_groups(pg, actor, s, sources, &sources_n, err);
-    if (r < 0)
-        return r;
-    r = known_groups(pg, actor, d, destinations, &destinations_n, err);
-    if (r < 0)
-        return r;
-    write_ranges(rule, range_texts, ranges);
-    rk_buf_init(&authorized, RK_META_MAX);
-    if (is_ssh(rule) && rule->authorized_n > 0)
-        write_authorized(&authorized, rule);
-    return rk_pg_run(pg, &insert_rule_stmt, NULL, err, RK_P_C(policy_id),
-                     RK_P_INT((int64_t)position), RK_P_C(id), RK_P_C(rule->name),
-                     RK_P_C(rule->description), RK_P_BOOL(rule->enabled), RK_P_C(rule->action),
-                     RK_P_C(rule->protocol), RK_P_BOOL(rule->bidirectional),
-                     RK_P_ARRAY(sources, sources_n), RK_P_ARRAY(destinations, destinations_n),
-                     names_resource(s) ? RK_P_C(s->resource_id) : RK_P_NULL,
-                     names_resource(s) ? RK_P_C(s->resource_type) : RK_P_NULL,
-                     names_resource(d) ? RK_P_C(d->resource_id) : RK_P_NULL,
-                     names_resource(d) ? RK_P_C(d->resource_type) : RK_P_NULL,
-                     RK_P_ARRAY(rule->ports, rule->ports_n), RK_P_ARRAY(ranges, rule->ranges_n),
-                     authorized.n > 0 ? RK_P_STR(rk_buf_str(&authorized)) : RK_P_NULL);
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:s, s:s, s:b, s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:s}",
+        "id", id, "name", rule->name, "description", rule->description, "enabled", rule->enabled,
+        "action", rule->action, "protocol", rule->protocol, "bidirectional", rule->bidirectional,
+        "sources", known_groups(s, groups), "destinations", known_groups(d, groups),
+        "source_resource_id", names_resource(s) ? s->resource_id : NULL, "source_resource_type",
+        names_resource(s) ? s->resource_type : NULL, "destination_resource_id",
+        names_resource(d) ? d->resource_id : NULL, "destination_resource_type",
+        names_resource(d) ? d->resource_type : NULL, "ports", list_of(rule->ports, rule->ports_n),
+        "port_ranges", ranges(rule), "authorized_groups", authorized(rule), "authorized_user",
+        guest(rule, id, before));
 }
 
 /* Every rule keeps the id it was sent with; the first without one gets the policy's unless that is
  * taken, others new ones. */
-static int insert_rules(struct rk_pg *pg,
-                        const struct rk_actor *actor,
-                        const char *policy_id,
-                        const struct rk_policy_input *in,
-                        bool keep_ids,
-                        struct rk_err *err)
+static json_t *rules_json(const char *policy_id,
+                          const struct rk_policy_input *in,
+                          bool keep_ids,
+                          const struct rk_pg_result *groups,
+                          const json_t *before)
 {
+    json_t *rules = json_array();
     bool taken = false;
-    int r = 0;
 
     for (size_t i = 0; keep_ids && i < in->rules_n; i++)
         taken |= strcmp(in->rules[i].id, policy_id) == 0;
-    for (size_t i = 0; r == 0 && i < in->rules_n; i++) {
+    for (size_t i = 0; i < in->rules_n; i++) {
         char fresh[RK_XID_LEN + 1];
         const char *id = in->rules[i].id;
 
@@ -288,9 +324,138 @@ static int insert_rules(struct rk_pg *pg,
             id = taken ? fresh : policy_id;
             taken = true;
         }
-        r = insert_rule(pg, actor, policy_id, i, id, &in->rules[i], err);
+        json_array_append_new(rules, rule_json(&in->rules[i], id, groups, before));
     }
-    return r;
+    return rules;
+}
+
+/* What the policy will be; `before` is what it was, NULL for a new one. */
+static json_t *policy_json(const char *id,
+                           const struct rk_policy_input *in,
+                           const struct rk_pg_result *groups,
+                           const json_t *before)
+{
+    return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", in->name, "description", in->description,
+                     "enabled", in->enabled, "source_posture_checks",
+                     in->has_posture_checks ? list_of(in->posture_checks, in->posture_checks_n)
+                                            : json_null(),
+                     "rules", rules_json(id, in, before != NULL, groups, before));
+}
+
+/* === What differs === */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char **sorted(const json_t *list)
+{
+    size_t n = json_array_size(list);
+    const char **items = rk_new_array(const char *, n + 1);
+
+    for (size_t i = 0; i < n; i++)
+        items[i] = json_string_value(json_array_get(list, i));
+    qsort(items, n, sizeof(*items), by_text);
+    return items;
+}
+
+static bool same_set(const json_t *a, const json_t *b)
+{
+    rk_auto(rk_free) const char **x = NULL;
+    rk_auto(rk_free) const char **y = NULL;
+    size_t n = json_array_size(a);
+    bool same = n == json_array_size(b);
+
+    if (json_equal(a, b))
+        return true;
+    x = sorted(a);
+    y = sorted(b);
+    for (size_t i = 0; same && i < n; i++)
+        same = strcmp(x[i], y[i]) == 0;
+    return same;
+}
+
+static bool is_none(const json_t *v)
+{
+    return !v || json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0);
+}
+
+/* All lists are sets, and an empty one is the same as none. */
+static bool same_value(const json_t *a, const json_t *b)
+{
+    const char *name;
+    json_t *value;
+
+    if (is_none(a) || is_none(b))
+        return is_none(a) && is_none(b);
+    if (json_is_array(a))
+        return same_set(a, b);
+    if (!json_is_object(a))
+        return json_equal(a, b);
+    if (json_object_size(a) != json_object_size(b))
+        return false;
+    json_object_foreach((json_t *)(uintptr_t)a, name, value)
+    {
+        if (!json_object_get(b, name) || !same_value(value, json_object_get(b, name)))
+            return false;
+    }
+    return true;
+}
+
+static bool same_rules(const json_t *a, const json_t *b)
+{
+    rk_auto(rk_map_free) struct rk_map *by_id = rk_map_new();
+    json_t *rule;
+    size_t i;
+
+    json_array_foreach(b, i, rule)
+    {
+        (void)rk_map_put(by_id, rk_str(json_string_value(json_object_get(rule, "id"))), rule);
+    }
+    json_array_foreach(a, i, rule)
+    {
+        const json_t *other =
+            rk_map_del(by_id, rk_str(json_string_value(json_object_get(rule, "id"))));
+
+        if (!other || !same_value(rule, other))
+            return false;
+    }
+    return rk_map_count(by_id) == 0;
+}
+
+static bool same_policy(const json_t *a, const json_t *b)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)a, name, value)
+    {
+        const json_t *other = json_object_get(b, name);
+
+        if (strcmp(name, "rules") == 0 ? !same_rules(value, other) : !same_value(value, other))
+            return false;
+    }
+    return true;
+}
+
+/* === Changes === */
+
+/* Writes the rules as they will be, behind the policy. */
+static int store_rules(
+    struct rk_pg *pg, const char *id, const json_t *before, const json_t *after, struct rk_err *err)
+{
+    const json_t *rules = json_object_get(after, "rules");
+    rk_auto(rk_cfree) char *dump = json_dumps(rules, JSON_COMPACT);
+    size_t n = json_array_size(rules);
+    int r = 0;
+
+    if (json_array_size(json_object_get(before, "rules")) > n)
+        r = rk_pg_later(pg, &clear_rules_stmt, NULL, err, RK_P_C(id), RK_P_INT((int64_t)n));
+    if (r < 0)
+        return r;
+    return rk_pg_later(pg, &store_rules_stmt, NULL, err, RK_P_C(id), RK_P_C(dump));
 }
 
 static int policy_event(struct rk_change *ch,
@@ -316,6 +481,8 @@ int rk_policy_create(struct rk_pg *pg,
                      struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+    rk_auto(refs_done) struct refs refs = { NULL };
+    rk_auto(json_decref) json_t *after = NULL;
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1];
     int r;
 
@@ -324,19 +491,21 @@ int rk_policy_create(struct rk_pg *pg,
         return r;
     rk_xid_new(id);
     r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
+    if (r == 0)
+        r = ask_refs(ch, actor, in, &refs, err);
+    if (r == 0)
+        r = rk_refs_posture_checks(refs.checks, err);
     if (r < 0)
         return r;
-    r = rk_refs_posture_checks(ch, in->posture_checks, in->posture_checks_n, err);
-    if (r < 0)
-        return r;
+    after = policy_json(id, in, refs.groups, NULL);
+    rk_change_becomes(ch, id, after);
     rk_xid_new(public_id);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
-                  RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
-                  RK_P_BOOL(in->enabled), RK_P_BOOL(in->has_posture_checks),
-                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
-    if (r < 0)
-        return r;
-    r = insert_rules(pg, actor, id, in, false, err);
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
+                    RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
+                    RK_P_BOOL(in->enabled), RK_P_BOOL(in->has_posture_checks),
+                    RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
+    if (r == 0)
+        r = store_rules(pg, id, NULL, after, err);
     if (r < 0)
         return r;
     r = policy_event(ch, actor, "policy.add", id, in->name, err);
@@ -360,79 +529,25 @@ int rk_policy_exists(struct rk_pg *pg,
 }
 
 /* Each id that was sent belongs to a rule of the policy, and to one only. */
-static int check_rule_ids(struct rk_pg *pg,
-                          const char *policy_id,
-                          const struct rk_policy_input *in,
-                          struct rk_err *err)
+static int
+check_rule_ids(const struct rk_policy_input *in, const json_t *policy, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *rules = NULL;
-    int r;
+    rk_auto(rk_map_free) struct rk_map *known = rk_map_new();
+    const json_t *rules = json_object_get(policy, "rules");
+    json_t *rule;
+    size_t i;
 
-    r = rk_pg_run(pg, &rules_stmt, &rules, err, RK_P_C(policy_id));
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < in->rules_n; i++) {
-        const char *id = in->rules[i].id;
-        bool known = id[0] == '\0';
-
-        for (int k = 0; !known && k < rk_pg_rows(rules); k++)
-            known = rk_str_eq(rk_pg_str(rules, k, 0), rk_str(id));
-        for (size_t k = 0; known && id[0] != '\0' && k < i; k++)
-            known = strcmp(in->rules[k].id, id) != 0;
-        if (!known)
-            return rk_fail(err, RK_INVALID, "invalid rule id: %s", id);
+    json_array_foreach(rules, i, rule)
+    {
+        (void)rk_map_put(known, rk_str(json_string_value(json_object_get(rule, "id"))), rule);
     }
+    for (i = 0; i < in->rules_n; i++)
+        if (in->rules[i].id[0] != '\0' && !rk_map_del(known, rk_str(in->rules[i].id)))
+            return rk_fail(err, RK_INVALID, "invalid rule id: %s", in->rules[i].id);
     return 0;
 }
 
-static int picture(struct rk_pg *pg,
-                   const struct rk_actor *actor,
-                   const char *id,
-                   struct rk_pg_result **out,
-                   struct rk_err *err)
-{
-    return rk_pg_run(pg, &picture_stmt, out, err, RK_P_C(actor->account_id), RK_P_C(id));
-}
-
-static int
-keep_guests(struct rk_pg *pg, const char *id, const struct rk_pg_result *guests, struct rk_err *err)
-{
-    int r = 0;
-
-    for (int i = 0; r == 0 && i < rk_pg_rows(guests); i++)
-        r = rk_pg_run(pg, &keep_guest_stmt, NULL, err, RK_P_C(id),
-                      RK_P_STR(rk_pg_str(guests, i, 0)), RK_P_STR(rk_pg_str(guests, i, 1)));
-    return r;
-}
-
-/* Everything of the policy but its id. */
-static int replace(struct rk_pg *pg,
-                   const struct rk_actor *actor,
-                   const char *id,
-                   const struct rk_policy_input *in,
-                   struct rk_err *err)
-{
-    rk_auto(rk_pg_result_free) struct rk_pg_result *guests = NULL;
-    int r;
-
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
-                  RK_P_BOOL(in->has_posture_checks),
-                  RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
-    if (r < 0)
-        return r;
-    r = rk_pg_run(pg, &guests_stmt, &guests, err, RK_P_C(id));
-    if (r < 0)
-        return r;
-    r = rk_pg_run(pg, &clear_rules_stmt, NULL, err, RK_P_C(id));
-    if (r < 0)
-        return r;
-    r = insert_rules(pg, actor, id, in, true, err);
-    if (r < 0)
-        return r;
-    return keep_guests(pg, id, guests, err);
-}
-
+/* The transaction is dropped when nothing changes. */
 int rk_policy_update(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
@@ -441,40 +556,40 @@ int rk_policy_update(struct rk_pg *pg,
                      struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *was = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *now = NULL;
-    rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
+    rk_auto(refs_done) struct refs refs = { NULL };
+    rk_auto(json_decref) json_t *before = NULL;
+    rk_auto(json_decref) json_t *after = NULL;
     int r;
 
     r = rk_policy_validate(in, err);
     if (r < 0)
         return r;
     r = rk_actor_begin(pg, actor, RK_WATCH_POLICY, id, NULL, &ch, err);
-    if (r < 0)
-        return r;
-    r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);
-    if (r < 0)
-        return r;
-    r = check_rule_ids(pg, id, in, err);
     if (r == 0)
-        r = rk_refs_posture_checks(ch, in->posture_checks, in->posture_checks_n, err);
+        r = ask_refs(ch, actor, in, &refs, err);
     if (r < 0)
         return r;
-    r = picture(pg, actor, id, &was, err);
+    before = rk_change_seen(ch, id);
+    if (!before)
+        return rk_fail(err, RK_NOT_FOUND, "policy: %s not found", id);
+    r = check_rule_ids(in, before, err);
+    if (r == 0)
+        r = rk_refs_posture_checks(refs.checks, err);
     if (r < 0)
         return r;
-    r = replace(pg, actor, id, in, err);
-    if (r < 0)
-        return r;
-    r = picture(pg, actor, id, &now, err);
-    if (r < 0)
-        return r;
-    if (rk_str_eq(rk_pg_str(was, 0, 0), rk_pg_str(now, 0, 0)))
-        return 0; /* nothing changed: the transaction is dropped */
-    r = policy_event(ch, actor, "policy.update", id, in->name, err);
-    if (r < 0)
-        return r;
-    return rk_actor_commit(&ch, actor, out_bell, err);
+    after = policy_json(id, in, refs.groups, before);
+    if (same_policy(before, after))
+        return 0;
+    rk_change_becomes(ch, id, after);
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
+                    RK_P_BOOL(in->has_posture_checks),
+                    RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
+    if (r == 0)
+        r = store_rules(pg, id, before, after, err);
+    if (r == 0)
+        r = policy_event(ch, actor, "policy.update", id, in->name, err);
+    return r < 0 ? r : rk_actor_commit(&ch, actor, out_bell, err);
 }
 
 int rk_policy_delete(struct rk_pg *pg,
@@ -493,7 +608,7 @@ int rk_policy_delete(struct rk_pg *pg,
     r = rk_actor_row(pg, actor, &get_stmt, "policy", id, &row, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = policy_event(ch, actor, "policy.delete", id, rk_pg_str(row, 0, 0).p, err);

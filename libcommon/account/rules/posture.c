@@ -335,9 +335,9 @@ int rk_posture_create(struct rk_pg *pg,
         return rk_fail(err, RK_INVALID, "posture checks with name %s already exists", in->name);
     rk_xid_new(public_id);
     write_checks(&checks, in);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
-                  RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
-                  RK_P_STR(rk_buf_str(&checks)));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
+                    RK_P_C(actor->account_id), RK_P_C(in->name), RK_P_C(in->description),
+                    RK_P_STR(rk_buf_str(&checks)));
     if (r < 0)
         return r;
     r = finish(&ch, actor, "posture.check.create", id, in->name, out_bell, err);
@@ -380,8 +380,8 @@ int rk_posture_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     write_checks(&checks, in);
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_C(in->description), RK_P_STR(rk_buf_str(&checks)));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_C(in->description), RK_P_STR(rk_buf_str(&checks)));
     if (r < 0)
         return r;
     return finish(&ch, actor, "posture.check.update", id, in->name, out_bell, err);
@@ -410,7 +410,7 @@ int rk_posture_delete(struct rk_pg *pg,
     if (rk_pg_rows(linked) > 0)
         return rk_fail(err, RK_PRECONDITION, "posture checks have been linked to policy: %s",
                        rk_pg_str(linked, 0, 0).p);
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     return finish(&ch, actor, "posture.check.delete", id, rk_pg_str(row, 0, 0).p, out_bell, err);

@@ -43,8 +43,8 @@ int rk_proxy_token_create(struct rk_pg *pg,
         return r;
     rk_pat_new(RK_PROXY_TOKEN_PREFIX, plain);
     rk_sha256_b64(rk_str(plain), hash);
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id), RK_P_C(name),
-                  RK_P_C(hash), RK_P_C(actor->user_id), RK_P_INT(expires_in_s));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(name), RK_P_C(hash), RK_P_C(actor->user_id), RK_P_INT(expires_in_s));
     if (r == 0)
         r = rk_actor_tell(ch, actor, "proxy.token.create", id, err, "name", name, NULL);
     if (r == 0)

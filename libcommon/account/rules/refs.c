@@ -34,23 +34,21 @@ int rk_refs_groups(struct rk_change *ch, const struct rk_str *ids, size_t n, str
     return rk_fail(err, RK_INVALID, "group id %s not found", rk_pg_str(res, 0, 0).p);
 }
 
-int rk_refs_posture_checks(struct rk_change *ch,
-                           const struct rk_str *ids,
-                           size_t n,
-                           struct rk_err *err)
+int rk_refs_ask_posture_checks(struct rk_change *ch,
+                               const struct rk_str *ids,
+                               size_t n,
+                               struct rk_pg_result **out,
+                               struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
+    return rk_pg_later(rk_change_pg(ch), &unknown_check_stmt, out, err,
+                       RK_P_C(rk_change_account_id(ch)), RK_P_ARRAY(ids, n));
+}
 
-    if (n == 0)
+int rk_refs_posture_checks(const struct rk_pg_result *answer, struct rk_err *err)
+{
+    if (!answer || rk_pg_rows(answer) == 0)
         return 0;
-    r = rk_pg_run(rk_change_pg(ch), &unknown_check_stmt, &res, err,
-                  RK_P_C(rk_change_account_id(ch)), RK_P_ARRAY(ids, n));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return 0;
-    return rk_fail(err, RK_INVALID, "posture checks: %.100s not found", rk_pg_str(res, 0, 0).p);
+    return rk_fail(err, RK_INVALID, "posture checks: %.100s not found", rk_pg_str(answer, 0, 0).p);
 }
 
 int rk_refs_peer(struct rk_change *ch, const char *id, struct rk_err *err)

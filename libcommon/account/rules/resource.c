@@ -172,7 +172,7 @@ static int replace_groups(struct rk_change *ch,
     r = rk_pg_run(pg, &join_stmt, &joined, err, RK_P_C(id), RK_P_C(type), RK_P_ARRAY(groups, n));
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &retype_stmt, NULL, err, RK_P_C(id), RK_P_C(type));
+    r = rk_pg_later(pg, &retype_stmt, NULL, err, RK_P_C(id), RK_P_C(type));
     if (r < 0)
         return r;
     r = tell_groups(ch, actor, "resource.group.delete", left, id, name, type, err);
@@ -195,11 +195,11 @@ static int store(struct rk_change *ch,
     bool domain = address->prefix[0] == '\0';
     int r;
 
-    r = rk_pg_run(rk_change_pg(ch), public_id ? &insert_stmt : &update_stmt, NULL, err,
-                  RK_P_C(actor->account_id), RK_P_C(id), RK_P_C(public_id), RK_P_C(network_id),
-                  RK_P_C(in->name), RK_P_C(in->description), RK_P_C(address->type),
-                  domain ? RK_P_NULL : RK_P_C(address->prefix), RK_P_C(domain ? in->address : ""),
-                  RK_P_BOOL(in->enabled));
+    r = rk_pg_later(rk_change_pg(ch), public_id ? &insert_stmt : &update_stmt, NULL, err,
+                    RK_P_C(actor->account_id), RK_P_C(id), RK_P_C(public_id), RK_P_C(network_id),
+                    RK_P_C(in->name), RK_P_C(in->description), RK_P_C(address->type),
+                    domain ? RK_P_NULL : RK_P_C(address->prefix), RK_P_C(domain ? in->address : ""),
+                    RK_P_BOOL(in->enabled));
     if (r < 0)
         return r;
     r = resource_event(ch, actor, public_id ? "network.resource.create" : "network.resource.update",
@@ -335,7 +335,7 @@ static int drop(struct rk_change *ch,
 
         r = replace_groups(ch, actor, each, name, type, NULL, 0, err);
         if (r == 0)
-            r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(each));
+            r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(each));
         if (r == 0)
             r = resource_event(ch, actor, "network.resource.delete", each, name, type, network_id,
                                network_name, err);

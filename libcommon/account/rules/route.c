@@ -277,15 +277,15 @@ static int write_row(struct rk_change *ch,
                      const struct place *place,
                      struct rk_err *err)
 {
-    return rk_pg_run(rk_change_pg(ch), stmt, NULL, err, RK_P_C(rk_change_account_id(ch)),
-                     RK_P_C(id), RK_P_C(public_id), RK_P_C(in->net_id), RK_P_C(in->description),
-                     place->domains_n > 0 ? RK_P_NULL : RK_P_C(place->network),
-                     RK_P_ARRAY(place->domains, place->domains_n), RK_P_C(in->peer ? in->peer : ""),
-                     RK_P_ARRAY(in->peer_groups.v, in->peer_groups.n),
-                     RK_P_ARRAY(in->groups.v, in->groups.n),
-                     RK_P_ARRAY(in->access_groups.v, in->access_groups.n), RK_P_INT(in->metric),
-                     RK_P_BOOL(in->masquerade), RK_P_BOOL(in->keep_route),
-                     RK_P_BOOL(in->skip_auto_apply), RK_P_BOOL(in->enabled));
+    return rk_pg_later(
+        rk_change_pg(ch), stmt, NULL, err, RK_P_C(rk_change_account_id(ch)), RK_P_C(id),
+        RK_P_C(public_id), RK_P_C(in->net_id), RK_P_C(in->description),
+        place->domains_n > 0 ? RK_P_NULL : RK_P_C(place->network),
+        RK_P_ARRAY(place->domains, place->domains_n), RK_P_C(in->peer ? in->peer : ""),
+        RK_P_ARRAY(in->peer_groups.v, in->peer_groups.n), RK_P_ARRAY(in->groups.v, in->groups.n),
+        RK_P_ARRAY(in->access_groups.v, in->access_groups.n), RK_P_INT(in->metric),
+        RK_P_BOOL(in->masquerade), RK_P_BOOL(in->keep_route), RK_P_BOOL(in->skip_auto_apply),
+        RK_P_BOOL(in->enabled));
 }
 
 int rk_route_create(struct rk_pg *pg,

@@ -110,10 +110,10 @@ int rk_router_create(struct rk_pg *pg,
     r = check_references(ch, in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(network_id), RK_P_C(public_id), RK_P_C(in->peer),
-                  RK_P_ARRAY(in->peer_groups, in->peer_groups_n), RK_P_INT(in->metric),
-                  RK_P_BOOL(in->masquerade), RK_P_BOOL(in->enabled));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(network_id), RK_P_C(public_id), RK_P_C(in->peer),
+                    RK_P_ARRAY(in->peer_groups, in->peer_groups_n), RK_P_INT(in->metric),
+                    RK_P_BOOL(in->masquerade), RK_P_BOOL(in->enabled));
     if (r < 0)
         return r;
     r = tell(ch, actor, "network.router.create", id, network_id, network, in->peer, in->peer_groups,
@@ -175,9 +175,9 @@ int rk_router_update(struct rk_pg *pg,
     r = check_references(ch, in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->peer), RK_P_ARRAY(in->peer_groups, in->peer_groups_n),
-                  RK_P_INT(in->metric), RK_P_BOOL(in->masquerade), RK_P_BOOL(in->enabled));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->peer), RK_P_ARRAY(in->peer_groups, in->peer_groups_n),
+                    RK_P_INT(in->metric), RK_P_BOOL(in->masquerade), RK_P_BOOL(in->enabled));
     if (r < 0)
         return r;
     r = tell(ch, actor, "network.router.update", id, network_id, network, in->peer, in->peer_groups,

@@ -633,15 +633,15 @@ int rk_settings_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     dump = json_dumps(next, JSON_COMPACT);
-    r = rk_pg_run(pg, &store_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(dump));
+    r = rk_pg_later(pg, &store_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(dump));
     if (r == 0)
         r = follow_settings(ch, actor, was, next, err);
     if (r < 0)
         return r;
     if (onboarding) {
-        r = rk_pg_run(pg, &onboarding_stmt, NULL, err, RK_P_C(actor->account_id),
-                      RK_P_BOOL(onboarding->signup_form_pending),
-                      RK_P_BOOL(onboarding->onboarding_flow_pending));
+        r = rk_pg_later(pg, &onboarding_stmt, NULL, err, RK_P_C(actor->account_id),
+                        RK_P_BOOL(onboarding->signup_form_pending),
+                        RK_P_BOOL(onboarding->onboarding_flow_pending));
         if (r < 0)
             return r;
     }
@@ -660,7 +660,7 @@ int rk_account_delete(struct rk_pg *pg,
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &tx, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_lock_stmt, NULL, err, RK_P_C(actor->account_id));
+    r = rk_pg_later(pg, &delete_lock_stmt, NULL, err, RK_P_C(actor->account_id));
     if (r < 0)
         return r;
     r = rk_pg_ask_guard(pg, err);

@@ -213,7 +213,7 @@ static int give(struct rk_change *ch,
         ids[i] = rk_pg_str(peers, (int)i, 0);
         ips[i] = rk_str(texts[i].s);
     }
-    r = rk_pg_run(rk_change_pg(ch), stmt, NULL, err, RK_P_ARRAY(ids, n), RK_P_ARRAY(ips, n));
+    r = rk_pg_later(rk_change_pg(ch), stmt, NULL, err, RK_P_ARRAY(ids, n), RK_P_ARRAY(ips, n));
     for (size_t i = 0; r == 0 && i < n; i++)
         r = rk_change_touch(ch, RK_OBJ_PEER, ids[i].p, err);
     return r;
@@ -232,10 +232,10 @@ int rk_settings_renumber4(struct rk_change *ch, const struct rk_prefix *to, stru
     if (r < 0)
         return r;
     rk_prefix_format(to, text);
-    r = rk_pg_run(pg, &net4_stmt, NULL, err, RK_P_C(account), RK_P_C(text));
+    r = rk_pg_later(pg, &net4_stmt, NULL, err, RK_P_C(account), RK_P_C(text));
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &park_stmt, NULL, err, RK_P_C(account));
+    r = rk_pg_later(pg, &park_stmt, NULL, err, RK_P_C(account));
     if (r < 0)
         return r;
     return give(ch, to, peers, used, &move4_stmt, err);
@@ -260,7 +260,7 @@ int rk_settings_assign6(struct rk_change *ch,
 
     if (to) {
         rk_prefix_format(to, text);
-        r = rk_pg_run(pg, &net6_stmt, NULL, err, RK_P_C(account), RK_P_C(text));
+        r = rk_pg_later(pg, &net6_stmt, NULL, err, RK_P_C(account), RK_P_C(text));
         if (r < 0)
             return r;
     }

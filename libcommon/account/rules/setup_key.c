@@ -135,11 +135,11 @@ int rk_setup_key_create(struct rk_pg *pg,
     r = rk_auto_groups_check(ch, in->auto_groups, in->auto_groups_n, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(in->name), RK_P_C(hash), RK_P_C(masked), RK_P_C(in->type),
-                  RK_P_INT(in->expires_in_s), RK_P_INT(one_off ? 1 : in->usage_limit),
-                  RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_BOOL(in->ephemeral),
-                  RK_P_BOOL(in->allow_extra_dns_labels));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(in->name), RK_P_C(hash), RK_P_C(masked), RK_P_C(in->type),
+                    RK_P_INT(in->expires_in_s), RK_P_INT(one_off ? 1 : in->usage_limit),
+                    RK_P_ARRAY(in->auto_groups, in->auto_groups_n), RK_P_BOOL(in->ephemeral),
+                    RK_P_BOOL(in->allow_extra_dns_labels));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "setupkey.add", id, err, "name", in->name, "type", in->type, "key",
@@ -195,8 +195,8 @@ int rk_setup_key_update(struct rk_pg *pg,
         return r;
     if (rk_pg_bool(key, 0, 3) && !revoked)
         return rk_fail(err, RK_INVALID, "can't un-revoke a revoked setup key");
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_BOOL(revoked), RK_P_ARRAY(auto_groups, auto_groups_n));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_BOOL(revoked), RK_P_ARRAY(auto_groups, auto_groups_n));
     if (r < 0)
         return r;
 
@@ -233,7 +233,7 @@ int rk_setup_key_delete(struct rk_pg *pg,
     r = rk_actor_row(rk_change_pg(ch), actor, &lock_stmt, "setup key", id, &key, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = key_event(ch, actor, "setupkey.delete", id, key, err);

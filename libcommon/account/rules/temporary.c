@@ -124,10 +124,10 @@ static int add_policy(struct rk_change *ch,
         return r;
     snprintf(text, sizeof(text), "%u-%u", rule->first, rule->last);
     ports = rk_str(text);
-    r = rk_pg_run(rk_change_pg(ch), &policy_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
-                  RK_P_C(actor->account_id), RK_P_C(name), RK_P_C(rule->protocol), RK_P_C(guest),
-                  RK_P_C(peer_id), RK_P_ARRAY(&ports, rule->first ? 1 : 0),
-                  RK_P_C(ssh ? actor->user_id : ""));
+    r = rk_pg_later(rk_change_pg(ch), &policy_stmt, NULL, err, RK_P_C(id), RK_P_C(public_id),
+                    RK_P_C(actor->account_id), RK_P_C(name), RK_P_C(rule->protocol), RK_P_C(guest),
+                    RK_P_C(peer_id), RK_P_ARRAY(&ports, rule->first ? 1 : 0),
+                    RK_P_C(ssh ? actor->user_id : ""));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "policy.add", id, err, "name", name, NULL);

@@ -86,11 +86,12 @@ int user_delete_within(struct rk_change *ch,
     r = delete_peers(ch, actor, id, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &remember_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_STR(rk_pg_str(row, 0, USER_NAME)), RK_P_STR(rk_pg_str(row, 0, USER_EMAIL)));
+    r = rk_pg_later(pg, &remember_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_STR(rk_pg_str(row, 0, USER_NAME)),
+                    RK_P_STR(rk_pg_str(row, 0, USER_EMAIL)));
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &drop_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &drop_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = rk_user_sessions_end(pg, id, err);
@@ -164,7 +165,7 @@ int rk_user_approve(struct rk_pg *pg,
     r = waiting(pg, actor, id, &ch, &row, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &approve_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &approve_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = rk_actor_tell(ch, actor, "user.approve", id, err, NULL);

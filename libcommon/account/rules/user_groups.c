@@ -159,8 +159,8 @@ int user_set_groups(struct rk_change *ch,
     size_t was_n = 0;
     int r;
 
-    r = rk_pg_run(rk_change_pg(ch), &set_stmt, NULL, err, RK_P_C(rk_change_account_id(ch)),
-                  RK_P_C(id), RK_P_ARRAY(groups, n));
+    r = rk_pg_later(rk_change_pg(ch), &set_stmt, NULL, err, RK_P_C(rk_change_account_id(ch)),
+                    RK_P_C(id), RK_P_ARRAY(groups, n));
     if (r < 0)
         return r;
     r = user_groups_propagated(ch, &m.propagated, err);

@@ -148,9 +148,9 @@ int rk_zone_create(struct rk_pg *pg,
     r = check_groups(ch, in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
-                  RK_P_C(in->name), RK_P_C(in->domain), RK_P_BOOL(in->enabled),
-                  RK_P_BOOL(in->enable_search_domain), RK_P_ARRAY(in->groups, in->groups_n));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(actor->account_id),
+                    RK_P_C(in->name), RK_P_C(in->domain), RK_P_BOOL(in->enabled),
+                    RK_P_BOOL(in->enable_search_domain), RK_P_ARRAY(in->groups, in->groups_n));
     if (r < 0)
         return r;
     r = zone_event(ch, actor, "dns.zone.create", id, in->name, in->domain, err);
@@ -188,9 +188,9 @@ int rk_zone_update(struct rk_pg *pg,
     r = check_groups(ch, in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                  RK_P_C(in->name), RK_P_BOOL(in->enabled), RK_P_BOOL(in->enable_search_domain),
-                  RK_P_ARRAY(in->groups, in->groups_n));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                    RK_P_C(in->name), RK_P_BOOL(in->enabled), RK_P_BOOL(in->enable_search_domain),
+                    RK_P_ARRAY(in->groups, in->groups_n));
     if (r < 0)
         return r;
     r = zone_event(ch, actor, "dns.zone.update", id, in->name, in->domain, err);
@@ -245,7 +245,7 @@ int rk_zone_delete(struct rk_pg *pg,
     r = tell_records(ch, actor, id, name, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = zone_event(ch, actor, "dns.zone.delete", id, name, rk_pg_str(row, 0, 1).p, err);

@@ -180,8 +180,8 @@ int rk_record_create(struct rk_pg *pg,
     r = check_stored(ch, zone_id, rk_pg_str(zone, 0, 1), "", in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(zone_id), RK_P_C(in->name),
-                  RK_P_C(in->type), RK_P_C(in->content), RK_P_INT(in->ttl));
+    r = rk_pg_later(pg, &insert_stmt, NULL, err, RK_P_C(id), RK_P_C(zone_id), RK_P_C(in->name),
+                    RK_P_C(in->type), RK_P_C(in->content), RK_P_INT(in->ttl));
     if (r < 0)
         return r;
     r = zone_record_event(ch, actor, "dns.zone.record.create", id, in, zone_id,
@@ -223,8 +223,8 @@ int rk_record_update(struct rk_pg *pg,
     r = check_stored(ch, zone_id, rk_pg_str(zone, 0, 1), id, in, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, &update_stmt, NULL, err, RK_P_C(zone_id), RK_P_C(id), RK_P_C(in->name),
-                  RK_P_C(in->type), RK_P_C(in->content), RK_P_INT(in->ttl));
+    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(zone_id), RK_P_C(id), RK_P_C(in->name),
+                    RK_P_C(in->type), RK_P_C(in->content), RK_P_INT(in->ttl));
     if (r < 0)
         return r;
     r = zone_record_event(ch, actor, "dns.zone.record.update", id, in, zone_id,
@@ -260,7 +260,7 @@ int rk_record_delete(struct rk_pg *pg,
                                     .type = rk_pg_str(row, 0, 1).p,
                                     .content = rk_pg_str(row, 0, 2).p,
                                     .ttl = rk_pg_int(row, 0, 3) };
-    r = rk_pg_run(pg, &delete_stmt, NULL, err, RK_P_C(zone_id), RK_P_C(id));
+    r = rk_pg_later(pg, &delete_stmt, NULL, err, RK_P_C(zone_id), RK_P_C(id));
     if (r < 0)
         return r;
     r = zone_record_event(ch, actor, "dns.zone.record.delete", id, &was, zone_id,

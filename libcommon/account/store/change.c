@@ -22,6 +22,7 @@ struct touched {
 struct rk_change {
     struct rk_pg *pg;
     struct rk_pg_tx *tx;
+    struct rk_pg_result *lock; /* NULL: not waited for yet */
     char account_id[RK_XID_LEN + 1];
     struct touched *touched;
     size_t n, cap;
@@ -83,6 +84,11 @@ static const struct rk_pg_stmt lock_idle_account = {
     "change_lock_idle", "SELECT serial FROM account WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"
 };
 
+static int no_account(const char *account_id, struct rk_err *err)
+{
+    return rk_fail(err, RK_NOT_FOUND, "account not found: %.64s", account_id);
+}
+
 static int begin_with(struct rk_pg *pg,
                       const struct rk_pg_stmt *lock,
                       const char *account_id,
@@ -90,20 +96,17 @@ static int begin_with(struct rk_pg *pg,
                       struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = rk_new(struct rk_change);
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
     ch->pg = pg;
     if (!rk_str_copy(rk_str(account_id), ch->account_id, sizeof(ch->account_id)))
-        return rk_fail(err, RK_NOT_FOUND, "account not found: %.64s", account_id);
+        return no_account(account_id, err);
     r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &ch->tx, err);
     if (r < 0)
         return r;
-    r = rk_pg_run(pg, lock, &res, err, RK_P_C(account_id));
+    r = rk_pg_later(pg, lock, &ch->lock, err, RK_P_C(account_id));
     if (r < 0)
         return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "account not found: %s", account_id);
     r = rk_pg_ask_guard(pg, err);
     if (r < 0)
         return r;
@@ -111,12 +114,44 @@ static int begin_with(struct rk_pg *pg,
     return 0;
 }
 
+int rk_change_begin_later(struct rk_pg *pg,
+                          const char *account_id,
+                          struct rk_change **out,
+                          struct rk_err *err)
+{
+    return begin_with(pg, &lock_account, account_id, out, err);
+}
+
+/* Once the lock has been waited for. */
+static int check_lock(const struct rk_change *ch, struct rk_err *err)
+{
+    return rk_pg_rows(ch->lock) > 0 ? 0 : no_account(ch->account_id, err);
+}
+
+static int begin_now(struct rk_pg *pg,
+                     const struct rk_pg_stmt *lock,
+                     const char *account_id,
+                     struct rk_change **out,
+                     struct rk_err *err)
+{
+    rk_auto(rk_change_abort) struct rk_change *ch = NULL;
+    int r = begin_with(pg, lock, account_id, &ch, err);
+
+    if (r == 0)
+        r = rk_pg_catch_up(pg, err);
+    if (r == 0)
+        r = check_lock(ch, err);
+    if (r == 0)
+        *out = rk_steal(ch);
+    return r;
+}
+
 int rk_change_begin(struct rk_pg *pg,
                     const char *account_id,
                     struct rk_change **out,
                     struct rk_err *err)
 {
-    return begin_with(pg, &lock_account, account_id, out, err);
+    return begin_now(pg, &lock_account, account_id, out, err);
 }
 
 int rk_change_begin_idle(struct rk_pg *pg,
@@ -124,7 +159,7 @@ int rk_change_begin_idle(struct rk_pg *pg,
                          struct rk_change **out,
                          struct rk_err *err)
 {
-    return begin_with(pg, &lock_idle_account, account_id, out, err);
+    return begin_now(pg, &lock_idle_account, account_id, out, err);
 }
 
 void rk_change_abort(struct rk_change *ch)
@@ -132,6 +167,7 @@ void rk_change_abort(struct rk_change *ch)
     if (!ch)
         return;
     rk_pg_rollback(ch->tx);
+    rk_pg_result_free(ch->lock);
     audit_free(ch->audit);
     free(ch->touched);
     free(ch);
@@ -183,6 +219,16 @@ int rk_change_event(struct rk_change *ch,
                        RK_P_C(initiator_id), RK_P_C(target_id), RK_P_STR(meta));
 }
 
+json_t *rk_change_seen(const struct rk_change *ch, const char *id)
+{
+    return audit_seen(ch->audit, id);
+}
+
+void rk_change_becomes(struct rk_change *ch, const char *id, json_t *after)
+{
+    audit_becomes(ch->audit, id, after);
+}
+
 int rk_change_watch(struct rk_change *ch,
                     enum rk_watched kind,
                     const char *id,
@@ -219,6 +265,9 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
         if (r < 0)
             return r;
     }
+    r = (*ch)->lock ? check_lock(*ch, err) : 0;
+    if (r < 0)
+        return r;
     if ((*ch)->n > 0) {
         r = write_changes(*ch, &res, err);
     } else {

@@ -92,7 +92,13 @@ int rk_change_begin(struct rk_pg *pg,
                     const char *account_id,
                     struct rk_change **out,
                     struct rk_err *err) RK_CHECKED; /* RK_NOT_FOUND: no account */
-/* The same, but RK_NOT_FOUND also while somebody else changes the account. */
+/* The same without a round trip of its own: the account is locked on the way to the first statement
+ * whose answer is waited for. That there is none is said no later than at commit. */
+int rk_change_begin_later(struct rk_pg *pg,
+                          const char *account_id,
+                          struct rk_change **out,
+                          struct rk_err *err) RK_CHECKED;
+/* As rk_change_begin, but RK_NOT_FOUND also while somebody else changes the account. */
 int rk_change_begin_idle(struct rk_pg *pg,
                          const char *account_id,
                          struct rk_change **out,

@@ -92,14 +92,11 @@ static int write_one(struct call *c, const char *id, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *resources = NULL;
     int peer = 0, resource = 0, r;
 
-    r = rk_actor_row(c->pg, &c->actor, &get_stmt, "group", id, &group, err);
-    if (r < 0)
-        return r;
-    r = rk_pg_run(c->pg, &get_peers_stmt, &peers, err, RK_P_C(c->actor.account_id), RK_P_C(id));
-    if (r < 0)
-        return r;
-    r = rk_pg_run(c->pg, &get_resources_stmt, &resources, err, RK_P_C(c->actor.account_id),
-                  RK_P_C(id));
+    r = find_object(c, &get_stmt, "group", id, &group, err);
+    if (r == 0)
+        r = ask_object(c, &get_peers_stmt, id, &peers, err);
+    if (r == 0)
+        r = ask_object(c, &get_resources_stmt, id, &resources, err);
     if (r < 0)
         return r;
     write_group(&c->json, group, 0, peers, &peer, resources, &resource);
@@ -214,6 +211,7 @@ int group_update(struct call *c, struct rk_err *err)
     r = decode(c, &body, &in, err);
     if (r < 0)
         return r;
+    answer_ahead(c, c->var[0], &get_stmt, &get_peers_stmt, &get_resources_stmt, NULL);
     r = rk_group_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
     if (r < 0)
         return r;

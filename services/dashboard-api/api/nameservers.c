@@ -113,16 +113,12 @@ int nsgroup_update(struct call *c, struct rk_err *err)
     struct rk_nsgroup_input in = { 0 };
     int r;
 
-    r = rk_nsgroup_exists(c->pg, &c->actor, c->var[0], err);
-    if (r < 0)
-        return r;
     r = decode(c, &body, &in, err);
-    if (r < 0)
-        return r;
-    r = rk_nsgroup_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
-    if (r < 0)
-        return r;
-    return answer(c, c->var[0], err);
+    if (r == 0) {
+        answer_ahead(c, c->var[0], &get_stmt, NULL);
+        r = rk_nsgroup_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
+    }
+    return r == 0 ? answer(c, c->var[0], err) : refused(c, r, rk_nsgroup_exists, c->var[0], err);
 }
 
 int nsgroup_delete(struct call *c, struct rk_err *err)

@@ -101,6 +101,7 @@ int network_update(struct call *c, struct rk_err *err)
     r = decode(c, &body, &in, err);
     if (r < 0)
         return r;
+    answer_ahead(c, c->var[0], &get_stmt, NULL);
     r = rk_network_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
     if (r < 0)
         return r;

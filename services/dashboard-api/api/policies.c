@@ -43,6 +43,11 @@ static const struct rk_pg_stmt list_stmt = { "policy_list",
 static const struct rk_pg_stmt get_stmt = { "policy_get_one",
                                             COLUMNS " AND p.id = $2 ORDER BY r.position" };
 
+static const struct rk_pg_stmt groups_stmt = {
+    "policy_groups", GROUP_BRIEFS " AND g.id = ANY (ARRAY(SELECT unnest(sources || destinations) "
+                                  "FROM policy_rule WHERE policy_id = $2))" GROUP_BRIEFS_ORDER
+};
+
 static void write_resource(
     struct rk_json *j, const char *key, const struct rk_pg_result *res, int row, int id, int type)
 {
@@ -163,10 +168,10 @@ static int answer(struct call *c, const char *id, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
-    r = rk_actor_row(c->pg, &c->actor, &get_stmt, "policy", id, &res, err);
+    r = find_object(c, &get_stmt, "policy", id, &res, err);
     if (r < 0)
         return r;
-    r = group_briefs_load(c, &groups, err);
+    r = group_briefs_of(c, &groups_stmt, id, &groups, err);
     if (r < 0)
         return r;
     (void)write_policy(&c->json, res, 0, &groups);
@@ -200,16 +205,12 @@ int policy_update(struct call *c, struct rk_err *err)
     struct rk_policy_input in;
     int r;
 
-    r = rk_policy_exists(c->pg, &c->actor, c->var[0], err);
-    if (r < 0)
-        return r;
     r = policy_body_decode(c->body, c->arena, &body, &in, err);
-    if (r < 0)
-        return r;
-    r = rk_policy_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
-    if (r < 0)
-        return r;
-    return answer(c, c->var[0], err);
+    if (r == 0) {
+        answer_ahead(c, c->var[0], &get_stmt, &groups_stmt, NULL);
+        r = rk_policy_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
+    }
+    return r == 0 ? answer(c, c->var[0], err) : refused(c, r, rk_policy_exists, c->var[0], err);
 }
 
 int policy_delete(struct call *c, struct rk_err *err)

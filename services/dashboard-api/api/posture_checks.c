@@ -64,16 +64,13 @@ int posture_update(struct call *c, struct rk_err *err)
     struct rk_posture_input in;
     int r;
 
-    r = rk_posture_exists(c->pg, &c->actor, c->var[0], err);
-    if (r < 0)
-        return r;
     r = posture_body_decode(c->body, c->arena, &body, &in, err);
-    if (r < 0)
-        return r;
-    r = rk_posture_update(c->pg, &c->actor, c->var[0], &in, rk_geo_loaded(c->geo), &c->bell, err);
-    if (r < 0)
-        return r;
-    return answer(c, c->var[0], err);
+    if (r == 0) {
+        answer_ahead(c, c->var[0], &get_stmt, NULL);
+        r = rk_posture_update(c->pg, &c->actor, c->var[0], &in, rk_geo_loaded(c->geo), &c->bell,
+                              err);
+    }
+    return r == 0 ? answer(c, c->var[0], err) : refused(c, r, rk_posture_exists, c->var[0], err);
 }
 
 int posture_delete(struct call *c, struct rk_err *err)

@@ -157,16 +157,12 @@ int route_update(struct call *c, struct rk_err *err)
     struct rk_route_input in;
     int r;
 
-    r = rk_route_exists(c->pg, &c->actor, c->var[0], err);
-    if (r < 0)
-        return r;
     r = decode(c, &body, &in, err);
-    if (r < 0)
-        return r;
-    r = rk_route_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
-    if (r < 0)
-        return r;
-    return answer(c, c->var[0], err);
+    if (r == 0) {
+        answer_ahead(c, c->var[0], &get_stmt, NULL);
+        r = rk_route_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
+    }
+    return r == 0 ? answer(c, c->var[0], err) : refused(c, r, rk_route_exists, c->var[0], err);
 }
 
 int route_delete(struct call *c, struct rk_err *err)

@@ -73,7 +73,7 @@ static int answer(struct call *c, const char *id, const char *plain, struct rk_e
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;
 
-    r = rk_actor_row(c->pg, &c->actor, &get_stmt, "setup key", id, &res, err);
+    r = find_object(c, &get_stmt, "setup key", id, &res, err);
     if (r < 0)
         return r;
     write_key(&c->json, res, 0, plain);
@@ -147,6 +147,7 @@ int setup_key_update(struct call *c, struct rk_err *err)
         return r;
     if (!present)
         return rk_fail(err, RK_INVALID, "setup key autogroups field is invalid");
+    answer_ahead(c, c->var[0], &get_stmt, NULL);
     r = rk_setup_key_update(c->pg, &c->actor, c->var[0], revoked, groups, groups_n, err);
     if (r < 0)
         return r;

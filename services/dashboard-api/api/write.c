@@ -2,16 +2,13 @@
 
 #include "services/dashboard-api/api/write.h"
 
+#include <assert.h>
 #include <jansson.h>
+#include <stdarg.h>
 
 #include "libcommon/base/alloc.h"
 
-static const struct rk_pg_stmt briefs_stmt = {
-    "group_briefs",
-    "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"
-    " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE "
-    "g.account_id = $1 ORDER BY g.created_at, g.id"
-};
+static const struct rk_pg_stmt briefs_stmt = { "group_briefs", GROUP_BRIEFS GROUP_BRIEFS_ORDER };
 
 int write_empty(struct call *c)
 {
@@ -26,6 +23,76 @@ void write_rows(struct rk_json *j, const struct rk_pg_result *res, write_row_fn 
     for (int i = 0; i < rk_pg_rows(res); i++)
         write(j, res, i);
     rk_json_array_end(j);
+}
+
+static void ask_ahead(void *arg)
+{
+    struct call *c = arg;
+
+    for (unsigned i = 0; i < c->ahead_n; i++) {
+        rk_pg_result_free(rk_steal(c->ahead[i].res));
+        if (rk_pg_later(c->pg, c->ahead[i].stmt, &c->ahead[i].res, NULL,
+                        RK_P_C(c->actor.account_id), RK_P_C(c->ahead_id)) < 0)
+            return;
+    }
+}
+
+void answer_ahead(struct call *c, const char *id, const struct rk_pg_stmt *stmt, ...)
+{
+    va_list ap;
+
+    c->ahead_id = id;
+    va_start(ap, stmt);
+    for (; stmt; stmt = va_arg(ap, const struct rk_pg_stmt *)) {
+        assert(c->ahead_n < CALL_MAX_AHEAD);
+        c->ahead[c->ahead_n++] = (struct call_ahead){ .stmt = stmt };
+    }
+    va_end(ap);
+    rk_pg_then(c->pg, ask_ahead, c);
+}
+
+int ask_object(struct call *c,
+               const struct rk_pg_stmt *stmt,
+               const char *id,
+               struct rk_pg_result **out,
+               struct rk_err *err)
+{
+    for (unsigned i = 0; i < c->ahead_n; i++) {
+        if (c->ahead[i].stmt != stmt || !c->ahead[i].res)
+            continue;
+        *out = rk_steal(c->ahead[i].res);
+        return 0;
+    }
+    return rk_pg_run(c->pg, stmt, out, err, RK_P_C(c->actor.account_id), RK_P_C(id));
+}
+
+int find_object(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                const char *what,
+                const char *id,
+                struct rk_pg_result **out,
+                struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = ask_object(c, stmt, id, &res, err);
+
+    if (r < 0)
+        return r;
+    if (rk_pg_rows(res) == 0)
+        return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
+    *out = rk_steal(res);
+    return 0;
+}
+
+int refused(struct call *c, int r, exists_fn *exists, const char *id, struct rk_err *err)
+{
+    struct rk_err gone = { 0 };
+
+    if ((r != RK_INVALID && r != RK_BAD_REQUEST) ||
+        exists(c->pg, &c->actor, id, &gone) != RK_NOT_FOUND)
+        return r;
+    *err = gone;
+    return RK_NOT_FOUND;
 }
 
 int answer_rows(struct call *c,
@@ -50,7 +117,7 @@ int answer_row(struct call *c,
                struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_actor_row(c->pg, &c->actor, stmt, what, id, &res, err);
+    int r = find_object(c, stmt, what, id, &res, err);
 
     if (r < 0)
         return r;
@@ -109,14 +176,8 @@ void group_briefs_done(struct group_briefs *g)
     rk_map_free(g->by_id);
 }
 
-int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err)
+static void take_briefs(struct call *c, const struct rk_pg_result *res, struct group_briefs *out)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
-
-    r = rk_pg_run(c->pg, &briefs_stmt, &res, err, RK_P_C(c->actor.account_id));
-    if (r < 0)
-        return r;
     out->by_id = rk_map_new();
     for (int i = 0; i < rk_pg_rows(res); i++) {
         struct group_brief *g = rk_arena_alloc(c->arena, sizeof(*g));
@@ -128,7 +189,30 @@ int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *e
         g->place = (size_t)i;
         (void)rk_map_put(out->by_id, rk_str(g->id), g);
     }
-    return 0;
+}
+
+int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(c->pg, &briefs_stmt, &res, err, RK_P_C(c->actor.account_id));
+
+    if (r == 0)
+        take_briefs(c, res, out);
+    return r;
+}
+
+int group_briefs_of(struct call *c,
+                    const struct rk_pg_stmt *stmt,
+                    const char *id,
+                    struct group_briefs *out,
+                    struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = ask_object(c, stmt, id, &res, err);
+
+    if (r == 0)
+        take_briefs(c, res, out);
+    return r;
 }
 
 int group_brief_order(const void *a, const void *b)

@@ -14,6 +14,29 @@ int write_empty(struct call *c);
 typedef void write_row_fn(struct rk_json *j, const struct rk_pg_result *res, int row);
 /* Every row, as a list. */
 void write_rows(struct rk_json *j, const struct rk_pg_result *res, write_row_fn *write);
+/* Before a change of an object: what its answer will ask, each with (account, id), comes with the
+ * answer to COMMIT and costs no round trip. `id` stays until then. The list ends with NULL. */
+void answer_ahead(struct call *c, const char *id, const struct rk_pg_stmt *stmt, ...)
+    __attribute__((sentinel));
+/* What `stmt` says of an object, as of the change if it was asked ahead. Free *out. */
+int ask_object(struct call *c,
+               const struct rk_pg_stmt *stmt,
+               const char *id,
+               struct rk_pg_result **out,
+               struct rk_err *err) RK_CHECKED;
+/* The same where it has one row at least: RK_NOT_FOUND "<what>: <id> not found". */
+int find_object(struct call *c,
+                const struct rk_pg_stmt *stmt,
+                const char *what,
+                const char *id,
+                struct rk_pg_result **out,
+                struct rk_err *err) RK_CHECKED;
+/* `r`, with which a change was refused, or RK_NOT_FOUND: that the object is not there is said
+ * before what is wrong with the request. */
+typedef int
+exists_fn(struct rk_pg *pg, const struct rk_actor *actor, const char *id, struct rk_err *err);
+int refused(struct call *c, int r, exists_fn *exists, const char *id, struct rk_err *err)
+    RK_CHECKED;
 /* What a list answers; `stmt` takes (account). */
 int answer_rows(struct call *c,
                 const struct rk_pg_stmt *stmt,
@@ -57,6 +80,18 @@ struct group_briefs {
 void group_briefs_done(struct group_briefs *g);
 RK_DEFINE_AUTO_DONE(struct group_briefs, group_briefs_done)
 int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err) RK_CHECKED;
+/* Those alone that an object needs: `stmt` is GROUP_BRIEFS with the rest of its condition, which
+ * takes (account, id), and GROUP_BRIEFS_ORDER. */
+#define GROUP_BRIEFS                                                                               \
+    "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"            \
+    " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE " \
+    "g.account_id = $1"
+#define GROUP_BRIEFS_ORDER " ORDER BY g.created_at, g.id"
+int group_briefs_of(struct call *c,
+                    const struct rk_pg_stmt *stmt,
+                    const char *id,
+                    struct group_briefs *out,
+                    struct rk_err *err) RK_CHECKED;
 /* For qsort of pointers to them: the oldest first. */
 int group_brief_order(const void *a, const void *b);
 void write_group_brief(struct rk_json *j, const struct group_brief *g);

@@ -63,7 +63,7 @@ int zone_list(struct call *c, struct rk_err *err)
 static int answer(struct call *c, const char *id, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_actor_row(c->pg, &c->actor, &get_stmt, "zone", id, &res, err);
+    int r = find_object(c, &get_stmt, "zone", id, &res, err);
 
     if (r < 0)
         return r;
@@ -118,6 +118,7 @@ int zone_update(struct call *c, struct rk_err *err)
     r = decode(c, &body, &in, err);
     if (r < 0)
         return r;
+    answer_ahead(c, c->var[0], &get_stmt, NULL);
     r = rk_zone_update(c->pg, &c->actor, c->var[0], &in, &c->bell, err);
     if (r < 0)
         return r;

@@ -95,6 +95,7 @@ static int attempt(struct request *q, struct rk_err *err)
     precondition_set(q);
     r = q->route->handler(c, err);
     precondition_clear(q);
+    call_ahead_done(c);
     if (r == 0 && q->route->kind == ROUTE_REST) {
         r = take_page(c, err);
         rk_buf_put_c(&c->out, "\n");

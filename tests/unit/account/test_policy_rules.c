@@ -1,6 +1,7 @@
 /* What a policy keeps of a request, against a real server. */
 
 #include "libcommon/account/rules/policy.h"
+#include "libcommon/pg/pg_int.h"
 #include "tests/support/account_rules.h"
 
 static char dev[RK_XID_LEN + 1], ops[RK_XID_LEN + 1];
@@ -246,6 +247,38 @@ static void whom_access_was_given_to_stays_with_the_rule(void **state)
                      0);
 }
 
+static void an_update_is_two_round_trips(void **state)
+{
+    const struct rk_str check = RK_STR("check00000000000000a");
+    struct rk_policy_rule_input rules[] = { from_to("tcp"), from_to("udp"), from_to("icmp") };
+    struct rk_policy_input in = of(rules);
+    char id[RK_XID_LEN + 1], name[] = "p0";
+    struct rk_err err = { 0 };
+    unsigned trips;
+
+    (void)state;
+    pg_must(pg, "INSERT INTO posture_check (id, public_id, account_id, name, checks) SELECT "
+                "'check00000000000000a', 'x', id, 'c', '{}' FROM account");
+    in.name = name;
+    in.rules_n = RK_COUNT(rules);
+    in.has_posture_checks = true;
+    in.posture_checks = &check;
+    in.posture_checks_n = 1;
+    make(&in, id);
+    for (int i = 0; i < 3; i++) { /* the first times statements are prepared */
+        name[1]++;
+        in.rules_n = i < 2 ? 3 : 1; /* others go */
+        done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    }
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule"), 1);
+    assert_int_equal(events("policy.update"), 3);
+    in.rules_n = 3;
+    trips = rk_pg_trips(pg);
+    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    assert_int_equal(rk_pg_trips(pg) - trips, 2);
+    assert_int_equal(pg_ask(&fx, "SELECT count(DISTINCT (id, position)) FROM policy_rule"), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup(an_end_may_be_one_thing, fresh),
         cmocka_unit_test_setup(authorised_groups_belong_to_ssh_and_hold_on_to_their_groups, fresh),
         cmocka_unit_test_setup(whom_access_was_given_to_stays_with_the_rule, fresh),
+        cmocka_unit_test_setup(an_update_is_two_round_trips, fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);

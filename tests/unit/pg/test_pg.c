@@ -407,10 +407,93 @@ static void a_broken_migration_leaves_the_schema_at_the_last_good_one(void **sta
     assert_true(rk_pg_bool(res, 0, 0));
 }
 
+/* What a request reads of its own change. */
+struct asked {
+    struct rk_pg *c;
+    const struct rk_pg_stmt *fails; /* asked too, NULL: nothing */
+    struct rk_pg_result *a, *b;
+};
+
+static const struct rk_pg_stmt count_behind = { "count_behind",
+                                                "SELECT count(*) + 0 * $1::int FROM behind" };
+static const struct rk_pg_stmt fails_behind = { "fails_behind", "SELECT 1 / $1::int" };
+static const struct rk_pg_stmt add_behind = { "add_behind", "INSERT INTO behind VALUES ($1)" };
+
+static void ask_behind(void *arg)
+{
+    struct asked *asked = arg;
+
+    assert_int_equal(rk_pg_later(asked->c, &count_behind, &asked->a, NULL, RK_P_INT(0)), 0);
+    if (asked->fails)
+        assert_int_equal(rk_pg_later(asked->c, asked->fails, &asked->b, NULL, RK_P_INT(0)), 0);
+}
+
+/* Adds a row; how many round trips that was. */
+static unsigned add_row(struct rk_pg *c, int64_t id)
+{
+    rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+    struct rk_err err = { 0 };
+    unsigned was = rk_pg_trips(c);
+
+    assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+    assert_int_equal(rk_pg_later(c, &add_behind, NULL, &err, RK_P_INT(id)), 0);
+    assert_int_equal(rk_pg_commit(&tx, &err), 0);
+    return rk_pg_trips(c) - was;
+}
+
+static void what_is_asked_behind_a_commit_comes_with_it(void **state)
+{
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    struct asked asked = { .c = c };
+    struct rk_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(rk_pg_script(c, "CREATE TABLE behind (id int PRIMARY KEY)", &err), 0);
+    (void)add_row(c, 1);
+    rk_pg_then(c, ask_behind, &asked);
+    assert_int_equal(add_row(c, 2), 1);
+    assert_null(asked.a); /* not prepared: the caller asks, and it is from then on */
+    assert_int_equal(rk_pg_run(c, &count_behind, NULL, &err, RK_P_INT(0)), 0);
+    assert_int_equal(add_row(c, 3), 1);
+    assert_int_equal(rk_pg_int(asked.a, 0, 0), 3);
+    rk_pg_result_free(rk_steal(asked.a));
+    /* One that fails takes nothing back, and the connection goes on. */
+    assert_int_equal(rk_pg_run(c, &fails_behind, NULL, &err, RK_P_INT(1)), 0);
+    asked.fails = &fails_behind;
+    assert_int_equal(add_row(c, 4), 1);
+    assert_int_equal(rk_pg_int(asked.a, 0, 0), 4);
+    assert_null(asked.b);
+    rk_pg_result_free(asked.a);
+    rk_pg_then(c, NULL, NULL);
+    assert_int_equal(add_row(c, 5), 1);
+}
+
+static void a_change_that_fails_asks_nothing(void **state)
+{
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    struct asked asked = { .c = c };
+    struct rk_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(rk_pg_run(c, &count_behind, NULL, &err, RK_P_INT(0)), 0);
+    rk_pg_then(c, ask_behind, &asked);
+    {
+        rk_auto(rk_pg_rollback) struct rk_pg_tx *tx = NULL;
+
+        assert_int_equal(rk_pg_begin(c, RK_PG_READ_COMMITTED, &tx, &err), 0);
+        assert_int_equal(rk_pg_later(c, &add_behind, NULL, &err, RK_P_INT(1)), 0);
+        assert_int_equal(rk_pg_commit(&tx, &err), RK_EXISTS);
+    }
+    assert_null(asked.a);
+    assert_int_equal(rk_pg_run(c, &count_behind, NULL, &err, RK_P_INT(0)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_come_back_as_they_went),
+        cmocka_unit_test(what_is_asked_behind_a_commit_comes_with_it),
+        cmocka_unit_test(a_change_that_fails_asks_nothing),
         cmocka_unit_test(a_nul_in_text_is_refused_before_the_server),
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(an_unfinished_transaction_leaves_nothing),
