@@ -214,7 +214,7 @@ func TestBrowserSlowReader(t *testing.T) {
 		worst = max(worst, time.Since(start))
 	}
 	t.Logf("%d messages to one who reads, the slowest took %v; the replica grew by %d KiB", each, worst, grown()>>10)
-	if got := grown(); got > slows*3<<20+16<<20 && !sanitized(t, c, "signal-1") {
+	if got := grown(); got > slows*3<<20+16<<20 && !c.Proc(t, "signal-1").Sanitized(t) {
 		t.Errorf("a replica grew by %d KiB", got>>10)
 	}
 }

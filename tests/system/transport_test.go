@@ -66,16 +66,6 @@ func growth(t *testing.T, c *harness.Cluster, tier string) func() int64 {
 	}
 }
 
-// sanitized programs have memory that says nothing about their own.
-func sanitized(t *testing.T, c *harness.Cluster, name string) bool {
-	t.Helper()
-	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", c.Proc(t, name).PID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(program, "/asan/") || strings.Contains(program, "/tsan/")
-}
-
 // register opens a ConnectStream whose messages nobody asks for.
 func register(t *testing.T, s *harness.Signal) grpc.ClientStream {
 	t.Helper()
@@ -160,7 +150,7 @@ func slowSignalStream(t *testing.T, c *harness.Cluster, at string) {
 	t.Logf("%d messages each to two who read, the slowest took %v; %d MiB were sent to %d who do not; the replica grew by %d KiB",
 		sent, worst, slows*senders*each*size>>20, slows, grown()>>10)
 	// The bound of the waiting messages is 2 MiB a stream, and what the allocator keeps.
-	if got := grown(); got > slows*3<<20+16<<20 && !sanitized(t, c, "signal-1") {
+	if got := grown(); got > slows*3<<20+16<<20 && !c.Proc(t, "signal-1").Sanitized(t) {
 		t.Errorf("a replica grew by %d KiB", got>>10)
 	}
 }
@@ -260,7 +250,7 @@ func slowSyncStream(t *testing.T, c *harness.Cluster, at string) {
 	if limit := 3 + (256<<10)/size; maps > limit || maps >= edits {
 		t.Errorf("%d maps of %d bytes waited for a stream that took nothing, more than %d", maps, size, limit)
 	}
-	if memory > 16<<20 && !sanitized(t, c, "management-1") {
+	if memory > 16<<20 && !c.Proc(t, "management-1").Sanitized(t) {
 		t.Errorf("a replica grew by %d KiB", memory>>10)
 	}
 }
