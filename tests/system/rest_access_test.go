@@ -43,7 +43,7 @@ func TestRESTJobs(t *testing.T) {
 		s.WantError(t, row.status, row.message, "POST", path, row.body)
 	}
 	s.WantError(t, 404, "peer not found: nope", "POST", "/api/peers/nope/jobs", bundle(nil))
-	s.WantError(t, 404, "peer not found: nope", "GET", "/api/peers/nope/jobs", nil)
+	s.WantError(t, 404, "peer nope account not found", "GET", "/api/peers/nope/jobs", nil)
 	check(200, "GET", "/api/peers/{peerId}/jobs", nil, peer)
 
 	b.Sync(t)

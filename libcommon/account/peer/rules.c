@@ -110,8 +110,12 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
     rk_auto(rk_pg_result_free) struct rk_pg_result *net = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *owner = NULL;
     struct rk_pg *pg = rk_change_pg(s->ch);
+    uint8_t bytes[16];
     int r;
 
+    /* Not before the other address has been looked at in full. */
+    if (inet_pton(AF_INET6, ip6, bytes) != 1)
+        return rk_fail(err, RK_INVALID, "invalid ipv6 address %s: not an ipv6 address", ip6);
     r = rk_pg_run(pg, &net6_stmt, &net, err, RK_P_C(s->actor->account_id), RK_P_C(ip6),
                   RK_P_C(s->id));
     if (r < 0)
@@ -227,17 +231,6 @@ tell_rest(struct subject *s, const struct rk_peer_input *in, bool renamed, struc
     return tell(s, events, RK_COUNT(events), err);
 }
 
-static int check_addresses(const struct rk_peer_input *in, struct rk_err *err)
-{
-    uint8_t bytes[16];
-
-    if (in->ip && inet_pton(AF_INET, in->ip, bytes) != 1)
-        return rk_fail(err, RK_INVALID, "invalid ip address %s: not an ipv4 address", in->ip);
-    if (in->ip6 && inet_pton(AF_INET6, in->ip6, bytes) != 1)
-        return rk_fail(err, RK_INVALID, "invalid ipv6 address %s: not an ipv6 address", in->ip6);
-    return 0;
-}
-
 static int
 check_toggles(const struct rk_pg_result *row, const struct rk_peer_input *in, struct rk_err *err)
 {
@@ -274,6 +267,7 @@ int rk_peer_update(struct rk_pg *pg,
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
     rk_auto(rk_pg_result_free) struct rk_pg_result *row = NULL;
     struct subject s = { .actor = actor, .id = id };
+    uint8_t ip[4];
     bool renamed;
     int r;
 
@@ -285,9 +279,8 @@ int rk_peer_update(struct rk_pg *pg,
         return r;
     if (rk_pg_rows(row) == 0)
         return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", id);
-    r = check_addresses(in, err);
-    if (r < 0)
-        return r;
+    if (in->ip && inet_pton(AF_INET, in->ip, ip) != 1)
+        return rk_fail(err, RK_INVALID, "invalid ip address %s: not an ipv4 address", in->ip);
     s.ch = ch;
     s.row = row;
     s.name = rk_pg_str(row, 0, NAME).p;

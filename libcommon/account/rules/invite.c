@@ -21,6 +21,9 @@ static const struct rk_pg_stmt email_stmt = {
     "invite_by_email",
     "SELECT 1 FROM user_invite WHERE account_id = $1 AND lower(email) = lower($2)"
 };
+static const struct rk_pg_stmt there_stmt = {
+    "invite_there", "SELECT 1 FROM user_invite WHERE account_id = $1 AND id = $2"
+};
 static const struct rk_pg_stmt renew_stmt = {
     "invite_renew", "UPDATE user_invite SET hash = $3, expires_at = now() + make_interval(secs => "
                     "$4::bigint) WHERE account_id = $1 AND id = $2 RETURNING email, expires_at"
@@ -91,6 +94,17 @@ static int check_email(struct rk_change *ch, const char *email, struct rk_err *e
     return 0;
 }
 
+static int check_there(struct rk_change *ch, const char *id, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = rk_pg_run(rk_change_pg(ch), &there_stmt, &res, err, RK_P_C(rk_change_account_id(ch)),
+                      RK_P_C(id));
+
+    if (r < 0)
+        return r;
+    return rk_pg_rows(res) > 0 ? 0 : gone(err);
+}
+
 int rk_invite_create(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const struct rk_invite_input *in,
@@ -148,10 +162,11 @@ int rk_invite_regenerate(struct rk_pg *pg,
     char plain[RK_PAT_LEN + 1], hash[45];
     int r;
 
-    r = check_life(expires_in_s, err);
-    if (r < 0)
-        return r;
     r = rk_actor_begin(pg, actor, RK_WATCH_INVITE, id, NULL, &ch, err);
+    if (r == 0)
+        r = check_there(ch, id, err);
+    if (r == 0)
+        r = check_life(expires_in_s, err);
     if (r < 0)
         return r;
     draw(plain, hash);

@@ -253,7 +253,7 @@ static int route_event(struct rk_change *ch,
                  place->domains_n > 0 ? RK_ROUTE_DOMAIN_NETWORK : place->network);
     rk_json_str(&j, "domains", rk_buf_str(&domains));
     rk_json_cstr(&j, "peer_id", peer);
-    if (peer_groups->n == 0) {
+    if (!peer_groups->sent) {
         rk_json_null(&j, "peer_groups");
     } else {
         rk_json_array(&j, "peer_groups");
@@ -402,6 +402,7 @@ int rk_route_delete(struct rk_pg *pg,
         place.domains[i] = domains[i];
     rk_pg_array(was, 0, 4, &peer_groups, &groups.n);
     groups.v = peer_groups;
+    groups.sent = rk_pg_str(was, 0, 3).n == 0; /* a route has either peer or groups */
     r = route_event(ch, actor, "route.delete", id, rk_pg_str(was, 0, 0).p, &place,
                     rk_pg_str(was, 0, 3).p, &groups, err);
     if (r < 0)

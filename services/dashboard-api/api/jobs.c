@@ -47,7 +47,7 @@ static int check_peer(struct call *c, struct rk_err *err)
     if (r < 0)
         return r;
     if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "peer not found: %s", c->var[0]);
+        return rk_fail(err, RK_NOT_FOUND, "peer %s account not found", c->var[0]);
     return 0;
 }
 

@@ -165,6 +165,8 @@ static void another_token_kills_the_old_one(void **state)
     stranger.account_id = "someoneelse";
     assert_int_equal(rk_invite_regenerate(pg, &stranger, id, 3600, second, &expires, &err),
                      RK_NOT_FOUND);
+    refused(rk_invite_regenerate(pg, &actor, "nobody", 60, second, &expires, &err), RK_NOT_FOUND,
+            &err, "user invite not found");
     assert_int_equal(rk_invite_delete(pg, &stranger, id, &err), RK_NOT_FOUND);
     assert_int_equal(rk_invite_regenerate(pg, &actor, id, 3600, second, &expires, &err), 0);
     refused(rk_invite_accept(pg, first, GOOD, &bell, &err), RK_NOT_FOUND, &err,

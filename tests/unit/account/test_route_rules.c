@@ -231,6 +231,23 @@ static void a_change_replaces_everything_and_says_what(void **state)
     assert_int_equal(serial(), was + 2);
 }
 
+static void events_tell_no_groups_from_a_peer(void **state)
+{
+    struct rk_route_input groups = to("10.0.0.0/8"), peer = by_peer("10.0.0.0/8", A);
+    char id[RK_XID_LEN + 1];
+    struct rk_err err = { 0 };
+
+    (void)state;
+    groups.peer_groups.n = 0;
+    make(&groups, id);
+    assert_int_equal(rk_route_delete(pg, &actor, id, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE meta->'peer_groups' = '[]'"), 2);
+    make(&peer, id);
+    assert_int_equal(rk_route_delete(pg, &actor, id, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event WHERE meta->'peer_groups' = 'null'"),
+                     2);
+}
+
 static void a_group_on_any_side_of_a_route_stays(void **state)
 {
     char id[RK_XID_LEN + 1], used[RK_XID_LEN + 1];
@@ -262,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup(a_network_is_stored_without_its_host_bits, fresh),
         cmocka_unit_test_setup(nobody_leads_to_one_place_twice, fresh),
         cmocka_unit_test_setup(a_change_replaces_everything_and_says_what, fresh),
+        cmocka_unit_test_setup(events_tell_no_groups_from_a_peer, fresh),
         cmocka_unit_test_setup(a_group_on_any_side_of_a_route_stays, fresh),
     };
 

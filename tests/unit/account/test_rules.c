@@ -210,8 +210,10 @@ static void an_address_belongs_to_one_peer_inside_the_range(void **state)
             "UPDATE account SET net4 = '100.64.0.0/16'; UPDATE peer SET ip = '100.64.0.1' WHERE "
             "dns_label = 'a';"
             " UPDATE peer SET ip = '100.64.0.2' WHERE dns_label = 'b'");
-    refused(rk_peer_update(pg, &actor, A, &(struct rk_peer_input){ .name = "", .ip = "100.64.0.2" },
-                           &bell, &err),
+    refused(rk_peer_update(
+                pg, &actor, A,
+                &(struct rk_peer_input){ .name = "", .ip = "100.64.0.2", .ip6 = "comes second" },
+                &bell, &err),
             RK_INVALID, &err,
             "update peer ip transaction: ip 100.64.0.2 is already assigned to peer " B);
     refused(rk_peer_update(pg, &actor, A, &(struct rk_peer_input){ .name = "", .ip = "10.0.0.1" },
