@@ -37,6 +37,12 @@ type account struct {
 	repeated     bool              // the last request asked for a policy as it was
 	unpropagated bool              // groups of users are not those of their peers, or were not so once
 	undone       []string          // what events call the objects with which one server alone did something
+	uses         []use             // who may use network resources, once it has been asked
+	settings     object            // those of the last request for them that was accepted
+	entered      map[string]bool   // people who have signed in to the dashboard
+	leftOut      bool              // the settings have had an IPv6 range, and then none
+	ended        bool              // the account is deleted
+	apart        error             // why the servers no longer hold it in the same way
 	found        []*difference
 	counts       counts
 }
@@ -54,6 +60,11 @@ func (c *counts) add(o counts) {
 // errApart ends an account that the servers no longer hold in the same way.
 var errApart = errors.New("the accounts have come apart")
 
+// apart is errApart after two answers.
+func apart(stock, ours *harness.Answer) error {
+	return fmt.Errorf("%w: stock %d %s, ours %d %s", errApart, stock.Status, bytes.TrimSpace(stock.Body), ours.Status, bytes.TrimSpace(ours.Body))
+}
+
 // run plays the script; an error says that it could not be played.
 func (a *account) run() error {
 	defer a.stock.cut()
@@ -64,11 +75,12 @@ func (a *account) run() error {
 		}
 	}
 	a.agents, a.policies, a.blocked = map[string]*agent{}, map[string]object{}, map[string]bool{}
-	a.deleted, a.brought = map[string]bool{}, map[string]string{}
-	for _, o := range a.script.ops {
+	a.deleted, a.brought, a.entered = map[string]bool{}, map[string]string{}, map[string]bool{}
+	a.settings = object{"groups_propagation_enabled": true, "ipv6_enabled_groups": []any{ref("group:All")}}
+	for i, o := range a.script.ops {
 		if err := a.play(o); err != nil {
 			if errors.Is(err, errApart) {
-				a.counts.apart = 1
+				a.counts.apart, a.apart = 1, fmt.Errorf("act %d of %d, %v: %w", i+1, len(a.script.ops), o, err)
 				return nil
 			}
 			return fmt.Errorf("%v: %w", o, err)
@@ -98,6 +110,10 @@ func (a *account) play(o *op) error {
 		return a.logout(o)
 	case work:
 		return a.work(o)
+	case enter:
+		return a.enter(o)
+	case end:
+		return a.end(o)
 	case look:
 		return a.look()
 	}
@@ -189,6 +205,9 @@ func (a *account) request(o *op) error {
 	a.onboarded = a.onboarded || o.kind == "settings" && stock.Status != 200 && o.sent("onboarding") != nil
 	if settings, ok := o.sent("settings").(object); ok && ours.Status == 200 {
 		a.unpropagated = a.unpropagated || settings["groups_propagation_enabled"] != true
+		if err := a.settle(o, asJSON(settings).(object), stock); err != nil {
+			return err
+		}
 	}
 	learn := map[string]func(*server) error{
 		"visitor": func(s *server) error { return s.learnVisit(a.ctx, o.bind) },
@@ -275,13 +294,22 @@ func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 	case o.method == "PUT" && (o.before != nil || o.kind == "peer" || o.kind == "dns-settings"):
 		method, path = "PUT", o.path
 	case o.method != "POST" || o.bind == "":
-		return errApart
+		return apart(stock, ours)
 	case o.kind == "visitor":
 		path = "/api/peers/" + ref(o.bind)
 	}
 	for s, answer := range map[*server]*harness.Answer{a.stock: stock, a.ours: ours} {
 		if answer.Status != 200 {
 			continue
+		}
+		if method == "DELETE" && o.kind == "group" { // what is in it would keep it, even what is not there
+			emptied, err := s.ask(a.ctx, "PUT", path, object{"name": o.sent("name"), "peers": []string{}, "resources": []object{}})
+			if err != nil {
+				return err
+			}
+			if emptied.Status != 200 {
+				return fmt.Errorf("%w, and cannot be emptied: %d %s", apart(stock, ours), emptied.Status, emptied.Body)
+			}
 		}
 		body := o.before
 		if method == "PUT" && o.kind == "group" {
@@ -311,7 +339,7 @@ func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 		}
 		a.moved = true
 		if undone.Status != 200 {
-			return errApart
+			return fmt.Errorf("%w, and cannot be undone: %d %s", apart(stock, ours), undone.Status, undone.Body)
 		}
 		if o.bind != "" {
 			delete(s.names.ids, o.bind)
@@ -357,9 +385,91 @@ func (a *account) giveBackAddresses(o *op) error {
 	a.undone = append(a.undone, inEvents(o))
 	undone, err := a.stock.ask(a.ctx, "PUT", o.path, body)
 	if err == nil && undone.Status != http.StatusOK {
-		err = errApart
+		err = fmt.Errorf("%w: its addresses cannot be given back: %d %s", errApart, undone.Status, undone.Body)
 	}
 	return err
+}
+
+// settle has stock give its IPv6 addresses by the settings. Where these change in the request that has groups of users given on
+// to their peers, stock goes by who was in the new groups before; and then, if one of the groups that the settings named before
+// gets a peer, by those. It stays with that.
+func (a *account) settle(o *op, settings object, answer *harness.Answer) error {
+	before, groups := a.settings, listOf(settings["ipv6_enabled_groups"])
+	old := listOf(before["ipv6_enabled_groups"])
+	a.settings = settings
+	a.leftOut = a.leftOut || before["network_range_v6"] != nil && settings["network_range_v6"] == nil
+	if answer.Status != http.StatusOK || before["groups_propagation_enabled"] == true || settings["groups_propagation_enabled"] != true ||
+		encode(asSets(old)) == encode(asSets(groups)) {
+		return nil
+	}
+	wrong, err := a.stock.unsettled(a.ctx, old, groups)
+	if err != nil || !wrong {
+		return err
+	}
+	other := []any{ref("group:All")}
+	if encode(other) == encode(groups) {
+		other = old
+	}
+	again := clone(o.body.(object))
+	for _, groups := range [][]any{other, groups} {
+		again["settings"].(object)["ipv6_enabled_groups"] = groups
+		answer, err := a.stock.ask(a.ctx, o.method, o.path, again)
+		if err != nil {
+			return err
+		}
+		if answer.Status != http.StatusOK {
+			return fmt.Errorf("the settings of stock once more: %d %s", answer.Status, answer.Body)
+		}
+	}
+	a.counts.wanted++
+	return nil
+}
+
+// unsettled tells whether the peers with an IPv6 address are those of the old groups in place of those of the new ones, or lack
+// some that belong to people.
+func (s *server) unsettled(ctx context.Context, old, groups []any) (bool, error) {
+	var peers []struct {
+		ID, IPv6 string
+		User     string `json:"user_id"`
+	}
+	if err := s.get(ctx, "/api/peers", &peers); err != nil {
+		return false, err
+	}
+	byOld, err := s.members(ctx, old)
+	if err != nil {
+		return false, err
+	}
+	byNew, err := s.members(ctx, groups)
+	if err != nil {
+		return false, err
+	}
+	has, belong := map[string]bool{}, maps.Clone(byNew)
+	for _, p := range peers {
+		if p.IPv6 != "" {
+			has[p.ID] = true
+		} else if p.User != "" {
+			delete(belong, p.ID)
+		}
+	}
+	return !maps.Equal(has, byNew) && (maps.Equal(has, byOld) || maps.Equal(has, belong)), nil
+}
+
+// members are the ids of the peers in groups, to which a script refers and which may be gone.
+func (s *server) members(ctx context.Context, groups []any) (map[string]bool, error) {
+	var all []struct {
+		ID    string
+		Peers []struct{ ID string }
+	}
+	out := map[string]bool{}
+	err := s.get(ctx, "/api/groups", &all)
+	for _, g := range all {
+		if slices.Contains(groups, any(s.names.refer(g.ID))) {
+			for _, p := range g.Peers {
+				out[p.ID] = true
+			}
+		}
+	}
+	return out, err
 }
 
 // inEvents is what events call the object of a request.
@@ -543,7 +653,7 @@ func (a *account) register(o *op) error {
 	}
 	if isRefusal(stock) != isRefusal(ours) {
 		a.note(o, []*difference{{At: "login", Field: "refusal", Stock: stock, Ours: ours}})
-		return errApart
+		return fmt.Errorf("%w: stock %v, ours %v", errApart, brief(stock), brief(ours))
 	}
 	if isRefusal(stock) {
 		a.differ("login of "+o.peer, o, stock, ours)
@@ -650,7 +760,7 @@ func (a *account) logout(o *op) error {
 			return err
 		}
 		if gone.Status != http.StatusOK {
-			return errApart
+			return fmt.Errorf("%w: the peer stays on one: %d %s", errApart, gone.Status, gone.Body)
 		}
 	}
 	a.undone = append(a.undone, "<"+o.peer+">")
@@ -659,6 +769,7 @@ func (a *account) logout(o *op) error {
 
 // look compares everything that can be asked for, and the map of every peer.
 func (a *account) look() error {
+	a.uses = nil
 	for _, compare := range []func() error{a.compareLists, a.compareEvents, a.compareMaps} {
 		if err := compare(); err != nil {
 			return err
@@ -784,9 +895,9 @@ func (a *account) compareMaps() error {
 		before := len(a.found)
 		a.differ(at, nil, s.stock, s.ours)
 		if s.pushed != nil && len(a.found) == before {
-			a.differ("pushed "+at, nil, s.ours, s.pushed)
+			a.differ(pushed+at, nil, s.ours, s.pushed)
 			if s.silent != nil {
-				a.found = append(a.found, &difference{At: "pushed " + at, Field: "stream", Stock: "goes on", Ours: s.silent.Error()})
+				a.found = append(a.found, &difference{At: pushed + at, Field: "stream", Stock: "goes on", Ours: s.silent.Error()})
 			}
 		}
 		a.counts.maps++
@@ -797,6 +908,10 @@ func (a *account) compareMaps() error {
 	}
 	return nil
 }
+
+// pushed is how a difference is called that is not between the servers, but between two maps of ours: of a new stream and of one
+// that was open.
+const pushed = "pushed "
 
 // pushLimit is how long our servers may take until an agent has the newest map.
 const pushLimit = 20 * time.Second

@@ -102,6 +102,10 @@ func (x *expander) play(s *script, o *op) error {
 		return err
 	case register:
 		return x.register(&agent{name: o.peer, key: s.agents[o.peer].key, meta: o.meta}, o)
+	case enter:
+		if x.has(o) {
+			return ignoreRefusal(x.signIn(o.as))
+		}
 	case relogin:
 		if g := x.agents[o.peer]; g != nil {
 			g.meta = pb.Clone(o.meta).(*proto.PeerSystemMeta)

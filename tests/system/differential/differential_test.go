@@ -63,11 +63,14 @@ func TestAccountsAreTheSame(t *testing.T) {
 	cluster.DumpOnFailure(t)
 	bench := &bench{t: t, cluster: cluster, writes: "http://" + cluster.Proc(t, "dashboard-api-1").Listen}
 	var total counts
-	failed, sorts := 0, map[string][]uint64{}
+	failed, sorts, early := 0, map[string][]uint64{}, ""
 	start := time.Now()
 	for _, p := range plans(t) {
 		report := bench.judge(t.Context(), p)
 		total.add(report.counts)
+		if report.apart != nil {
+			early += fmt.Sprintf("\nthe account of seed %d ends early: %v", p.seed, report.apart)
+		}
 		if report.bad() {
 			failed++
 			for _, d := range report.found {
@@ -86,6 +89,7 @@ func TestAccountsAreTheSame(t *testing.T) {
 	for _, class := range sortedKeys(sorts) {
 		summary += fmt.Sprintf("\n%s: seeds %v", class, sorts[class])
 	}
+	summary += early
 	t.Log(summary)
 	if dir := os.Getenv(harness.EnvLogs); dir != "" {
 		if err := os.WriteFile(filepath.Join(dir, "differential.txt"), []byte(summary+"\n"), 0o644); err != nil {
@@ -106,6 +110,7 @@ type report struct {
 	plan   plan
 	counts counts
 	found  []*difference // those we do not want
+	apart  error         // why it ends early
 	short  *script       // that still differs
 	err    error
 }
@@ -164,46 +169,48 @@ func (r *report) keep() error {
 // judge plays the account of a plan, and where it differs looks for a shorter script that does as well.
 func (b *bench) judge(ctx context.Context, p plan) *report {
 	s := write(p)
-	r := &report{plan: p}
-	r.found, r.counts, r.err = b.play(ctx, s, p)
+	r := b.play(ctx, s, p)
 	if r.err == nil && len(r.found) > 0 && *flagShrink {
 		r.short = b.shrink(ctx, s, p, r.found[0])
 	}
 	return r
 }
 
-// play runs one script, and returns the differences that we do not want.
-func (b *bench) play(ctx context.Context, s *script, p plan) ([]*difference, counts, error) {
+// play runs one script.
+func (b *bench) play(ctx context.Context, s *script, p plan) *report {
+	a := &account{ctx: ctx, script: s, off: p.off}
+	err := b.host(ctx, a)
+	return &report{plan: p, counts: a.counts, found: a.found, apart: a.apart, err: err}
+}
+
+// host runs the script of an account on a new stock server and in a new account of ours.
+func (b *bench) host(ctx context.Context, a *account) error {
 	process, err := startStock(ctx)
 	if err != nil {
-		return nil, counts{}, err
+		return err
 	}
 	defer process.stop()
-	stock, err := newServer(b.t, "stock", process.url(), strings.TrimPrefix(process.url(), "http://"))
+	a.stock, err = newServer(b.t, "stock", process.url(), strings.TrimPrefix(process.url(), "http://"))
 	if err != nil {
-		return nil, counts{}, err
+		return err
 	}
-	defer stock.conn.Close()
+	defer a.stock.conn.Close()
 	_, management, _ := strings.Cut(b.cluster.ManagementURL, "://")
-	ours, err := newServer(b.t, "ours", b.cluster.APIURL, management)
+	a.ours, err = newServer(b.t, "ours", b.cluster.APIURL, management)
 	if err != nil {
-		return nil, counts{}, err
+		return err
 	}
-	defer ours.conn.Close()
-	ours.writes = b.writes
-	ours.provider, ours.ca = b.provider()
+	defer a.ours.conn.Close()
+	a.ours.writes = b.writes
+	a.ours.provider, a.ours.ca = b.provider()
 	if err := b.empty(ctx); err != nil {
-		return nil, counts{}, err
+		return err
 	}
-	a := &account{ctx: ctx, stock: stock, ours: ours, script: s, off: p.off}
 	err = a.run()
-	if ours.rest != nil && ours.rest.Token != "" {
-		b.cluster.Token = ours.rest.Token // the next one is to delete this account
+	if a.ours.rest != nil && a.ours.rest.Token != "" {
+		b.cluster.Token = a.ours.rest.Token // the next one is to delete this account
 	}
-	if err != nil {
-		return a.found, a.counts, err
-	}
-	return a.found, a.counts, nil
+	return err
 }
 
 // provider is the URL of our own identity provider, and the certificate to believe there.
@@ -211,9 +218,15 @@ func (b *bench) provider() (url, ca string) {
 	return strings.TrimSuffix(b.cluster.Issuer, "/oauth2"), b.cluster.CAFile
 }
 
-// empty deletes the account that is there, so that the next can be set up.
+// empty deletes the account that is there, if its script has not, so that the next can be set up.
 func (b *bench) empty(ctx context.Context) error {
 	rest := b.cluster.REST()
+	var instance struct {
+		Bare bool `json:"setup_required"`
+	}
+	if a, err := rest.Try(ctx, "GET", "/api/instance", nil); err != nil || json.Unmarshal(a.Body, &instance) == nil && instance.Bare {
+		return err
+	}
 	var accounts []struct{ ID string }
 	a, err := rest.Try(ctx, "GET", "/api/accounts", nil)
 	if err != nil {

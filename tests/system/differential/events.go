@@ -74,6 +74,9 @@ func (s *server) events(ctx context.Context, path string) (map[string][]any, err
 		}
 		what := fmt.Sprintf("%v %v by %v", told["target_id"], with, told["initiator_id"])
 		code := told["activity_code"].(string)
+		if code == "policy.delete" { // those that go with a peer speak of the peer, and come in any order
+			what += fmt.Sprint(" ", meta["name"])
+		}
 		times[code+what]++
 		told["id"] = fmt.Sprintf("%s, %d", what, times[code+what])
 		byCode[code] = append(byCode[code], told)

@@ -47,6 +47,7 @@ func write(p plan) *script {
 	w.found()
 	w.people()
 	w.furnish()
+	w.handOver()
 	w.look()
 	for range 2 {
 		for range w.between(4, 10) {
@@ -54,6 +55,7 @@ func write(p plan) *script {
 		}
 		w.look()
 	}
+	w.end()
 	return w.script
 }
 

@@ -41,6 +41,8 @@ const (
 	tell                // an agent tells over its connection that it has changed
 	logout              // an agent leaves for good
 	work                // an agent does a job
+	enter               // somebody signs in
+	end                 // the owner deletes the account
 	look                // compare everything
 )
 
@@ -65,6 +67,10 @@ func (o *op) String() string {
 		return o.peer + " logs out"
 	case work:
 		return o.peer + " works: " + encode(o.body)
+	case enter:
+		return o.as + " signs in"
+	case end:
+		return "the account ends"
 	case look:
 		return "look"
 	}

@@ -14,8 +14,8 @@ const shrinkLimit = time.Minute
 func (b *bench) shrink(ctx context.Context, s *script, p plan, like *difference) *script {
 	deadline := time.Now().Add(shrinkLimit)
 	differs := func(ops []*op) bool {
-		found, _, err := b.play(ctx, &script{agents: s.agents, ops: ops}, p)
-		return err == nil && slices.ContainsFunc(found, func(d *difference) bool { return d.Field == like.Field })
+		r := b.play(ctx, &script{agents: s.agents, ops: ops}, p)
+		return r.err == nil && slices.ContainsFunc(r.found, func(d *difference) bool { return d.Field == like.Field })
 	}
 	ops, kinds := s.ops, map[string]bool{}
 	for _, o := range ops {
