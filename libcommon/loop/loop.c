@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 
 /* A task may defer another, as the answer to what was read defers the write: that one need not wait
  * for another look at the sockets. Two only, so that a task that defers itself stops nobody. */
@@ -21,8 +22,12 @@ struct rk_loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_check_t after_poll;
-    uv_idle_t no_wait; /* runs while `deferred` holds something */
+    uv_idle_t no_wait; /* runs while `deferred` or `costly` holds something */
     struct rk_list deferred;
+    struct rk_list costly;  /* one a turn */
+    bool had_costly;        /* this turn */
+    uint64_t costly_due_ns; /* the next one not before */
+    uv_timer_t costly_timer;
     uv_signal_t on_signal[2]; /* TERM, INT */
     bool stop_watched;
     bool stop_seen;
@@ -68,22 +73,71 @@ static void run_posted(uv_async_t *wake)
         uv_stop(&l->uv);
 }
 
+static void nothing(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void costly_is_due(uv_timer_t *t)
+{
+    struct rk_loop *l = t->data;
+
+    uv_idle_start(&l->no_wait, nothing);
+}
+
+/* What has been put off for longer than a burst is not made up for. */
+static void run_one(struct rk_loop *l, struct rk_task *t)
+{
+    uint64_t from = rk_mono_ns(), earliest = from - RK_COSTLY_BURST_NS;
+
+    l->had_costly = true;
+    t->run(t);
+    if (l->costly_due_ns < earliest)
+        l->costly_due_ns = earliest;
+    l->costly_due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from);
+}
+
+/* A turn ends here and the next one begins: what waits is before what its sockets will bring. */
+static void run_costly(struct rk_loop *l)
+{
+    struct rk_task *t;
+
+    l->had_costly = false;
+    if (rk_list_empty(&l->costly) || rk_mono_ns() < l->costly_due_ns)
+        return;
+    t = rk_list_entry(l->costly.next, struct rk_task, node);
+    rk_list_remove(&t->node);
+    run_one(l, t);
+}
+
+/* Whether the loop may sleep; if something costly waits, until that is due. */
+static bool may_sleep(struct rk_loop *l)
+{
+    uint64_t now;
+
+    if (!rk_list_empty(&l->deferred))
+        return false;
+    if (rk_list_empty(&l->costly))
+        return true;
+    now = rk_mono_ns();
+    if (now >= l->costly_due_ns)
+        return false;
+    uv_timer_start(&l->costly_timer, costly_is_due, (l->costly_due_ns - now) / 1000000 + 1, 0);
+    return true;
+}
+
 static void run_deferred(uv_check_t *check)
 {
     struct rk_loop *l = check->data;
     struct rk_list batch;
 
+    run_costly(l);
     for (int i = 0; i < DEFER_ROUNDS && !rk_list_empty(&l->deferred); i++) {
         move_all(&l->deferred, &batch);
         run_all(&batch);
     }
-    if (rk_list_empty(&l->deferred))
+    if (may_sleep(l))
         uv_idle_stop(&l->no_wait);
-}
-
-static void nothing(uv_idle_t *idle)
-{
-    (void)idle;
 }
 
 struct rk_loop *rk_loop_new(void)
@@ -94,11 +148,15 @@ struct rk_loop *rk_loop_new(void)
         abort(); /* no descriptors at start-up */
     uv_check_init(&l->uv, &l->after_poll);
     uv_idle_init(&l->uv, &l->no_wait);
+    uv_timer_init(&l->uv, &l->costly_timer);
+    uv_unref((uv_handle_t *)&l->costly_timer);
     uv_check_start(&l->after_poll, run_deferred);
     l->uv.data = l;
     l->wake.data = l;
     l->after_poll.data = l;
+    l->costly_timer.data = l;
     rk_list_init(&l->deferred);
+    rk_list_init(&l->costly);
     pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->posted);
     signal(SIGPIPE, SIG_IGN);
@@ -112,6 +170,7 @@ void rk_loop_free(struct rk_loop *l)
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->after_poll, NULL);
     uv_close((uv_handle_t *)&l->no_wait, NULL);
+    uv_close((uv_handle_t *)&l->costly_timer, NULL);
     if (l->stop_watched) {
         uv_close((uv_handle_t *)&l->on_signal[0], NULL);
         uv_close((uv_handle_t *)&l->on_signal[1], NULL);
@@ -154,9 +213,18 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t)
 
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
 {
-    if (rk_list_empty(&l->deferred))
-        uv_idle_start(&l->no_wait, nothing);
+    uv_idle_start(&l->no_wait, nothing);
     rk_list_append(&l->deferred, &t->node);
+}
+
+void rk_loop_one_a_turn(struct rk_loop *l, struct rk_task *t)
+{
+    if (!l->had_costly && rk_list_empty(&l->costly) && rk_mono_ns() >= l->costly_due_ns) {
+        run_one(l, t);
+        return;
+    }
+    uv_idle_start(&l->no_wait, nothing);
+    rk_list_append(&l->costly, &t->node);
 }
 
 static void timer_fired(uv_timer_t *uv)

@@ -28,6 +28,10 @@
 #define READ_BUFFER (64 * 1024)
 #define OPEN_LIMIT_MS 10000       /* TCP connect (client) and TLS handshake */
 #define TCP_USER_TIMEOUT_MS 20000 /* unacknowledged data: the path is dead */
+/* A server's handshakes have a turn each; of those that wait a thread has so many at most, and so
+ * much of what their clients have said. */
+#define MAX_WAITING_SHAKES 8192
+#define MAX_WAITING_BYTES ((size_t)32 * 1024 * 1024)
 
 enum conn_state {
     CONN_NEW,
@@ -49,7 +53,8 @@ struct rk_conn {
     struct rk_buf out;   /* what goes to the kernel next (TLS: ciphertext) */
     struct rk_buf plain; /* TLS only: not yet encrypted */
     struct write *writing;
-    const uint8_t *in; /* TLS: the chunk just read; NULL outside on_read */
+    struct shake *shake; /* waits for its turn; NULL: none */
+    const uint8_t *in;   /* TLS: the chunk just read; NULL outside on_read */
     size_t in_n;
     uint64_t progress_ms;
     char *why;
@@ -71,6 +76,16 @@ struct write {
     size_t n;
 };
 
+/* What a client has said of its handshake. */
+struct shake {
+    struct rk_task task;
+    struct rk_conn *c;
+    size_t n;
+    uint8_t p[];
+};
+
+static _Thread_local unsigned waiting_shakes;
+static _Thread_local size_t waiting_bytes;
 static _Thread_local uint8_t *read_buffer;  /* from the socket */
 static _Thread_local uint8_t *clear_buffer; /* decrypted */
 
@@ -173,6 +188,20 @@ static void on_timer_closed(struct rk_timer *t)
     on_handle_closed(rk_container_of(t, struct rk_conn, timer));
 }
 
+/* It waits no longer; the caller frees it. */
+static struct shake *shake_leave(struct rk_conn *c)
+{
+    struct shake *s = c->shake;
+
+    if (!s)
+        return NULL;
+    waiting_shakes--;
+    waiting_bytes -= s->n;
+    rk_list_remove(&s->task.node);
+    c->shake = NULL;
+    return s;
+}
+
 /* The handles close on a later turn, after the deferred flush (if any) has run and found nothing to
  * do. */
 static void run_flush(struct rk_task *t)
@@ -193,6 +222,7 @@ void rk_conn_close(struct rk_conn *c, const char *why)
     c->state = CONN_CLOSED;
     if (!c->why)
         c->why = rk_strdup(why);
+    free(shake_leave(c));
     rk_buf_done(&c->out);
     rk_buf_done(&c->plain);
     c->handles = c->flush_pending ? 3 : 2;
@@ -440,6 +470,40 @@ static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
         schedule_flush(c); /* key updates and the like */
 }
 
+static void run_shake(struct rk_task *t)
+{
+    struct shake *s = rk_container_of(t, struct shake, task);
+    struct rk_conn *c = s->c;
+
+    (void)shake_leave(c);
+    rk_conn_pause(c, false);
+    feed_tls(c, s->p, s->n);
+    free(s);
+}
+
+/* The answer to a client's first words costs more than all that an open connection asks for in a
+ * turn, and whoever can dial can ask for it: those who are open wait for one such at most. */
+static void shake_in_turn(struct rk_conn *c, const uint8_t *p, size_t n)
+{
+    struct shake *s;
+
+    if (waiting_shakes >= MAX_WAITING_SHAKES || n > MAX_WAITING_BYTES - waiting_bytes) {
+        rk_conn_close(c, "too many TLS handshakes");
+        return;
+    }
+    s = rk_alloc(sizeof(*s) + n);
+    s->task.run = run_shake;
+    rk_list_init(&s->task.node);
+    s->c = c;
+    s->n = n;
+    memcpy(s->p, p, n);
+    c->shake = s;
+    waiting_shakes++;
+    waiting_bytes += n;
+    rk_conn_pause(c, true);
+    rk_loop_one_a_turn(c->loop, &s->task);
+}
+
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
     (void)h;
@@ -463,7 +527,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
     if (c->state == CONN_FLUSHING)
         return; /* thrown away */
-    if (c->ssl)
+    if (c->ssl && c->server && c->state == CONN_HANDSHAKE)
+        shake_in_turn(c, (const uint8_t *)buf->base, (size_t)nread);
+    else if (c->ssl)
         feed_tls(c, (const uint8_t *)buf->base, (size_t)nread);
     else
         c->ops->on_read(c, (const uint8_t *)buf->base, (size_t)nread, c->arg);

@@ -10,11 +10,13 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/loop/loop.h"
 #include "libcommon/obs/log.h"
 #include "services/relay/core/mail.h"
 #include "services/relay/transport/ws/conn.h"
 
 #define EVENTS 64
+#define ACCEPTS_A_TURN 8
 #define HOUSEKEEPING_MS 5000
 #define MAIL_BATCH 512
 #define WAITING_BYTES (256u << 20)
@@ -223,7 +225,7 @@ static void on_listen(struct watch *w, uint32_t events)
 
     (void)events;
     /* A bounded batch, so that a crowd at the door does not hold up those inside. */
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_storage ss;
         socklen_t n = sizeof(ss);
         int fd = accept4(c->listen_fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -243,6 +245,36 @@ static void on_listen(struct watch *w, uint32_t events)
     }
 }
 
+/* What has been put off for longer than a burst is not made up for. */
+void core_strangers_took(struct core *c, uint64_t from_ns)
+{
+    if (c->strangers_due_ns + RK_COSTLY_BURST_NS < from_ns)
+        c->strangers_due_ns = from_ns - RK_COSTLY_BURST_NS;
+    c->strangers_due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from_ns);
+}
+
+static void on_strangers(struct watch *w, uint32_t events)
+{
+    struct core *c = rk_container_of(w, struct core, listen_watch);
+    uint64_t from = rk_mono_ns();
+
+    on_listen(w, events);
+    core_strangers_took(c, from);
+}
+
+/* Over TLS strangers come in no faster than their handshakes get done: a crowd waits with the
+ * kernel, where it costs nothing. */
+static void listen_when_due(struct core *c)
+{
+    bool due = rk_mono_ns() >= c->strangers_due_ns;
+    struct epoll_event ev = { .events = due ? EPOLLIN : 0, .data.ptr = &c->listen_watch };
+
+    if (due != c->listen_rests || c->listen_fd < 0 || c->accept_paused)
+        return;
+    c->listen_rests = !due;
+    epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->listen_fd, &ev);
+}
+
 static void
 watch_add(struct core *c, int fd, struct watch *w, void (*on_ready)(struct watch *, uint32_t))
 {
@@ -255,6 +287,13 @@ watch_add(struct core *c, int fd, struct watch *w, void (*on_ready)(struct watch
     (void)r;
 }
 
+static void listen_begin(struct core *c)
+{
+    c->listen_rests = false;
+    watch_add(c, c->listen_fd, &c->listen_watch,
+              core_config(c)->tls_new ? on_strangers : on_listen);
+}
+
 static void begin_drain(struct core *c)
 {
     c->draining = true;
@@ -262,6 +301,7 @@ static void begin_drain(struct core *c)
     c->drain_total = c->connection_count;
     close(c->listen_fd); /* leaves the epoll set with it */
     c->listen_fd = -1;
+    c->listen_rests = false;
 }
 
 /* CLOSE goes out spread over most of the drain time, at least one connection every 10 ms, so that
@@ -319,7 +359,7 @@ static void tick(struct core *c)
         housekeeping(c);
     if (c->accept_paused && c->listen_fd >= 0) {
         c->accept_paused = false;
-        watch_add(c, c->listen_fd, &c->listen_watch, on_listen);
+        listen_begin(c);
     }
 }
 
@@ -327,6 +367,8 @@ static int sleep_ms(const struct core *c, bool clean)
 {
     if (!clean)
         return 1;
+    if (c->listen_rests || !rk_list_empty(&c->shaking))
+        return rk_mono_ns() < c->strangers_due_ns ? 1 : 0;
     if (c->draining)
         return 10;
     return (int)(WHEEL_TICK_MS - c->now_ms % WHEEL_TICK_MS);
@@ -349,6 +391,8 @@ static void turn(struct core *c, bool clean)
 
         w->on_ready(w, ev[i].events);
     }
+    ws_conn_shake_one(c);
+    listen_when_due(c);
     tick(c);
     if (!c->draining && atomic_load_explicit(&c->all->drain, memory_order_acquire))
         begin_drain(c);
@@ -390,9 +434,10 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     rk_list_init(&c->connections);
     rk_list_init(&c->dirty);
     rk_list_init(&c->dead);
+    rk_list_init(&c->shaking);
     watch_add(c, c->wake_fd, &c->wake_watch, on_wake);
     if (listen_fd >= 0)
-        watch_add(c, c->listen_fd, &c->listen_watch, on_listen);
+        listen_begin(c);
     return c;
 }
 

@@ -119,6 +119,30 @@ static void a_turn_does_not_wait_while_something_is_deferred(void **state)
     assert_int_equal(a.again, 0);
 }
 
+static void costly_pieces_have_a_turn_each_and_are_not_slept_upon(void **state)
+{
+    struct life *f = *state;
+    struct step a = step(f, 'a'), b = step(f, 'b'), c = step(f, 'c'), gone = step(f, 'x');
+
+    rk_loop_one_a_turn(f->loop, task(&a));
+    assert_string_equal(f->log, "a"); /* this turn had none */
+    rk_loop_one_a_turn(f->loop, task(&b));
+    rk_loop_one_a_turn(f->loop, task(&gone));
+    rk_loop_one_a_turn(f->loop, task(&c));
+    rk_list_remove(&gone.task.node);
+    assert_string_equal(f->log, "a");
+    /* Either would sleep for ever. */
+    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
+    assert_string_equal(f->log, "ab");
+    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
+    assert_string_equal(f->log, "abc");
+    /* The piece before was this turn's. */
+    rk_loop_one_a_turn(f->loop, task(&a));
+    assert_string_equal(f->log, "abc");
+    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
+    assert_string_equal(f->log, "abca");
+}
+
 static void on_timer(struct rk_timer *t)
 {
     struct life *f = rk_container_of(t, struct life, timer);
@@ -349,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(deferred_tasks_run_in_order_and_not_inside_the_caller),
         T(a_turn_does_not_wait_while_something_is_deferred),
+        T(costly_pieces_have_a_turn_each_and_are_not_slept_upon),
         T(a_task_deferred_by_a_timer_or_a_close_runs_at_once),
         T(a_task_that_defers_itself_stops_neither_timers_nor_posts),
         T(what_was_deferred_before_a_stop_still_runs),

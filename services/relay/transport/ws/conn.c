@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 #include "libcommon/net/ws_frame.h"
 #include "libcommon/net/ws_upgrade.h"
 #include "libcommon/obs/log.h"
@@ -29,10 +30,11 @@ struct ws_conn {
     struct watch watch;
     struct wheel_timer timer;
     struct rk_list of_core;
-    struct rk_list of_turn; /* on core->dirty or core->dead */
+    struct rk_list of_turn; /* on core->shaking, core->dirty or core->dead */
     enum phase phase;
     int fd;
     SSL *ssl;
+    bool shaking;         /* waits for a turn of its own, and is not read meanwhile */
     bool held;            /* the queue waits for session_published */
     bool blocked;         /* the kernel's buffer is full: EPOLLOUT is on */
     uint64_t limit_ms;    /* end of the phase, when it has one */
@@ -75,6 +77,9 @@ static void die(struct ws_conn *c, const char *why)
     rk_debug((&(struct rk_logctx){ .remote = remote(c, text) }), "connection closed: %s", why);
     c->phase = PHASE_DEAD;
     wheel_unset(&c->timer);
+    if (c->shaking)
+        c->session.core->shaking_count--;
+    c->shaking = false;
     rk_list_remove(&c->of_turn);
     rk_list_append(&c->session.core->dead, &c->of_turn);
 }
@@ -118,12 +123,17 @@ static void mark_dirty(struct ws_conn *c)
     core->dirty_count++;
 }
 
+static void watch_for(struct ws_conn *c, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = &c->watch };
+
+    epoll_ctl(c->session.core->epfd, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
 static void watch_output(struct ws_conn *c, bool on)
 {
-    struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = &c->watch };
-
     c->blocked = on;
-    epoll_ctl(c->session.core->epfd, EPOLL_CTL_MOD, c->fd, &ev);
+    watch_for(c, on ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 /* Bytes written, 0 when the kernel takes no more, -1 on a dead connection. */
@@ -502,35 +512,76 @@ static void on_readable(struct ws_conn *c)
         flush_dirty(core);
 }
 
-static void on_handshake(struct ws_conn *c)
+static void shake_later(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+
+    if (core->shaking_count >= MAX_SHAKING) {
+        die(c, "too many TLS handshakes");
+        return;
+    }
+    c->shaking = true;
+    core->shaking_count++;
+    rk_list_append(&core->shaking, &c->of_turn);
+    watch_for(c, 0);
+}
+
+/* Not before its client has said something. */
+static void tls_begin(struct ws_conn *c)
+{
+    const struct core_config *cfg = core_config(c->session.core);
+
+    c->ssl = cfg->tls_new(cfg->arg);
+    SSL_set_fd(c->ssl, c->fd);
+    SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                             SSL_MODE_RELEASE_BUFFERS);
+}
+
+static void shake(struct ws_conn *c)
 {
     int r, e;
 
+    if (!c->ssl)
+        tls_begin(c);
     ERR_clear_error();
     r = SSL_accept(c->ssl);
     if (r == 1) {
         c->phase = PHASE_UPGRADE;
-        if (c->blocked)
-            watch_output(c, false);
         return;
     }
     e = SSL_get_error(c->ssl, r);
     if (e == SSL_ERROR_WANT_WRITE) {
-        if (!c->blocked) {
-            c->progress_ms = c->session.core->now_ms;
-            watch_output(c, true);
-        }
+        c->progress_ms = c->session.core->now_ms;
+        watch_output(c, true);
     } else if (e != SSL_ERROR_WANT_READ) {
         die(c, "TLS handshake failed");
     }
+}
+
+void ws_conn_shake_one(struct core *core)
+{
+    uint64_t from = rk_mono_ns();
+    struct ws_conn *c;
+
+    if (rk_list_empty(&core->shaking) || from < core->strangers_due_ns)
+        return;
+    c = rk_list_entry(core->shaking.next, struct ws_conn, of_turn);
+    rk_list_remove(&c->of_turn);
+    c->shaking = false;
+    core->shaking_count--;
+    watch_output(c, false);
+    shake(c);
+    core_strangers_took(core, from);
 }
 
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct ws_conn *c = rk_container_of(w, struct ws_conn, watch);
 
-    if (c->phase == PHASE_TLS)
-        on_handshake(c);
+    if (c->phase == PHASE_TLS && events & (EPOLLHUP | EPOLLERR))
+        die(c, "peer hung up");
+    else if (c->phase == PHASE_TLS && !c->shaking)
+        shake_later(c);
     if (c->phase == PHASE_TLS || c->phase == PHASE_DEAD)
         return;
     if (events & EPOLLOUT)
@@ -564,13 +615,8 @@ void ws_conn_accept(struct core *core, int fd, const struct sockaddr *peer)
     c->watch.on_ready = on_ready;
     c->phase = PHASE_UPGRADE;
     c->limit_ms = core->now_ms + UPGRADE_LIMIT_MS;
-    if (cfg->tls_new) {
-        c->ssl = cfg->tls_new(cfg->arg);
-        SSL_set_fd(c->ssl, fd);
-        SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
+    if (cfg->tls_new)
         c->phase = PHASE_TLS;
-    }
     set_timer(c);
     ev.data.ptr = &c->watch;
     if (epoll_ctl(core->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)

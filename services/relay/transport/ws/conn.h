@@ -26,6 +26,10 @@
 /* Takes fd. */
 void ws_conn_accept(struct core *c, int fd, const struct sockaddr *peer);
 void ws_conn_on_timer(struct wheel_timer *t);
+/* One TLS handshake, when it is time; MAX_SHAKING wait at most, and whoever comes then is closed.
+ */
+#define MAX_SHAKING 8192
+void ws_conn_shake_one(struct core *c);
 /* Flushes what was queued and frees what has ended. */
 void ws_conn_end_turn(struct core *c);
 /* Tells one connection CLOSE and ends it; false when there is none left. */

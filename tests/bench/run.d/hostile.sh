@@ -1,0 +1,151 @@
+# What connected agents notice of attacks: one replica of everything over TLS, agents that change, signal and relay, and in turn
+# some seconds of quiet and some of an attack on one service. Servers are on one core, agents and attacker in the network of
+# another; agents go before the attacker there, as they would have a machine of their own.
+
+HOSTILE_AGENTS=200
+HOSTILE_A_GROUP=50
+HOSTILE_SECONDS=10
+HOSTILE_RATES='change 0.7/s signal 100/s relay 200/s stun 50/s' # changes far enough from each other that none waits for another's pause
+HOSTILE_ATTACKS=(
+    management:loris signal:loris relay:loris-relay
+    management:handshakes signal:handshakes relay:handshakes
+    management:reset management:ping management:settings management:continuation management:hpack
+    relay:auth stun:stun
+)
+
+bench_hostile() {
+    taskset -cp "$SERVER_CORE" "$BASHPID" >/dev/null
+    each_round round_hostile
+}
+
+# hostile_scenario AGENTS: quiet, attacked, quiet, attacked, ..., quiet.
+hostile_scenario() {
+    local i
+
+    printf 'agents %d\ngroups %d\nalone yes\njoin within 5m\n' "$1" $(($1 / HOSTILE_A_GROUP))
+    for ((i = 0; i <= 2 * ${#HOSTILE_ATTACKS[@]}; i++)); do
+        printf 'run for %ds %s\n' $HOSTILE_SECONDS "$HOSTILE_RATES"
+    done
+    printf 'verify\nleave\n'
+}
+
+# hostile_config SERVICE NUMBER: one loop, as there is one core.
+hostile_config() {
+    service_config "$1" "$2" | sed -e "s,^listen = 127.0.0.1:,listen = $SERVER:," \
+        -e "s,^signal_url = .*,signal_url = https://$SERVER:$(port_of signal 1),"
+    case $1 in
+    relay | stun) printf 'loops = 1\n' ;;
+    esac
+}
+
+hostile_start() {
+    local name
+
+    instance_up 1
+    HOST=$SERVER TLS=yes
+    tls_prepare "$(tls_alt_names)"
+    services_secrets
+    while read -r name; do
+        hostile_config "${name%-*}" "${name##*-}" >"$DIR/conf/$name.conf"
+    done < <(service_names)
+    cluster_launch
+    cluster_wait
+    API_URL=http://$SERVER:$(port_of dashboard-api 1) API_OPTIONS=() API_ADVICE=("see $DIR/log")
+    bootstrap 2>/dev/null
+}
+
+hostile_fleet() {
+    local before=()
+
+    ! chrt -f 1 true 2>/dev/null || before=(chrt -f 1)
+    FLEET_FILES=("$OUT/log/fleet-1")
+    (
+        raise_file_limit
+        ROOKERY_TOKEN=$(cat "$DIR/secrets/token") as_agents "${before[@]}" "$BIN/rookery-fleet" --ca "$DIR/ca.pem" \
+            --management "https://$SERVER:$(port_of management 1)" --api "$API_URL" --json "${FLEET_FILES[0]}.json" \
+            "$OUT/hostile-scenario"
+    ) >"${FLEET_FILES[0]}.log" 2>&1 &
+    FLEETS=($!)
+}
+
+# hostile_runs_done N: or the fleet has ended.
+hostile_runs_done() {
+    [ "$(grep -c '^run ' "${FLEET_FILES[0]}.log")" -ge "$1" ] || ! kill -0 "${FLEETS[0]}" 2>/dev/null
+}
+
+# hostile_attack SERVICE KIND RUNS: until the agents have done so many runs.
+hostile_attack() {
+    local service=$1 kind=$2 pid
+
+    (
+        raise_file_limit
+        as_agents "$BIN/bench-hostile" "$SERVER:$(port_of "$service" 1)" "$kind" "${AGENT%.*}.20"
+    ) >"$OUT/log/attack" 2>"$OUT/log/attack.log" &
+    pid=$!
+    wait_until 120 hostile_runs_done "$3" || die "the agents do not come to an end under $kind"
+    kill -TERM "$pid" 2>/dev/null || true
+    wait "$pid" || {
+        cat "$OUT/log/attack.log" >&2
+        die "the attack $kind on $service failed"
+    }
+    figures hostile "$service-$kind" ours <"$OUT/log/attack"
+}
+
+round_hostile() {
+    local agents=${AGENTS:-$HOSTILE_AGENTS} i
+
+    hostile_start
+    hostile_scenario "$agents" >"$OUT/hostile-scenario"
+    note "$agents agents join"
+    hostile_fleet
+    for i in "${!HOSTILE_ATTACKS[@]}"; do
+        wait_until 400 hostile_runs_done $((2 * i + 1)) || die "the agents do not come to an end"
+        note "${HOSTILE_ATTACKS[i]}"
+        hostile_attack "${HOSTILE_ATTACKS[i]%:*}" "${HOSTILE_ATTACKS[i]#*:}" $((2 * i + 2))
+    done
+    fleets_figures hostile_steps
+    hostile_ratios
+    instance_down
+}
+
+# Of each attack, the p99 of what agents do as multiples of the median of all quiet times; and the worst of them, without STUN,
+# which needs no connection.
+hostile_ratios() {
+    awk -F'\t' -v OFS='\t' -v attacks="${HOSTILE_ATTACKS[*]}" '
+        $1 == "hostile_steps" && $4 ~ /^(change|offer|packet|stun)_p99_ms$/ {
+            split($2, step, "-")
+            sub(/_p99_ms/, "", $4)
+            p99[step[1], $4] = $5
+        }
+        function median(what, n,    i, j, t, v) {
+            for (i = 0; i < n; i++)
+                v[i] = p99[2 + 2 * i, what]
+            for (i = 1; i < n; i++)
+                for (j = i; j > 0 && v[j - 1] > v[j]; j--) {
+                    t = v[j]
+                    v[j] = v[j - 1]
+                    v[j - 1] = t
+                }
+            return v[int(n / 2)]
+        }
+        END {
+            n = split(attacks, attack, " ")
+            split("change offer packet stun", whats, " ")
+            for (k = 1; k <= 4; k++) {
+                quiet = median(whats[k], n + 1)
+                print "hostile", "quiet", "ours", whats[k] "_p99_ms", quiet
+                for (i = 1; i <= n; i++) {
+                    name = attack[i]
+                    sub(/:/, "-", name)
+                    ratio = p99[1 + 2 * i, whats[k]] / quiet
+                    print "hostile", name, "ours", whats[k] "_x", ratio
+                    if (k <= 3 && ratio > worst[i])
+                        worst[i] = ratio
+                    if (k == 4)
+                        print "hostile", name, "ours", "worst_x", worst[i]
+                }
+            }
+        }' "$FIGURES" >"$OUT/hostile-ratios"
+    sed -i '/^hostile_steps\t/d' "$FIGURES"
+    cat "$OUT/hostile-ratios" >>"$FIGURES"
+}
