@@ -232,6 +232,9 @@ compose_bootstrap() {
 }
 
 compose_facts() {
+    local key=''
+
+    [ ! -f "$DIR/secrets/setup_key" ] || key=$(cat "$DIR/secrets/setup_key")
     cat <<END
 
 Rookery is up at https://$DOMAIN
@@ -246,7 +249,7 @@ END
 
 An agent joins with:
 
-  netbird up --management-url https://$DOMAIN --setup-key $(cat "$DIR/secrets/setup_key")
+  netbird up --management-url https://$DOMAIN${key:+ --setup-key $key}
 END
     [ -n "${TLS_CERT:-}" ] || cat <<END
 
@@ -264,7 +267,8 @@ compose_up() {
     fi
     [ -z "$domain" ] || [ "$domain" = "$DOMAIN" ] || die "$COMPOSE_ENV says DOMAIN=$DOMAIN" "change it there"
     compose_find
-    instance_claim
+    # Passwords of stores elsewhere are there before anything of ours is.
+    [ "$(ls -A "$DIR" 2>/dev/null)" = secrets ] || instance_claim
     instance_lock
     compose_images
     compose_secrets

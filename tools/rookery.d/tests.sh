@@ -253,13 +253,37 @@ checkout_before() {
     printf '%s' "$before"
 }
 
+# What stands in for images that only a registry has: Debian's Prometheus, and Grafana's user with nothing to do.
+compose_monitoring() {
+    local dir base=${ROOKERY_BASE:-localhost/debian:bookworm} code=0
+
+    dir=$(mktemp -d)
+    cp "$("$ROOT/tests/support/prometheus" "$REPORT/prometheus")/prometheus" "$dir/" &&
+        podman build -q --tag localhost/rookery-test-prometheus --file - "$dir" >/dev/null <<END &&
+FROM $base
+COPY prometheus /usr/bin/
+RUN install --directory --owner nobody /prometheus
+USER nobody
+ENTRYPOINT ["prometheus"]
+END
+        podman build -q --tag localhost/rookery-test-grafana --file - "$dir" >/dev/null <<END || code=1
+FROM $base
+USER 472
+ENTRYPOINT ["sleep", "infinity"]
+END
+    rm -rf "$dir"
+    return $code
+}
+
 # The images of this commit and of the one before it, in containers; the name of another Debian 12 may be given as BASE.
 compose_tests() {
-    local before log=$REPORT/compose.log code=0 start=$SECONDS tree tag
+    local before log=$REPORT/compose.log code=0 start=$SECONDS tree tag program
 
     need_go
-    command -v podman >/dev/null && command -v runc >/dev/null || die "the containers' test needs podman and runc" \
-        "install them:  apt-get install --no-install-recommends podman runc buildah netavark aardvark-dns iptables debootstrap"
+    for program in podman runc certbot pebble; do
+        command -v "$program" >/dev/null || die "the containers' test needs $program" \
+            "install:  apt-get install --no-install-recommends podman runc buildah netavark aardvark-dns iptables debootstrap certbot pebble"
+    done
     "$ROOT/tests/support/venv" compose
     before=$(checkout_before "${1:-HEAD~1}") || return 1
     for tree in "$before" "$ROOT"; do
@@ -267,12 +291,33 @@ compose_tests() {
         [ "$tree" = "$ROOT" ] || tag=before
         BUILDAH_ISOLATION=chroot "$tree/rookery" images --base "${ROOKERY_BASE:-debootstrap}" --tag "$tag" || return 1
     done
+    BUILDAH_ISOLATION=chroot compose_monitoring || return 1
     BUILT_S=$((BUILT_S + SECONDS - start))
     GO=$GO PATH=$ROOT/build/compose/bin:$PATH ROOKERY_COMPOSE_TREE=$ROOT ROOKERY_COMPOSE_BEFORE=$before \
         ROOKERY_TEST_LOGS=$REPORT/compose "$ROOT/tests/system/run" --package ./compose 2>&1 | tee "$log" || code=$?
-    grep -oE 'compose_test.go:[0-9]+: .*' "$REPORT/compose/output.txt" || true
+    grep -oE '[a-z]+_test.go:[0-9]+: .*' "$REPORT/compose/output.txt" || true
     count $((code == 0)) $((code != 0))
     [ $code -eq 0 ] || failure "compose" "$(tail -n 20 "$log")"
+    return $code
+}
+
+# README.md's steps to a connected agent, where there is nothing but Debian's smallest system, git and bash.
+newcomer_test() {
+    local log=$REPORT/newcomer.log code=0 seconds start=$SECONDS ENGINE=podman program
+
+    need_go
+    for program in podman runc debootstrap; do
+        command -v "$program" >/dev/null || die "the newcomer's test needs $program" \
+            "install:  apt-get install --no-install-recommends podman runc buildah netavark aardvark-dns iptables debootstrap"
+    done
+    (cd "$ROOT/tests/system/daemon" && GOTOOLCHAIN=auto "$GO" build -ldflags '-X github.com/netbirdio/netbird/version.version=0.77.1' \
+        -o "$REPORT/netbird" .) || return 1
+    image_base_from_packages >/dev/null
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    seconds=$("$ROOT/tests/newcomer/run" "$REPORT/netbird" localhost/debian:bookworm 2>"$log") || code=$?
+    printf 'connected after %s s\n' "${seconds:-?}"
+    count $((code == 0)) $((code != 0))
+    [ $code -eq 0 ] || failure "newcomer" "$(tail -n 20 "$log")"
     return $code
 }
 
@@ -357,12 +402,12 @@ cmd_test() {
 
     [ $# -eq 0 ] || shift
     case $what in
-    all | check | unit | package | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
+    all | check | unit | package | newcomer | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
     compose) [ $# -le 1 ] || die "rookery test compose does not know '$2'" "see: rookery help" ;;
     system | chaos | package | helm | agents | scim | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose agents scim differential schemathesis fuzz asan tsan cover" ;;
+    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose newcomer agents scim differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -381,6 +426,7 @@ cmd_test() {
     chaos) chaos_all "$@" ;;
     package) part "Debian package" package_test ;;
     compose) part "containers" compose_tests "$@" ;;
+    newcomer) part "a newcomer" newcomer_test ;;
     helm) part "the chart" helm_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     scim) part "a large directory by SCIM" scim_tests "$@" ;;

@@ -127,12 +127,12 @@ type tunnels struct {
 
 func join(t *testing.T, s *stack) *tunnels {
 	t.Helper()
-	n := &tunnels{}
+	n, key := &tunnels{}, s.secret(t, "setup_key")
 	for _, name := range []string{"alpha", "beta"} {
-		n.hosts = append(n.hosts, s.host(t, name))
+		n.hosts = append(n.hosts, s.host(t, name, key))
 	}
 	for _, name := range []string{"gamma", "delta"} {
-		n.hosts = append(n.hosts, s.host(t, name, "NB_FORCE_RELAY=true"))
+		n.hosts = append(n.hosts, s.host(t, name, key, "NB_FORCE_RELAY=true"))
 	}
 	n.direct, n.relayed = watch(t, n.hosts[0], n.hosts[1]), watch(t, n.hosts[2], n.hosts[3])
 	n.goes(t)
@@ -196,18 +196,9 @@ func (n *tunnels) judge(t *testing.T, what string, relayed time.Duration) {
 	}
 }
 
-// From nothing, by the one command; the images of the commit before are replaced by this one's; then everything dies in turn.
-func TestCompose(t *testing.T) {
-	s := newStack(t)
-	t.Logf("up after %v", s.up(t, envBefore, "before").Round(time.Millisecond))
-	for _, name := range names {
-		if err := s.healthy(name); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	token := s.secret(t, "token")
-	n := join(t, s)
-
+// replaced has another image's containers take the place of those that run, with the tree's own command.
+func (n *tunnels) replaced(t *testing.T, s *stack, what, tree, tag string) {
+	t.Helper()
 	images := map[string]string{}
 	for _, name := range names {
 		c, err := inspect(name)
@@ -217,16 +208,42 @@ func TestCompose(t *testing.T) {
 		images[name] = c.Image
 	}
 	n.begin()
-	t.Logf("upgraded after %v", s.up(t, envTree, "latest").Round(time.Millisecond))
+	t.Logf("%s: done after %v", what, s.up(t, tree, tag).Round(time.Millisecond))
 	s.registered(t)
 	n.online(t)
 	n.goes(t)
-	n.judge(t, "the upgrade", relayedLimit)
+	n.judge(t, what, relayedLimit)
 	for _, name := range names[:10] {
 		if c, err := inspect(name); err != nil || c.Image == images[name] {
-			t.Errorf("%s was not replaced: %v", name, err)
+			t.Errorf("%s: %s was not replaced: %v", what, name, err)
 		}
 	}
+}
+
+// What stock's programs have for themselves when nobody is there, in KiB (docs/performance.md, "Images"); ours have a fifth at most.
+var stockIdle = map[string]int{"management": 53260, "dashboard-api": 53260, "signal": 17972, "relay": 19040, "stun": 19040}
+
+// From nothing, by the one command; the images of the commit before are replaced by this one's, these by those, which then start on
+// the newer schema, and those again; the certificate comes by ACME and is renewed; then everything dies in turn.
+func TestCompose(t *testing.T) {
+	s := newStack(t)
+	t.Logf("up after %v", s.up(t, envBefore, "before").Round(time.Millisecond))
+	for _, name := range names {
+		harness.Eventually(t, 30*time.Second, name+" is healthy", func() error { return s.healthy(name) })
+	}
+	for _, name := range names[:10] {
+		bare(t, name)
+	}
+	token := "Token " + s.secret(t, "token")
+	a := startACME(t, s)
+	s.trust(t, s.made(), a.root)
+	n := join(t, s)
+	n.replaced(t, s, "the upgrade", envTree, "latest")
+	s.relaysByName(t)
+	n.replaced(t, s, "the way back", envBefore, "before")
+	n.replaced(t, s, "the upgrade again", envTree, "latest")
+
+	a.certify(t, s, n)
 
 	for _, name := range names {
 		n.begin()
@@ -244,5 +261,8 @@ func TestCompose(t *testing.T) {
 	for _, name := range names[:10] {
 		kib, err := memory(name)
 		t.Logf("%s: %d KiB, %v", name, kib, err)
+		if limit := stockIdle[name[:strings.LastIndexByte(name, '-')]] / 5; err != nil || kib > limit {
+			t.Errorf("%s has %d KiB for itself, more than %d: %v", name, kib, limit, err)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,9 @@ const (
 )
 
 const domain = "mesh.rookery.example"
+
+// What DNS says of it.
+var addresses = map[string]string{domain + ".": harness.Host, "relay-1." + domain + ".": harness.Host, "relay-2." + domain + ".": harness.Host}
 
 // As compose.yaml names them, in the order in which they are killed.
 var names = []string{"management-1", "management-2", "signal-1", "signal-2", "relay-1", "relay-2", "stun-1", "stun-2",
@@ -101,7 +105,7 @@ func newStack(t *testing.T) *stack {
 func (s *stack) up(t *testing.T, tree, tag string) time.Duration {
 	t.Helper()
 	start := time.Now()
-	cmd := exec.Command(filepath.Join(os.Getenv(tree), "rookery"), "compose", "up", "--domain", domain, "--env", filepath.Join(s.dir, "env"))
+	cmd := exec.Command(filepath.Join(os.Getenv(tree), "rookery"), "compose", "up", "--domain", domain, "--env", s.env())
 	cmd.Env = append(os.Environ(), "ROOKERY_VERSION="+tag)
 	cmd.WaitDelay = time.Second // containers' monitors may hold the pipes open
 	out, err := cmd.CombinedOutput()
@@ -114,6 +118,28 @@ func (s *stack) up(t *testing.T, tree, tag string) time.Duration {
 	return time.Since(start)
 }
 
+func (s *stack) env() string { return filepath.Join(s.dir, "env") }
+
+// set changes settings, as an operator does.
+func (s *stack) set(t *testing.T, settings map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile(s.env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for name, value := range settings {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+"=") })
+		if i < 0 {
+			t.Fatalf("%s is no setting", name)
+		}
+		lines[i] = name + "=" + value
+	}
+	if err := os.WriteFile(s.env(), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *stack) secret(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, "state", "secrets", name))
@@ -123,37 +149,92 @@ func (s *stack) secret(t *testing.T, name string) string {
 	return string(text)
 }
 
-func (s *stack) authority() string { return filepath.Join(s.dir, "state", "ca.pem") }
+// What hosts and we believe, and the test authority that compose up has made.
+func (s *stack) authority() string { return filepath.Join(s.dir, "believed.pem") }
+func (s *stack) made() string      { return filepath.Join(s.dir, "state", "ca.pem") }
+
+// trust adds to what hosts and we ourselves believe.
+func (s *stack) trust(t *testing.T, files ...string) {
+	t.Helper()
+	var all []byte
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	if err := os.WriteFile(s.authority(), all, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// believing is for who calls that name.
+func (s *stack) believing(name string) (*tls.Config, error) {
+	pem, err := os.ReadFile(s.authority())
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool, ServerName: name}, err
+}
+
+// relaysByName asks for each relay as agents do that have its address from the peer that is on it: the name is in the TLS handshake alone.
+func (s *stack) relaysByName(t *testing.T) {
+	t.Helper()
+	token := harness.SecretToken(s.secret(t, "relay_secret"), time.Now().Add(time.Hour))
+	for i := range 4 {
+		name := fmt.Sprintf("relay-%d.%s", i%2+1, domain)
+		config, err := s.believing(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ws, err := harness.DialTLSWS(net.JoinHostPort(harness.Host, "443"), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := harness.RelayOver(ws, "by name", token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Close()
+		if want := "rels://" + name + ":443"; r.URL != want {
+			t.Errorf("who calls %s is on %s", want, r.URL)
+		}
+	}
+}
 
 // groups asks REST, by name through port 443, with each question on a connection of its own.
-func (s *stack) groups(ctx context.Context, token string) error {
+func (s *stack) groups(ctx context.Context, authorization string) error {
+	_, err := s.rest(ctx, "GET", "/api/groups", "", authorization)
+	return err
+}
+
+func (s *stack) rest(ctx context.Context, method, path, body, authorization string) ([]byte, error) {
 	if s.client == nil {
-		pem, err := os.ReadFile(s.authority())
+		config, err := s.believing("")
 		if err != nil {
-			return err
+			return nil, err
 		}
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
 		dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(harness.Host, "443"))
 		}
 		s.client = &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true,
-			TLSClientConfig: &tls.Config{RootCAs: pool}}}
+			TLSClientConfig: config}}
 	}
-	r, err := http.NewRequestWithContext(ctx, "GET", "https://"+domain+"/api/groups", nil)
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+domain+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.Header.Set("Authorization", "Token "+token)
+	r.Header.Set("Authorization", authorization)
 	answer, err := s.client.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d: %v: %s", answer.StatusCode, err, text)
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d: %v: %s", answer.StatusCode, err, text)
 	}
-	return nil
+	return text, nil
 }
 
 // registered waits until management has both relays and both STUN servers among what agents are told. No setting names them.
@@ -173,8 +254,11 @@ func (s *stack) registered(t *testing.T) {
 
 // container is what podman says of one of ours.
 type container struct {
-	Image string
-	State struct {
+	Image  string
+	Config struct{ User string }
+	// How compose.yaml runs it.
+	HostConfig struct{ ReadonlyRootfs bool }
+	State      struct {
 		Pid     int
 		Running bool
 	}
@@ -225,9 +309,24 @@ func (s *stack) healthy(name string) error {
 	return nil
 }
 
+// bare holds a container to having nothing that a service does not need: no root, nowhere to write, no shell.
+func bare(t *testing.T, name string) {
+	t.Helper()
+	c, err := inspect(name)
+	if err != nil || c.Config.User != "65532:65532" || !c.HostConfig.ReadonlyRootfs {
+		t.Errorf("%s: %+v, %v", name, c, err)
+	}
+	if out, err := exec.Command("podman", "exec", "rookery-"+name, "/rookery", "--version").CombinedOutput(); err != nil {
+		t.Errorf("%s: %v: %s", name, err, out)
+	}
+	if out, err := exec.Command("podman", "exec", "rookery-"+name, "/bin/sh", "-c", "true").CombinedOutput(); err == nil {
+		t.Errorf("%s has a shell: %s", name, out)
+	}
+}
+
 // everyContainer runs a podman command on all of ours.
 func (s *stack) everyContainer(command ...string) {
-	for _, name := range names {
+	for _, name := range append([]string{"prometheus", "grafana"}, names...) {
 		_ = exec.Command("podman", append(command, "rookery-"+name)...).Run()
 	}
 }
@@ -248,11 +347,11 @@ func (s *stack) keepLogs(t *testing.T) {
 }
 
 // host is an agent on a machine of its own, which finds us by name alone.
-func (s *stack) host(t *testing.T, name string, env ...string) *harness.Daemon {
+func (s *stack) host(t *testing.T, name, key string, env ...string) *harness.Daemon {
 	t.Helper()
 	d := harness.NewHost(t, name, "", append(env, "SSL_CERT_FILE="+s.authority())...)
-	d.ServeNames(t, map[string]string{domain + ".": harness.Host, "relay-1." + domain + ".": harness.Host, "relay-2." + domain + ".": harness.Host})
-	d.UpAt(t, "https://"+domain, s.secret(t, "setup_key"))
+	d.ServeNames(t, addresses)
+	d.UpAt(t, "https://"+domain, key)
 	return d
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -33,12 +34,23 @@ type Issuer struct {
 // NewIssuer starts one on loopback; it ends with the test. Without keys it makes one itself.
 func NewIssuer(t testing.TB, keys ...*SigningKey) *Issuer {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewIssuerAt(t, "http", l, keys...)
+}
+
+// NewIssuerAt is NewIssuer where somebody listens already.
+func NewIssuerAt(t testing.TB, scheme string, l net.Listener, keys ...*SigningKey) *Issuer {
+	t.Helper()
 	i := &Issuer{keys: keys, waiting: map[string]int{}, asked: map[string]int{}}
 	if len(keys) == 0 {
 		i.Rotate(t)
 	}
-	server := httptest.NewServer(http.HandlerFunc(i.serve))
-	i.URL = server.URL
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(i.serve)}}
+	server.Start()
+	i.URL = scheme + "://" + l.Addr().String()
 	t.Cleanup(func() {
 		i.Release()
 		server.CloseClientConnections()
