@@ -19,6 +19,12 @@ enum {
     QUEUES
 };
 
+struct thread {
+    struct rk_workers *pool;
+    pthread_t id;
+    uint64_t lane; /* of the job that runs; 0 = none. Under lock */
+};
+
 struct rk_workers {
     pthread_mutex_t lock;
     pthread_cond_t wake;        /* there is work */
@@ -29,7 +35,7 @@ struct rk_workers {
     struct rk_workers_ops ops;
     void *arg;
     unsigned count;
-    pthread_t threads[];
+    struct thread threads[];
 };
 
 #define IDLE_S 10
@@ -41,12 +47,33 @@ static void job_home(struct rk_task *t)
     j->done(j);
 }
 
-/* With the lock held, as what follows; NULL without any. */
-static struct queue *next_queue(struct rk_workers *w)
+/* With the lock held, as what follows. */
+static bool lane_runs(const struct rk_workers *w, uint64_t lane)
 {
-    for (unsigned i = 0; i < QUEUES; i++)
-        if (w->queue[i].n > 0)
-            return &w->queue[i];
+    for (unsigned i = 0; lane != 0 && i < w->count; i++)
+        if (w->threads[i].lane == lane)
+            return true;
+    return false;
+}
+
+static struct rk_job *job_of(struct rk_list *node)
+{
+    return rk_container_of(rk_list_entry(node, struct rk_task, node), struct rk_job, task);
+}
+
+/* The first whose lane is free; NULL without any. */
+static struct rk_job *next_job(struct rk_workers *w, struct queue **out)
+{
+    struct rk_list *n, *tmp;
+
+    for (unsigned i = 0; i < QUEUES; i++) {
+        *out = &w->queue[i];
+        rk_list_each(&w->queue[i].jobs, n, tmp)
+        {
+            if (w->stopping || !lane_runs(w, job_of(n)->lane))
+                return job_of(n);
+        }
+    }
     return NULL;
 }
 
@@ -54,10 +81,11 @@ static struct queue *next_queue(struct rk_workers *w)
 static bool wait_for_work(struct rk_workers *w)
 {
     struct timespec until;
+    struct queue *q;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
-    while (!next_queue(w) && !w->stopping) {
+    while (!next_job(w, &q) && !w->stopping) {
         if (pthread_cond_timedwait(&w->wake, &w->lock, &until) != 0)
             return false;
     }
@@ -82,7 +110,8 @@ static void rest(struct rk_workers *w, uint64_t ns)
 
 static void *work(void *arg)
 {
-    struct rk_workers *w = arg;
+    struct thread *t = arg;
+    struct rk_workers *w = t->pool;
     void *worker = w->ops.open(w->arg);
 
     pthread_mutex_lock(&w->lock);
@@ -99,10 +128,10 @@ static void *work(void *arg)
             pthread_mutex_lock(&w->lock);
             continue;
         }
-        q = next_queue(w);
-        if (!q)
+        j = next_job(w, &q);
+        if (!j)
             break; /* stopping, and nothing left */
-        j = rk_container_of(rk_list_entry(q->jobs.next, struct rk_task, node), struct rk_job, task);
+        t->lane = j->lane;
         rk_list_remove(&j->task.node);
         q->n--;
         j->refused = w->stopping;
@@ -114,6 +143,7 @@ static void *work(void *arg)
         if (w->ops.after && !refused)
             rest_ns = w->ops.after(worker);
         pthread_mutex_lock(&w->lock);
+        t->lane = 0; /* whose next job is this thread's to find, after its rest */
         rest(w, rest_ns);
     }
     pthread_mutex_unlock(&w->lock);
@@ -124,7 +154,7 @@ static void *work(void *arg)
 struct rk_workers *
 rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg)
 {
-    struct rk_workers *w = rk_zalloc(sizeof(*w) + threads * sizeof(pthread_t));
+    struct rk_workers *w = rk_zalloc(sizeof(*w) + threads * sizeof(struct thread));
 
     pthread_mutex_init(&w->lock, NULL);
     rk_cond_init(&w->wake);
@@ -136,7 +166,8 @@ rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops 
     w->arg = arg;
     w->count = threads;
     for (unsigned i = 0; i < threads; i++) {
-        if (pthread_create(&w->threads[i], NULL, work, w) != 0)
+        w->threads[i].pool = w;
+        if (pthread_create(&w->threads[i].id, NULL, work, &w->threads[i]) != 0)
             abort(); /* no threads at start-up */
     }
     return w;
@@ -152,7 +183,7 @@ void rk_workers_free(struct rk_workers *w)
     pthread_cond_broadcast(&w->first);
     pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->count; i++)
-        pthread_join(w->threads[i], NULL);
+        pthread_join(w->threads[i].id, NULL);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->first);
     pthread_mutex_destroy(&w->lock);
@@ -171,7 +202,8 @@ static bool submit(struct rk_workers *w, struct queue *q, struct rk_loop *home, 
     if (taken) {
         rk_list_append(&q->jobs, &j->task.node);
         q->n++;
-        pthread_cond_signal(&w->wake);
+        if (!lane_runs(w, j->lane)) /* else who runs it finds the next one */
+            pthread_cond_signal(&w->wake);
         if (q == &w->queue[FIRST])
             pthread_cond_signal(&w->first);
     }

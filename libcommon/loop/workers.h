@@ -22,7 +22,9 @@ struct rk_job {
     void (*run)(struct rk_job *j, void *worker); /* worker thread */
     void (*done)(
         struct rk_job *j); /* loop thread; always called, also for jobs refused at shutdown */
-    bool refused;          /* in done: run never happened because the pool was stopping */
+    uint64_t lane; /* 0 = none. Of a lane one job runs at a time, in order, however many threads
+                      are free: for jobs that would only wait for one another. */
+    bool refused;  /* in done: run never happened because the pool was stopping */
 };
 
 struct rk_workers_ops {

@@ -433,6 +433,20 @@ static bool crowds(struct server *s, const struct request *q)
     return waiting >= PASSWORDS_OF_ONE;
 }
 
+/* Changes of an account wait for one another, so those of one token are made one after the other on
+ * one worker: the others are free for who reads, and for other accounts. FNV-1a: who finds another
+ * token with the same number waits for it. */
+static uint64_t lane_of(const struct request *q, enum pool pool)
+{
+    uint64_t lane = 14695981039346656037u;
+
+    if (pool != POOL_COMMON || !q->token || !q->route->writes)
+        return 0;
+    for (const char *p = q->token; *p; p++)
+        lane = (lane ^ (uint8_t)*p) * 1099511628211u;
+    return lane;
+}
+
 bool server_submit(struct server *s, struct request *q, enum pool pool)
 {
     struct rk_workers *workers = s->shared->pool[pool];
@@ -440,6 +454,7 @@ bool server_submit(struct server *s, struct request *q, enum pool pool)
 
     q->moves = false;
     q->call.pool = pool;
+    q->job.lane = lane_of(q, pool);
     q->begin_by_ms = rk_mono_ms() + request_ms[pool] / 2;
     if (!workers || (pool == POOL_PASSWORD && crowds(s, q)))
         return false;

@@ -4,6 +4,7 @@
 #include "libcommon/loop/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "libcommon/base/alloc.h"
 #include "tests/support/test.h"
@@ -343,9 +344,113 @@ static void a_worker_may_do_something_after_each_job(void **state)
     rk_loop_free(l);
 }
 
+/* Jobs of lanes: how many run at once, and in which order. */
+struct laned {
+    struct rk_job job;
+    unsigned *done;
+    struct rk_loop *loop;
+    unsigned turn;
+};
+
+#define LANES 3
+static struct lane {
+    _Atomic unsigned running;
+    unsigned turn; /* of the job that must be next; whoever runs has the lane to itself */
+} lanes[LANES];
+
+static void run_laned(struct rk_job *j, void *worker)
+{
+    struct lane *lane = &lanes[j->lane - 1];
+
+    (void)worker;
+    assert_int_equal(lane->running++, 0);
+    assert_int_equal(lane->turn++, rk_container_of(j, struct laned, job)->turn);
+    sched_yield();
+    lane->running--;
+}
+
+static void done_laned(struct rk_job *j)
+{
+    struct laned *l = rk_container_of(j, struct laned, job);
+
+    if (++*l->done == JOBS)
+        rk_loop_stop(l->loop);
+}
+
+static void jobs_of_a_lane_run_one_after_the_other(void **state)
+{
+    static struct laned jobs[JOBS];
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(4, JOBS, &ops, NULL);
+    unsigned finished = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < JOBS; i++) {
+        jobs[i] = (struct laned){
+            { .run = run_laned, .done = done_laned, .lane = 1 + i % LANES }, &finished, l, i / LANES
+        };
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+    }
+    rk_loop_run(l);
+    assert_int_equal(finished, JOBS);
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
+/* A lane that is held up, and who passes it. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void run_gated(struct rk_job *j, void *worker)
+{
+    (void)j;
+    (void)worker;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+static void run_nothing(struct rk_job *j, void *worker)
+{
+    (void)j;
+    (void)worker;
+}
+
+static void done_passing(struct rk_job *j)
+{
+    struct laned *l = rk_container_of(j, struct laned, job);
+
+    if (l->turn == 0)
+        pthread_mutex_unlock(&gate); /* it has passed those of the lane */
+    done_laned(j);
+}
+
+static void others_pass_a_lane_that_waits(void **state)
+{
+    static struct laned jobs[JOBS];
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(2, JOBS, &ops, NULL);
+    unsigned finished = 0;
+
+    (void)state;
+    pthread_mutex_lock(&gate);
+    for (unsigned i = JOBS; i-- > 0;) {
+        jobs[i] = (struct laned){
+            { .run = run_gated, .done = done_passing, .lane = 1 }, &finished, l, i
+        };
+        if (i == 0)
+            jobs[i].job = (struct rk_job){ .run = run_nothing, .done = done_passing };
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+    }
+    rk_loop_run(l);
+    assert_int_equal(finished, JOBS);
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(jobs_of_a_lane_run_one_after_the_other),
+        cmocka_unit_test(others_pass_a_lane_that_waits),
         cmocka_unit_test(every_job_comes_back_once),
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
         cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
