@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "libcommon/account/rules/policy.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/arena.h"
 #include "libcommon/base/jansson.h"
@@ -41,11 +42,8 @@ static const struct rk_pg_stmt looks[RK_WATCH_COUNT] = {
                          "coalesce(jsonb_agg(r.resource_id ORDER BY r.resource_id), '[]') FROM "
                          "group_resource r WHERE r.group_id = g.id))::text "
                          "FROM account_group g WHERE g.account_id = $1 AND g.id = $2" },
-    [RK_WATCH_POLICY] = { "audit_policy",
-                          "SELECT (to_jsonb(p)" BUT " || jsonb_build_object('rules', (SELECT "
-                          "jsonb_agg(to_jsonb(r) - '{policy_id,position}'::text[] ORDER BY "
-                          "r.position) FROM policy_rule r WHERE r.policy_id = p.id)))::text "
-                          "FROM policy p WHERE p.account_id = $1 AND p.id = $2" },
+    [RK_WATCH_POLICY] = { "audit_policy", "SELECT " RK_POLICY_OBJECT
+                                          " FROM policy p WHERE p.account_id = $1 AND p.id = $2" },
     [RK_WATCH_USER] = { "audit_user",
                         "SELECT jsonb_build_object('name', name, 'role', role, 'is_service_user', "
                         "is_service_user, 'is_blocked', blocked, 'pending_approval', "
