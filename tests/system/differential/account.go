@@ -33,6 +33,7 @@ type account struct {
 	policies     map[string]object // what was last accepted for one, by its name
 	blocked      map[string]bool   // people who may do nothing
 	deleted      map[string]bool   // people who were, and are no longer
+	gone         map[string]bool   // and objects
 	brought      map[string]string // by whom a peer was registered, "" with a setup key
 	repeated     bool              // the last request asked for a policy as it was
 	unpropagated bool              // groups of users are not those of their peers, or were not so once
@@ -75,7 +76,7 @@ func (a *account) run() error {
 		}
 	}
 	a.agents, a.policies, a.blocked = map[string]*agent{}, map[string]object{}, map[string]bool{}
-	a.deleted, a.brought, a.entered = map[string]bool{}, map[string]string{}, map[string]bool{}
+	a.deleted, a.gone, a.brought, a.entered = map[string]bool{}, map[string]bool{}, map[string]string{}, map[string]bool{}
 	a.settings = object{"groups_propagation_enabled": true, "ipv6_enabled_groups": []any{ref("group:All")}}
 	for i, o := range a.script.ops {
 		if err := a.play(o); err != nil {
@@ -201,6 +202,9 @@ func (a *account) request(o *op) error {
 	if stock.Status == http.StatusOK && ours.Status == http.StatusOK {
 		a.notePolicy(o)
 		a.notePerson(o)
+		if named := reference.FindAllStringSubmatch(o.path, -1); o.method == "DELETE" && named != nil {
+			a.gone[named[len(named)-1][1]] = true
+		}
 	}
 	a.onboarded = a.onboarded || o.kind == "settings" && stock.Status != 200 && o.sent("onboarding") != nil
 	if settings, ok := o.sent("settings").(object); ok && ours.Status == 200 {
