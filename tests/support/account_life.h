@@ -226,8 +226,8 @@ static RK_UNUSED int life_policy(struct life *l, struct rk_bell *bell, struct rk
         }
     }
     if (policies.n == 0 || life_below(l, 3) == 0)
-        return rk_policy_create(l->pg, &l->actor, &in, id, bell, err);
-    return rk_policy_update(l->pg, &l->actor, policies.id[0], &in, bell, err);
+        return rk_policy_create(l->pg, &l->actor, &in, id, NULL, bell, err);
+    return rk_policy_update(l->pg, &l->actor, policies.id[0], &in, NULL, bell, err);
 }
 
 static RK_UNUSED int life_key(struct life *l, struct rk_bell *bell, struct rk_err *err)

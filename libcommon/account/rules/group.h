@@ -16,6 +16,14 @@ struct rk_group_resource {
     const char *type;
 };
 
+/* Groups as they appear inside other objects, the oldest first: id, name, how many peers and
+ * resources. The rest of the condition stands between the two. */
+#define RK_GROUP_BRIEFS                                                                            \
+    "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"            \
+    " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE " \
+    "g.account_id = $1"
+#define RK_GROUP_BRIEFS_ORDER " ORDER BY g.created_at, g.id"
+
 /* As sent; borrowed. The lists are the whole membership. */
 struct rk_group_input {
     const char *name;

@@ -5,17 +5,16 @@
 
 #include <stdlib.h>
 
+#include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/refs.h"
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/jansson.h"
 #include "libcommon/base/map.h"
 
 static const struct rk_pg_stmt get_stmt = {
     "policy_get", "SELECT name FROM policy WHERE account_id = $1 AND id = $2"
 };
 static const struct rk_pg_stmt known_groups_stmt = {
-    "policy_known_groups",
-    "SELECT id FROM account_group WHERE account_id = $1 AND id = ANY ($2::text[])"
+    "policy_known_groups", RK_GROUP_BRIEFS " AND g.id = ANY ($2::text[])" RK_GROUP_BRIEFS_ORDER
 };
 static const struct rk_pg_stmt insert_stmt = {
     "policy_insert", "INSERT INTO policy (id, public_id, account_id, name, description, enabled, "
@@ -458,6 +457,18 @@ static int store_rules(
     return rk_pg_later(pg, &store_rules_stmt, NULL, err, RK_P_C(id), RK_P_C(dump));
 }
 
+void rk_policy_made_done(struct rk_policy_made *made)
+{
+    json_decref(made->policy);
+    rk_pg_result_free(made->groups);
+}
+
+static void hand_out(struct rk_policy_made *out, json_t *policy, struct refs *refs)
+{
+    if (out)
+        *out = (struct rk_policy_made){ json_incref(policy), rk_steal(refs->groups) };
+}
+
 static int policy_event(struct rk_change *ch,
                         const struct rk_actor *actor,
                         const char *code,
@@ -477,11 +488,12 @@ int rk_policy_create(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const struct rk_policy_input *in,
                      char out_id[RK_XID_LEN + 1],
+                     struct rk_policy_made *out,
                      struct rk_bell *out_bell,
                      struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
-    rk_auto(refs_done) struct refs refs = { NULL };
+    rk_auto(refs_done) struct refs refs = { .groups = NULL };
     rk_auto(json_decref) json_t *after = NULL;
     char id[RK_XID_LEN + 1], public_id[RK_XID_LEN + 1];
     int r;
@@ -515,6 +527,7 @@ int rk_policy_create(struct rk_pg *pg,
     if (r < 0)
         return r;
     memcpy(out_id, id, sizeof(id));
+    hand_out(out, after, &refs);
     return 0;
 }
 
@@ -552,11 +565,12 @@ int rk_policy_update(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
                      const struct rk_policy_input *in,
+                     struct rk_policy_made *out,
                      struct rk_bell *out_bell,
                      struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = NULL;
-    rk_auto(refs_done) struct refs refs = { NULL };
+    rk_auto(refs_done) struct refs refs = { .groups = NULL };
     rk_auto(json_decref) json_t *before = NULL;
     rk_auto(json_decref) json_t *after = NULL;
     int r;
@@ -578,8 +592,10 @@ int rk_policy_update(struct rk_pg *pg,
     if (r < 0)
         return r;
     after = policy_json(id, in, refs.groups, before);
-    if (same_policy(before, after))
+    if (same_policy(before, after)) {
+        hand_out(out, before, &refs);
         return 0;
+    }
     rk_change_becomes(ch, id, after);
     r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
                     RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
@@ -589,7 +605,11 @@ int rk_policy_update(struct rk_pg *pg,
         r = store_rules(pg, id, before, after, err);
     if (r == 0)
         r = policy_event(ch, actor, "policy.update", id, in->name, err);
-    return r < 0 ? r : rk_actor_commit(&ch, actor, out_bell, err);
+    if (r == 0)
+        r = rk_actor_commit(&ch, actor, out_bell, err);
+    if (r == 0)
+        hand_out(out, after, &refs);
+    return r;
 }
 
 int rk_policy_delete(struct rk_pg *pg,

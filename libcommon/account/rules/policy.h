@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "libcommon/account/rules/actor.h"
+#include "libcommon/base/jansson.h"
 
 struct rk_policy_range {
     int64_t start, end;
@@ -77,13 +78,23 @@ struct rk_policy_input {
 /* The checks of a body that need no database, in their order; RK_INVALID. Any thread. */
 int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err) RK_CHECKED;
 
+/* What a change has made of a policy: RK_POLICY_OBJECT, and the groups it names as RK_GROUP_BRIEFS
+ * (group.h). */
+struct rk_policy_made {
+    json_t *policy;
+    struct rk_pg_result *groups;
+};
+void rk_policy_made_done(struct rk_policy_made *made);
+RK_DEFINE_AUTO_DONE(struct rk_policy_made, rk_policy_made_done)
+
 /* Ids of rules are ignored: the first rule gets the policy's id, further ones new ids. Unknown
  * groups are dropped, which lets nobody in; an unknown posture check is RK_INVALID, as without it
- * the policy would let in more than was meant. */
+ * the policy would let in more than was meant. `out` may be NULL. */
 int rk_policy_create(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const struct rk_policy_input *in,
                      char out_id[RK_XID_LEN + 1],
+                     struct rk_policy_made *out,
                      struct rk_bell *out_bell,
                      struct rk_err *err) RK_CHECKED;
 /* RK_NOT_FOUND when there is none. */
@@ -92,11 +103,12 @@ int rk_policy_exists(struct rk_pg *pg,
                      const char *id,
                      struct rk_err *err) RK_CHECKED;
 /* Replaces everything. One that changes nothing, or the order of lists alone, is not stored: it
- * raises no serial and leaves no event. */
+ * raises no serial and leaves no event. `out` may be NULL. */
 int rk_policy_update(struct rk_pg *pg,
                      const struct rk_actor *actor,
                      const char *id,
                      const struct rk_policy_input *in,
+                     struct rk_policy_made *out,
                      struct rk_bell *out_bell,
                      struct rk_err *err) RK_CHECKED;
 int rk_policy_delete(struct rk_pg *pg,

@@ -6,9 +6,11 @@
 #include <jansson.h>
 #include <stdarg.h>
 
+#include "libcommon/account/rules/group.h"
 #include "libcommon/base/alloc.h"
 
-static const struct rk_pg_stmt briefs_stmt = { "group_briefs", GROUP_BRIEFS GROUP_BRIEFS_ORDER };
+static const struct rk_pg_stmt briefs_stmt = { "group_briefs",
+                                               RK_GROUP_BRIEFS RK_GROUP_BRIEFS_ORDER };
 
 int write_empty(struct call *c)
 {
@@ -176,7 +178,7 @@ void group_briefs_done(struct group_briefs *g)
     rk_map_free(g->by_id);
 }
 
-static void take_briefs(struct call *c, const struct rk_pg_result *res, struct group_briefs *out)
+void group_briefs_take(struct call *c, const struct rk_pg_result *res, struct group_briefs *out)
 {
     out->by_id = rk_map_new();
     for (int i = 0; i < rk_pg_rows(res); i++) {
@@ -197,7 +199,7 @@ int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *e
     int r = rk_pg_run(c->pg, &briefs_stmt, &res, err, RK_P_C(c->actor.account_id));
 
     if (r == 0)
-        take_briefs(c, res, out);
+        group_briefs_take(c, res, out);
     return r;
 }
 
@@ -211,7 +213,7 @@ int group_briefs_of(struct call *c,
     int r = ask_object(c, stmt, id, &res, err);
 
     if (r == 0)
-        take_briefs(c, res, out);
+        group_briefs_take(c, res, out);
     return r;
 }
 
@@ -241,9 +243,20 @@ void write_group_list(struct rk_json *j,
                       const struct group_briefs *groups)
 {
     rk_auto(rk_free) struct rk_str *ids = NULL;
-    size_t n = 0, written = 0;
+    size_t n = 0;
 
     rk_pg_array(res, row, col, &ids, &n);
+    write_group_ids(j, key, ids, n, groups);
+}
+
+void write_group_ids(struct rk_json *j,
+                     const char *key,
+                     const struct rk_str *ids,
+                     size_t n,
+                     const struct group_briefs *groups)
+{
+    size_t written = 0;
+
     for (size_t i = 0; i < n; i++) {
         const struct group_brief *g = rk_map_get(groups->by_id, ids[i]);
 

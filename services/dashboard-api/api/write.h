@@ -80,22 +80,24 @@ struct group_briefs {
 void group_briefs_done(struct group_briefs *g);
 RK_DEFINE_AUTO_DONE(struct group_briefs, group_briefs_done)
 int group_briefs_load(struct call *c, struct group_briefs *out, struct rk_err *err) RK_CHECKED;
-/* Those alone that an object needs: `stmt` is GROUP_BRIEFS with the rest of its condition, which
- * takes (account, id), and GROUP_BRIEFS_ORDER. */
-#define GROUP_BRIEFS                                                                               \
-    "SELECT g.id, g.name, (SELECT count(*) FROM group_peer m WHERE m.group_id = g.id),"            \
-    " (SELECT count(*) FROM group_resource r WHERE r.group_id = g.id) FROM account_group g WHERE " \
-    "g.account_id = $1"
-#define GROUP_BRIEFS_ORDER " ORDER BY g.created_at, g.id"
+/* Those alone that an object needs: `stmt` takes (account, id) and answers as RK_GROUP_BRIEFS. */
 int group_briefs_of(struct call *c,
                     const struct rk_pg_stmt *stmt,
                     const char *id,
                     struct group_briefs *out,
                     struct rk_err *err) RK_CHECKED;
+/* From such an answer. */
+void group_briefs_take(struct call *c, const struct rk_pg_result *res, struct group_briefs *out);
 /* For qsort of pointers to them: the oldest first. */
 int group_brief_order(const void *a, const void *b);
 void write_group_brief(struct rk_json *j, const struct group_brief *g);
-/* The groups of a text[] column of ids, in its order; null when there are none. */
+/* The groups of a list of ids, in its order; null when there are none. */
+void write_group_ids(struct rk_json *j,
+                     const char *key,
+                     const struct rk_str *ids,
+                     size_t n,
+                     const struct group_briefs *groups);
+/* The same of a text[] column. */
 void write_group_list(struct rk_json *j,
                       const char *key,
                       const struct rk_pg_result *res,

@@ -53,7 +53,7 @@ static void make(const struct rk_policy_input *in, char id[RK_XID_LEN + 1])
 {
     struct rk_err err = { 0 };
 
-    done(rk_policy_create(pg, &actor, in, id, &bell, &err), &err);
+    done(rk_policy_create(pg, &actor, in, id, NULL, &bell, &err), &err);
 }
 
 static void unknown_groups_and_checks_are_dropped_and_the_rest_keeps_its_order(void **state)
@@ -75,12 +75,12 @@ static void unknown_groups_and_checks_are_dropped_and_the_rest_keeps_its_order(v
     in.has_posture_checks = true;
     in.posture_checks = checks;
     in.posture_checks_n = RK_COUNT(checks);
-    refused(rk_policy_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+    refused(rk_policy_create(pg, &actor, &in, id, NULL, &bell, &err), RK_INVALID, &err,
             "posture checks: zz not found");
     in.posture_checks_n--;
     make(&in, id);
     in.posture_checks_n++;
-    refused(rk_policy_update(pg, &actor, id, &in, &bell, &err), RK_INVALID, &err,
+    refused(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), RK_INVALID, &err,
             "posture checks: zz not found");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks = "
                                  "'{check00000000000000b,check00000000000000a}'"),
@@ -109,12 +109,12 @@ static void checks_that_differ_are_a_change(void **state)
         in.has_posture_checks = true;
         in.posture_checks = &check;
         in.posture_checks_n = 1;
-        done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+        done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
         assert_int_equal(serial(), was + 1); /* the second time nothing changes */
     }
     assert_int_equal(events("policy.update"), 1);
     in.has_posture_checks = false;
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(serial(), was + 2);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks IS NULL"),
                      1);
@@ -150,7 +150,7 @@ static void another_order_and_an_empty_list_in_place_of_none_change_nothing(void
     rule.source.groups = back;
     rule.ports = other;
     rule.authorized = turned;
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(serial(), was);
     assert_int_equal(events("policy.update"), 0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy JOIN policy_rule r ON policy_id = "
@@ -158,12 +158,12 @@ static void another_order_and_an_empty_list_in_place_of_none_change_nothing(void
                                  "'{80,22}'"),
                      1);
     rule.authorized_n = 0; /* anybody may log in */
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(serial(), was + 1);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks IS NULL"),
                      1);
     rule.ports_n = 1;
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(serial(), was + 2);
 }
 
@@ -210,7 +210,7 @@ static void authorised_groups_belong_to_ssh_and_hold_on_to_their_groups(void **s
     assert_int_equal(
         pg_ask(&fx, "SELECT count(*) FROM policy_rule WHERE authorized_groups IS NULL"), 1);
     rule.protocol = "netbird-ssh";
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(pg_ask(&fx,
                             "SELECT count(*) FROM policy_rule WHERE authorized_groups->(SELECT "
                             "id FROM account_group WHERE name = 'dev') = '[\"root\", "
@@ -219,7 +219,7 @@ static void authorised_groups_belong_to_ssh_and_hold_on_to_their_groups(void **s
     refused(rk_group_delete(pg, &actor, guests, &bell, &err), RK_BAD_REQUEST, &err,
             "group has been linked to policy: p");
     authorized[0].group = ops;
-    refused(rk_policy_update(pg, &actor, id, &in, &bell, &err), RK_INVALID, &err,
+    refused(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), RK_INVALID, &err,
             "authorized group for netbird-ssh protocol should be specified for each source group");
 }
 
@@ -235,14 +235,14 @@ static void whom_access_was_given_to_stays_with_the_rule(void **state)
     make(&in, id);
     pg_must(pg, "UPDATE policy_rule SET authorized_user = 'u1'");
     was = serial();
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(serial(), was);
     in.name = "renamed";
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule WHERE authorized_user = 'u1'"),
                      1);
     rule.protocol = "tcp";
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule WHERE authorized_user <> ''"),
                      0);
 }
@@ -268,13 +268,13 @@ static void an_update_is_two_round_trips(void **state)
     for (int i = 0; i < 3; i++) { /* the first times statements are prepared */
         name[1]++;
         in.rules_n = i < 2 ? 3 : 1; /* others go */
-        done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+        done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     }
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule"), 1);
     assert_int_equal(events("policy.update"), 3);
     in.rules_n = 3;
     trips = rk_pg_trips(pg);
-    done(rk_policy_update(pg, &actor, id, &in, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(rk_pg_trips(pg) - trips, 2);
     assert_int_equal(pg_ask(&fx, "SELECT count(DISTINCT (id, position)) FROM policy_rule"), 3);
 }

@@ -243,20 +243,20 @@ static void a_policy_keeps_its_checks_in_their_order_and_none_is_unknown(void **
     named[2] = RK_STR("nope");
     policy.posture_checks = named;
     policy.posture_checks_n = 3;
-    refused(rk_policy_create(pg, &actor, &policy, id, &bell, &err), RK_INVALID, &err,
+    refused(rk_policy_create(pg, &actor, &policy, id, NULL, &bell, &err), RK_INVALID, &err,
             "posture checks: nope not found");
     policy.posture_checks_n = 2;
-    done(rk_policy_create(pg, &actor, &policy, id, &bell, &err), &err);
+    done(rk_policy_create(pg, &actor, &policy, id, NULL, &bell, &err), &err);
     snprintf(sql, sizeof(sql),
              "SELECT count(*) FROM policy WHERE source_posture_checks = '{%s,%s}'", second, first);
     assert_int_equal(pg_ask(&fx, sql), 1);
     policy.posture_checks_n = 1;
-    done(rk_policy_update(pg, &actor, id, &policy, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &policy, NULL, &bell, &err), &err);
     snprintf(sql, sizeof(sql), "SELECT count(*) FROM policy WHERE source_posture_checks = '{%s}'",
              second);
     assert_int_equal(pg_ask(&fx, sql), 1);
     policy.has_posture_checks = false;
-    done(rk_policy_update(pg, &actor, id, &policy, &bell, &err), &err);
+    done(rk_policy_update(pg, &actor, id, &policy, NULL, &bell, &err), &err);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy WHERE source_posture_checks IS NULL"),
                      2);
 }

@@ -100,7 +100,7 @@ static void a_group_in_use_stays(void **state)
         .name = "k", .type = "reusable", .auto_groups = &list, .auto_groups_n = 1
     };
 
-    assert_int_equal(rk_policy_create(pg, &actor, &in, policy, &bell, &err), 0);
+    assert_int_equal(rk_policy_create(pg, &actor, &in, policy, NULL, &bell, &err), 0);
     refused(rk_group_delete(pg, &actor, id, &bell, &err), RK_BAD_REQUEST, &err,
             "group has been linked to policy: web");
     assert_int_equal(rk_policy_delete(pg, &actor, policy, &bell, &err), 0);
@@ -135,7 +135,7 @@ static void a_policy_that_does_not_change_says_nothing(void **state)
 
     (void)state;
     rules[1] = rules[0];
-    assert_int_equal(rk_policy_create(pg, &actor, &in, id, &bell, &err), 0);
+    assert_int_equal(rk_policy_create(pg, &actor, &in, id, NULL, &bell, &err), 0);
     assert_int_equal(
         pg_ask(&fx, "SELECT count(DISTINCT r.id) FROM policy_rule r JOIN policy p ON p.id = "
                     "r.policy_id WHERE p.name = 'p'"),
@@ -147,20 +147,20 @@ static void a_policy_that_does_not_change_says_nothing(void **state)
     /* With its ids it is the same policy. */
     in.rules_n = 1;
     rules[0].id = id;
-    assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
+    assert_int_equal(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), 0);
     was = serial();
     events = pg_ask(&fx, "SELECT count(*) FROM event");
     bell.serial = 0;
-    assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
+    assert_int_equal(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), 0);
     rules[0].id = ""; /* the first without an id gets the policy's */
-    assert_int_equal(rk_policy_update(pg, &actor, id, &in, &bell, &err), 0);
+    assert_int_equal(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), 0);
     assert_int_equal(serial(), was);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM event"), events);
     assert_int_equal(bell.serial, 0);
 
     snprintf(second, sizeof(second), "invalid rule id: %s", "other");
     rules[0].id = "other";
-    refused(rk_policy_update(pg, &actor, id, &in, &bell, &err), RK_INVALID, &err, second);
+    refused(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), RK_INVALID, &err, second);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy_rule WHERE name = 'r'"), 1);
 }
 
