@@ -1,4 +1,6 @@
-/* Two queues under one lock, N threads. A job's answer goes home as a posted task. */
+/* Two queues under one lock, N threads. A job's answer goes home as a posted task. Of the threads
+ * that wait the one that has waited least is woken: what it worked with, here and in its Postgres
+ * connection's process, is the warmest. */
 
 #include "libcommon/loop/workers.h"
 
@@ -22,14 +24,16 @@ enum {
 struct thread {
     struct rk_workers *pool;
     pthread_t id;
-    uint64_t lane; /* of the job that runs; 0 = none. Under lock */
+    pthread_cond_t wake;    /* there is work */
+    struct rk_list waiting; /* in the pool's; under lock, like what follows */
+    uint64_t lane;          /* of the job that runs; 0 = none */
 };
 
 struct rk_workers {
     pthread_mutex_t lock;
-    pthread_cond_t wake;        /* there is work */
-    pthread_cond_t first;       /* of those who go first */
+    pthread_cond_t first;       /* there is work, of those who go first */
     struct queue queue[QUEUES]; /* under lock, like what follows */
+    struct rk_list waiting;     /* threads, the latest last */
     bool stopping;
     size_t max_queued;
     struct rk_workers_ops ops;
@@ -78,7 +82,7 @@ static struct rk_job *next_job(struct rk_workers *w, struct queue **out)
 }
 
 /* False on a quiet IDLE_S. */
-static bool wait_for_work(struct rk_workers *w)
+static bool wait_for_work(struct rk_workers *w, struct thread *t)
 {
     struct timespec until;
     struct queue *q;
@@ -86,7 +90,12 @@ static bool wait_for_work(struct rk_workers *w)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
     while (!next_job(w, &q) && !w->stopping) {
-        if (pthread_cond_timedwait(&w->wake, &w->lock, &until) != 0)
+        int r;
+
+        rk_list_append(&w->waiting, &t->waiting);
+        r = pthread_cond_timedwait(&t->wake, &w->lock, &until);
+        rk_list_remove(&t->waiting);
+        if (r != 0)
             return false;
     }
     return true;
@@ -121,7 +130,7 @@ static void *work(void *arg)
         uint64_t rest_ns = 0;
         bool refused;
 
-        if (!wait_for_work(w)) {
+        if (!wait_for_work(w, t)) {
             pthread_mutex_unlock(&w->lock);
             if (w->ops.idle)
                 w->ops.idle(worker);
@@ -157,7 +166,7 @@ rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops 
     struct rk_workers *w = rk_zalloc(sizeof(*w) + threads * sizeof(struct thread));
 
     pthread_mutex_init(&w->lock, NULL);
-    rk_cond_init(&w->wake);
+    rk_list_init(&w->waiting);
     rk_cond_init(&w->first);
     for (unsigned i = 0; i < QUEUES; i++)
         rk_list_init(&w->queue[i].jobs);
@@ -167,6 +176,8 @@ rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops 
     w->count = threads;
     for (unsigned i = 0; i < threads; i++) {
         w->threads[i].pool = w;
+        rk_list_init(&w->threads[i].waiting);
+        rk_cond_init(&w->threads[i].wake);
         if (pthread_create(&w->threads[i].id, NULL, work, &w->threads[i]) != 0)
             abort(); /* no threads at start-up */
     }
@@ -179,15 +190,29 @@ void rk_workers_free(struct rk_workers *w)
         return;
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
-    pthread_cond_broadcast(&w->wake);
+    for (unsigned i = 0; i < w->count; i++)
+        pthread_cond_signal(&w->threads[i].wake);
     pthread_cond_broadcast(&w->first);
     pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->count; i++)
         pthread_join(w->threads[i].id, NULL);
-    pthread_cond_destroy(&w->wake);
+    for (unsigned i = 0; i < w->count; i++)
+        pthread_cond_destroy(&w->threads[i].wake);
     pthread_cond_destroy(&w->first);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+/* Who is woken waits no more, so that the next job wakes another. */
+static void wake_one(struct rk_workers *w)
+{
+    struct thread *t;
+
+    if (rk_list_empty(&w->waiting))
+        return;
+    t = rk_list_entry(w->waiting.prev, struct thread, waiting);
+    rk_list_remove(&t->waiting);
+    pthread_cond_signal(&t->wake);
 }
 
 static bool submit(struct rk_workers *w, struct queue *q, struct rk_loop *home, struct rk_job *j)
@@ -203,7 +228,7 @@ static bool submit(struct rk_workers *w, struct queue *q, struct rk_loop *home, 
         rk_list_append(&q->jobs, &j->task.node);
         q->n++;
         if (!lane_runs(w, j->lane)) /* else who runs it finds the next one */
-            pthread_cond_signal(&w->wake);
+            wake_one(w);
         if (q == &w->queue[FIRST])
             pthread_cond_signal(&w->first);
     }
