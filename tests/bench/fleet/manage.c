@@ -200,6 +200,20 @@ static void take_config(struct agent *a, const Management__NetbirdConfig *config
         take_relay(a, config->relay);
 }
 
+/* What Sync tells anew: the relays' secret may be another one. */
+static void take_new_config(struct agent *a, struct rk_str bytes)
+{
+    Management__NetbirdConfig *config =
+        management__netbird_config__unpack(NULL, bytes.n, (const uint8_t *)bytes.p);
+
+    if (!config) {
+        tally_fault(a->fleet->tally, FAULT_UNREADABLE, "agent %u: its NetbirdConfig", a->number);
+        return;
+    }
+    take_config(a, config);
+    management__netbird_config__free_unpacked(config, NULL);
+}
+
 static void take_peer_config(struct agent *a, const Management__PeerConfig *peer)
 {
     char text[256];
@@ -361,6 +375,8 @@ static void on_map(struct rk_grpc_client_call *call, struct rk_str message, void
         tally_fault(f->tally, fault, "%s", err.msg);
         return;
     }
+    if (facts.config.n > 0)
+        take_new_config(a, facts.config);
     if (!facts.is_map) {
         f->tally->count[COUNT_PUSHES]++;
         return;

@@ -274,7 +274,9 @@ bool map_read(struct map_scope *scope,
 
     scope->stamp++;
     while (good && next_field(&c, &f)) {
-        if (f.number == 5) {
+        if (f.number == 1) {
+            r.facts.config = f.bytes;
+        } else if (f.number == 5) {
             r.facts.is_map = true;
             good = read_classic(&r, f.bytes);
         } else if (f.number == 8) {

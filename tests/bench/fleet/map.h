@@ -43,6 +43,7 @@ struct map_facts {
     uint32_t strangers; /* peers that are not the fleet's: nothing is known of them */
     uint32_t change;    /* of the group's policy; valid when members > 0 */
     bool has_change;
+    struct rk_str config; /* NetbirdConfig, in the message that was read; empty: none */
 };
 
 /* Reads a SyncResponse in clear. False: a fault, in words in err. */

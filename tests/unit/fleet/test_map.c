@@ -249,6 +249,8 @@ static void settings_alone_are_no_map(void **state)
     world_init(&w);
     assert_true(map_read(&w.scope, RK_STR("\x0a\x02\x12\x00"), &facts, &fault, &err));
     assert_false(facts.is_map);
+    assert_int_equal(facts.config.n, 2);
+    assert_memory_equal(facts.config.p, "\x12\x00", 2);
 }
 
 int main(void)
