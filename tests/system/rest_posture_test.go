@@ -71,6 +71,7 @@ func TestRESTPostureChecks(t *testing.T) {
 	} {
 		s.WantError(t, row.status, row.message, "POST", "/api/posture-checks", body(row.checks))
 		s.WantError(t, row.status, row.message, "PUT", "/api/posture-checks/"+made.ID, body(row.checks))
+		s.WantError(t, 404, "posture checks: nope not found", "PUT", "/api/posture-checks/nope", body(row.checks))
 	}
 	s.WantError(t, 422, "posture checks name shouldn't be empty", "POST", "/api/posture-checks", m{"checks": all})
 	s.WantError(t, 422, "posture checks shouldn't be empty", "POST", "/api/posture-checks", m{"name": "x"})

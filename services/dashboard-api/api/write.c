@@ -90,7 +90,7 @@ int refused(struct call *c, int r, exists_fn *exists, const char *id, struct rk_
 {
     struct rk_err gone = { 0 };
 
-    if ((r != RK_INVALID && r != RK_BAD_REQUEST) ||
+    if ((r != RK_INVALID && r != RK_BAD_REQUEST && r != RK_PRECONDITION) ||
         exists(c->pg, &c->actor, id, &gone) != RK_NOT_FOUND)
         return r;
     *err = gone;
