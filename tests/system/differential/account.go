@@ -692,6 +692,19 @@ func (a *account) note(o *op, found []*difference) {
 	}
 }
 
+// behind bounds how long a replica of ours may answer a known peer as if the last change had not been.
+const behind = 2 * time.Second
+
+// unlike tells whether there is an unwanted difference between two answers to a login.
+func (a *account) unlike(o *op, stock, ours any) bool {
+	var found []*difference
+	compare("login of "+o.peer, "", a.stock.names.value(stock), a.ours.names.value(ours), &found)
+	return slices.ContainsFunc(found, func(d *difference) bool {
+		d.Op, d.account = o, a
+		return d.wanted() == nil
+	})
+}
+
 func (a *account) relogin(o *op) error {
 	g := a.agents[o.peer]
 	if g == nil {
@@ -704,6 +717,11 @@ func (a *account) relogin(o *op) error {
 	stock, ours, err := together(a, func(s *server) (any, error) { return a.login(s, g, o) })
 	if err != nil {
 		return err
+	}
+	for deadline := time.Now().Add(behind); a.unlike(o, stock, ours) && time.Now().Before(deadline); {
+		if ours, err = a.login(a.ours, g, o); err != nil {
+			return err
+		}
 	}
 	a.moved = true
 	a.counts.answers++

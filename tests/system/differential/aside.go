@@ -138,8 +138,11 @@ func (w *world) job() {
 		o.act, o.peer, o.bind = work, peer, w.name("job")
 	case w.chance(30):
 		o.body.(object)["workload"].(object)["type"] = pick(w.dice, []string{"dance", ""})
-	default:
-		w.spoil(parameters, map[string][]any{"bundle_for_time": {0, 6, -1}, "log_file_count": {0, 1001, -1}})
+	default: // surely wrong: what is right is taken by ours from a peer that does not listen, too
+		parameters["bundle_for"] = true
+		wrong := map[string][]any{"bundle_for_time": {0, 6, -1, "text"}, "log_file_count": {0, 1001, -1, 1.5}}
+		member := pick(w.dice, sortedKeys(wrong))
+		parameters[member] = pick(w.dice, wrong[member])
 	}
 	w.add(o)
 	w.add(&op{kind: "job", method: "GET", path: path})

@@ -69,8 +69,9 @@ func (s *server) events(ctx context.Context, path string) (map[string][]any, err
 		}
 		meta := told["meta"].(object)
 		with := cmp.Or(meta["group_id"], meta["resource_id"], any(""))
-		if meta["new_network_range_v6"] != nil { // beside the IPv4 range, and stock writes the two in any order
-			with = "IPv6"
+		old, _ := meta["old_ip"].(string)
+		if meta["new_network_range_v6"] != nil || strings.HasPrefix(old, "<ipv6 ") {
+			with = "IPv6" // beside the IPv4 one: stock writes the two ranges in any order, and nothing of a peer's address
 		}
 		what := fmt.Sprintf("%v %v by %v", told["target_id"], with, told["initiator_id"])
 		code := told["activity_code"].(string)

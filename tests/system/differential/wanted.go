@@ -32,6 +32,10 @@ var rules = []rule{
 	{"deleting a group that is not there", func(d *difference) bool {
 		return d.of("group", "DELETE") && d.refusedBy(400, 404, "not found")
 	}},
+	{"deleting a group that a DNS zone or the authorised groups of an SSH rule name", func(d *difference) bool {
+		return d.of("group", "DELETE") && (d.refusedBy(200, 400, "group has been linked to dns zone: ") ||
+			d.refusedBy(200, 400, "group has been linked to policy: ") && d.account.authorises(strings.TrimPrefix(d.Op.path, "/api/groups/")))
+	}},
 	{"an update of a peer with an empty name", func(d *difference) bool {
 		return d.of("peer", "PUT") && (d.Op.sent("name") == "" || d.Op.sent("name") == nil) && d.answers(500, 200)
 	}},
@@ -61,9 +65,8 @@ var rules = []rule{
 		return d.of("setup-key", "POST") && startsWith(encode(d.Op.sent("usage_limit")), "-") && d.refusedBy(200, 422, "usage_limit can not be negative")
 	}},
 	{"the account's domain before its first user has logged in", func(d *difference) bool {
-		return strings.HasSuffix(d.At, "/api/accounts") && (lastName(d.Field) == "domain" && d.Ours == "netbird.selfhosted" ||
-			lastName(d.Field) == "domain_category" && d.Ours == "private") && d.Stock == "" ||
-			d.of("settings", "PUT") && (d.Field == "domain" || d.Field == "domain_category") && d.Stock == ""
+		return (strings.HasSuffix(d.At, "/api/accounts") || d.of("settings", "PUT")) && d.Stock == "" &&
+			(lastName(d.Field) == "domain" && d.Ours == "netbird.selfhosted" || lastName(d.Field) == "domain_category" && d.Ours == "private")
 	}},
 	{"`os` of an accessible peer", func(d *difference) bool {
 		return strings.HasSuffix(d.At, "/accessible-peers") && lastName(d.Field) == "os" && startsWith(d.Ours, d.Stock)
@@ -140,7 +143,7 @@ var rules = []rule{
 	// Mended on stock: see settle.
 	{"IPv6 groups that change in the request which has groups of users given on to their peers", nil},
 	{"unknown API token", func(d *difference) bool {
-		return d.account.ended && d.At == "GET /api/users/current" && d.refusedBy(404, 401, "token invalid") &&
+		return d.Op != nil && (d.account.ended && d.Op.as == "" || d.account.lapsed(d.Op.as)) && d.refusedBy(404, 401, "token invalid") &&
 			startsWith(d.Stock, `404 {"message":"invalid token: pat: `)
 	}},
 	{"`setup_required` once the account is deleted", func(d *difference) bool {
@@ -181,8 +184,7 @@ var rules = []rule{
 	}},
 	{"`username` and `email` in events about a service user that is deleted", func(d *difference) bool {
 		about := eventAbout.FindStringSubmatch(d.Field)
-		return d.event("service.user.delete", "user.role.update", "user.group.add", "user.group.delete", "user.block", "user.unblock") &&
-			about != nil && d.account.deleted[about[1]] && d.Stock == absent &&
+		return strings.HasSuffix(d.At, "/api/events") && about != nil && d.account.deleted[about[1]] && d.account.serves(about[1]) && d.Stock == absent &&
 			(lastName(d.Field) == "username" || lastName(d.Field) == "email" && d.Ours == "")
 	}},
 	{"the old range in the event of an account's first IPv6 range", func(d *difference) bool {
@@ -238,7 +240,7 @@ var rules = []rule{
 		return d.event("peer.ip.update") && d.Stock == absent && strings.Contains(encode(d.Ours), `"old_ip":"<ipv6 of `)
 	}},
 	{"a blocked user registers a peer", func(d *difference) bool {
-		return d.At == "login" && d.Field == "refusal" && strings.Contains(encode(d.Ours), `"text":"user is blocked"`)
+		return d.At == "login" && d.Field == "refusal" && d.account.blocked[d.Op.as] && strings.Contains(encode(d.Ours), `"text":"user is blocked"`)
 	}},
 	{"inviting an existing user (embedded provider)", func(d *difference) bool {
 		const words = "can't invite a user with an activated netbird account"
@@ -349,6 +351,29 @@ func (a *account) rule(policy string) object {
 		return nil
 	}
 	return rules[0].(object)
+}
+
+// lapsed tells whether a token is deleted, or its user.
+func (a *account) lapsed(token string) bool {
+	return strings.HasPrefix(token, "token:") && (a.gone[token] || slices.ContainsFunc(a.script.ops, func(o *op) bool {
+		return o.bind == token && a.deleted[reference.FindStringSubmatch(o.path)[1]]
+	}))
+}
+
+// serves tells whether a user is one for programs, as the script has made it.
+func (a *account) serves(user string) bool {
+	return slices.ContainsFunc(a.script.ops, func(o *op) bool { return o.bind == user && o.sent("is_service_user") == true })
+}
+
+// authorises tells whether a policy names a group for SSH alone, which stock does not look at.
+func (a *account) authorises(group string) bool {
+	for name := range a.policies {
+		authorised, _ := a.rule(name)["authorized_groups"].(object)
+		if _, there := authorised[group]; there {
+			return true
+		}
+	}
+	return false
 }
 
 // ofBlocked tells whether a peer of a map was brought by somebody who is blocked now.
