@@ -46,6 +46,20 @@ image_label() {
         org.opencontainers.image.revision "$2" | "$ENGINE" build "${@:3}" --tag "$1" -
 }
 
+# image_same IMAGE: podman notes in an image the containers that built it, and the name of what it was built on. Without that an image
+# of the same files and settings is the same image, to the digest, wherever it was built.
+image_same() {
+    local dir config code=0
+
+    dir=$(mktemp -d)
+    "$ENGINE" save --format docker-archive "$1" | tar -C "$dir" -x &&
+        config=$dir/$(sed -n 's/.*"Config":"\([^"]*\)".*/\1/p' "$dir/manifest.json") &&
+        sed -i -E 's/"(container|Hostname|parent)":"[^"]*"/"\1":""/g; s/"comment":"FROM [^"]*"/"comment":""/g' "$config" &&
+        (cd "$dir" && tar -c -- *) | "$ENGINE" load || code=1
+    rm -rf "$dir"
+    return $code
+}
+
 # image_build NAME REVISION: layers that are there already are not built again. Files have no times of their own, so that the
 # same sources make the same image.
 image_build() {
@@ -56,13 +70,16 @@ image_build() {
     podman) options=(--layers --format docker --identity-label=false --timestamp 0) ;;
     docker) options=(--build-arg SOURCE_DATE_EPOCH=0 --output type=docker,rewrite-timestamp=true) ;;
     esac
+    options+=("${IMAGE_OPTIONS[@]}")
     note "building $name"
     {
         "$ENGINE" build "${options[@]}" --file "$ROOT/compose/Dockerfile" --target "$1" --tag "$name" --build-arg "BASE=$IMAGE_BASE" \
             "$ROOT" &&
             # Apart, as podman takes a layer for the same although its label has another value. What is Debian's is the same
             # from one commit to the next, and need not be replaced.
-            { [[ $1 =~ ^(haproxy|postgres|redis)$ ]] || image_label "$name" "$2" "${options[@]}"; }
+            { [[ $1 =~ ^(haproxy|postgres|redis)$ ]] || {
+                image_label "$name" "$2" "${options[@]}" && { [ "$ENGINE" = docker ] || image_same "$name"; }
+            }; }
     } >"$IMAGE_LOG" 2>&1 || {
         tail -n 30 "$IMAGE_LOG" >&2
         die "the image $1 could not be built" "all of it is in $IMAGE_LOG"
@@ -105,11 +122,13 @@ SYFT=v1.38.0
 cmd_images() {
     local sbom='' names=()
 
+    IMAGE_OPTIONS=()
     IMAGE_BASE=${ROOKERY_BASE:-debian:bookworm-slim}
     while [ $# -gt 0 ]; do
         case $1 in
         --tag) option_value "$@" && IMAGE_TAG=$2 && shift ;;
         --base) option_value "$@" && IMAGE_BASE=$2 && shift ;;
+        --clean) IMAGE_OPTIONS=(--no-cache) ;;
         --sbom) option_value "$@" && sbom=$2 && shift ;;
         [a-z]*) grep -qx -- "$1" <<<"$(printf '%s\n' "${IMAGES[@]}")" ||
             die "there is no image '$1'" "there are: ${IMAGES[*]}" && names+=("$1") ;;

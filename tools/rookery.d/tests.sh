@@ -291,6 +291,13 @@ compose_tests() {
         [ "$tree" = "$ROOT" ] || tag=before
         BUILDAH_ISOLATION=chroot "$tree/rookery" images --base "${ROOKERY_BASE:-debootstrap}" --tag "$tag" || return 1
     done
+    BUILDAH_ISOLATION=chroot "$ROOT/rookery" images --base "${ROOKERY_BASE:-debootstrap}" --tag again --clean stun || return 1
+    [ "$(podman image inspect --format '{{.Id}}' localhost/rookery-stun:again)" = \
+        "$(podman image inspect --format '{{.Id}}' localhost/rookery-stun:latest)" ] || {
+        failure "an image that is built again" "rookery-stun:again is not rookery-stun:latest, of the same sources"
+        count 0 1
+        return 1
+    }
     BUILDAH_ISOLATION=chroot compose_monitoring || return 1
     BUILT_S=$((BUILT_S + SECONDS - start))
     GO=$GO PATH=$ROOT/build/compose/bin:$PATH ROOKERY_COMPOSE_TREE=$ROOT ROOKERY_COMPOSE_BEFORE=$before \
