@@ -248,9 +248,9 @@ checkout_before() {
     local before=$ROOT/build/before
 
     rm -rf "$before"
-    git clone -q --shared "$ROOT" "$before"
-    git -C "$before" checkout -q --detach "$1"
-    printf '%s' "$before"
+    git clone -q --shared "$ROOT" "$before" &&
+        git -C "$before" checkout -q --detach "$(git -C "$ROOT" rev-parse --verify "$1^{commit}")" &&
+        printf '%s' "$before"
 }
 
 # What stands in for images that only a registry has: Debian's Prometheus, and Grafana's user with nothing to do.
