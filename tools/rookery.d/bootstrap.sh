@@ -2,20 +2,26 @@
 
 OWNER_EMAIL=owner@rookery.test
 
-# api METHOD PATH BODY: the answer's body; its status must be 200. API_URL is the front, API_OPTIONS what curl needs besides.
+# api METHOD PATH BODY: the answer's body; its status must be 200. Whoever says that it is to be asked again, as a service whose
+# Postgres has just started may, is asked again for a while. API_URL is the front, API_OPTIONS what curl needs besides.
 api() {
-    local method=$1 path=$2 body=$3 answer status headers=()
+    local method=$1 path=$2 body=$3 answer status headers=() until
 
     # The token goes through a file: arguments are visible to every user.
     if [ -f "$DIR/secrets/token" ]; then
         (umask 077 && printf 'Authorization: Token %s\n' "$(cat "$DIR/secrets/token")" >"$DIR/secrets/.header")
         headers=(--header "@$DIR/secrets/.header")
     fi
-    answer=$(printf '%s' "$body" | curl --silent --noproxy '*' --max-time 30 --request "$method" --data-binary @- \
-        --header 'Content-Type: application/json' "${headers[@]}" "${API_OPTIONS[@]}" --write-out '\n%{http_code}' \
-        "$API_URL$path") || true
+    until=$(($(now_ms) + 30000))
+    while :; do
+        answer=$(printf '%s' "$body" | curl --silent --noproxy '*' --max-time 30 --request "$method" --data-binary @- \
+            --header 'Content-Type: application/json' "${headers[@]}" "${API_OPTIONS[@]}" --write-out '\n%{http_code}' \
+            "$API_URL$path") || true
+        status=${answer##*$'\n'}
+        [ "$status" = 503 ] && [ "$(now_ms)" -lt "$until" ] || break
+        sleep 0.2
+    done
     rm -f "$DIR/secrets/.header"
-    status=${answer##*$'\n'}
     [ "$status" = 200 ] || die "$method $path answered $status: ${answer%$'\n'*}" \
         "${API_ADVICE[@]}"
     printf '%s' "${answer%$'\n'*}"

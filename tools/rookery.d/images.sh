@@ -111,7 +111,8 @@ images_sbom() {
         note "listing what is in $(image_name "$name")"
         rm -f "$archive"
         "$ENGINE" save --output "$archive" "$(image_name "$name")" >/dev/null 2>&1
-        "$GO" run "github.com/anchore/syft/cmd/syft@$SYFT" scan --quiet --output "spdx-json=$dir/rookery-$name.spdx.json" \
+        "$GO" run "github.com/anchore/syft/cmd/syft@$SYFT" scan --quiet --source-name "rookery-$name" \
+            --source-version "$(image_version)" --output "spdx-json=$dir/rookery-$name.spdx.json" \
             "docker-archive:$archive" >&2 || die "syft could not read the image $name"
     done
     rm -f "$archive"
