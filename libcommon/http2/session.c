@@ -18,7 +18,7 @@
 #define RESETS_UNTRUSTED 200
 #define TRUSTED_FACTOR 20
 #define OVERSIZED_WINDOW_MS 10000
-#define OVERSIZED_HEADERS 20 /* lists over our limit, which a few KB on the wire can stand for */
+#define OVERSIZED_HEADERS 4 /* lists over our limit, which a few KB on the wire can stand for */
 #define FLOOD_WINDOW_MS 10000
 #define FLOOD_FRAMES                                                                               \
     2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */

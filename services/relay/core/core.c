@@ -365,6 +365,8 @@ static void tick(struct core *c)
 
 static int sleep_ms(const struct core *c, bool clean)
 {
+    if (!rk_list_empty(&c->dead))
+        return 0;
     if (!clean)
         return 1;
     if (c->listen_rests || !rk_list_empty(&c->shaking))

@@ -48,6 +48,7 @@ struct ws_conn {
 #define FLUSH_AT (128 * 1024)
 #define MAX_DIRTY 64
 #define PONG_LIMIT_BYTES 4096
+#define MAX_BURIALS 16
 
 /* Longer is more than an agent can read. */
 static const struct rk_ws_rules rules = { .max_bytes = RELAY_MAX_MESSAGE,
@@ -647,11 +648,13 @@ void ws_conn_on_timer(struct wheel_timer *t)
 
 void ws_conn_end_turn(struct core *core)
 {
+    unsigned burials = 0;
+
     do {
         flush_dirty(core);
         /* An end may tell others "offline", which queues, and may even end one of them: until
-         * nothing is left. */
-        while (!rk_list_empty(&core->dead))
+         * nothing is left. A crowd that ends at once takes several turns. */
+        while (!rk_list_empty(&core->dead) && (burials++ < MAX_BURIALS || core->done))
             bury(rk_list_entry(core->dead.next, struct ws_conn, of_turn));
     } while (!rk_list_empty(&core->dirty));
 }
