@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,15 @@ func TestREST14WhoSeesNoPeers(t *testing.T) {
 	user.Want(t, 200, "GET", "/api/users", nil, &list)
 	if len(list) != 1 || list[0].Id != user.ID || list[0].IsCurrent == nil || !*list[0].IsCurrent {
 		t.Errorf("%+v", list)
+	}
+	asked := []string{"/api/users?service_user=true", "/api/users?service_user=false"}
+	if list[0].IsServiceUser != nil && *list[0].IsServiceUser {
+		slices.Reverse(asked)
+	}
+	for n, path := range asked { // neither, then the caller
+		if user.Want(t, 200, "GET", path, nil, &list); len(list) != n {
+			t.Errorf("%s: %+v", path, list)
+		}
 	}
 }
 

@@ -31,7 +31,8 @@ enum {
 
 static const struct rk_pg_stmt list_stmt = {
     "user_list",
-    COLUMNS " AND ($2::boolean IS NULL OR is_service_user = $2::boolean) ORDER BY created_at, id"
+    COLUMNS " AND ($2::boolean IS NULL OR is_service_user = $2::boolean) AND ($3::text IS NULL OR "
+            "id = $3) ORDER BY created_at, id"
 };
 static const struct rk_pg_stmt get_stmt = { "user_get", COLUMNS " AND id = $2" };
 
@@ -128,10 +129,8 @@ int user_list(struct call *c, struct rk_err *err)
             return rk_fail(err, RK_INVALID, "invalid service_user query parameter");
         service = RK_P_BOOL(strcmp(filter, "true") == 0);
     }
-    if (c->permitted)
-        r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id), service);
-    else
-        r = load_self(c, &res, err);
+    r = rk_pg_run(c->pg, &list_stmt, &res, err, RK_P_C(c->actor.account_id), service,
+                  c->permitted ? RK_P_NULL : RK_P_C(c->caller.user_id));
     if (r < 0)
         return r;
     rk_json_array(&c->json, NULL);
