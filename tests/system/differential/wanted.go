@@ -199,7 +199,10 @@ var rules = []rule{
 		if lastName(d.Field) == "offlinePeers" {
 			peer, other = other, peer
 		}
-		return d.Whole && other == absent && (lastName(d.Field) == "remotePeers" || lastName(d.Field) == "offlinePeers") && d.account.ofBlocked(peer)
+		if lastName(d.Field) == "Routes" { // of those who are offline there are none
+			return d.Whole && other == absent && d.account.ofBlocked(peer, "Peer")
+		}
+		return d.Whole && other == absent && (lastName(d.Field) == "remotePeers" || lastName(d.Field) == "offlinePeers") && d.account.ofBlocked(peer, "wgPubKey")
 	}},
 	{"groups, tokens of reverse proxies and the end of an account, for whom no role allows anything", func(d *difference) bool {
 		if d.At == "GET /api/reverse-proxies/proxy-tokens" {
@@ -376,10 +379,10 @@ func (a *account) authorises(group string) bool {
 	return false
 }
 
-// ofBlocked tells whether a peer of a map was brought by somebody who is blocked now.
-func (a *account) ofBlocked(peer any) bool {
+// ofBlocked tells whether a peer of a map, or one that a route leads through, was brought by somebody who is blocked now.
+func (a *account) ofBlocked(peer any, member string) bool {
 	m, _ := peer.(map[string]any)
-	key, _ := m["wgPubKey"].(string)
+	key, _ := m[member].(string)
 	return a.blocked[a.brought[strings.TrimSuffix(strings.TrimPrefix(key, "<key of "), ">")]]
 }
 
