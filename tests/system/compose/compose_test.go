@@ -261,7 +261,12 @@ func TestCompose(t *testing.T) {
 	for _, name := range names[:10] {
 		kib, err := memory(name)
 		t.Logf("%s: %d KiB, %v", name, kib, err)
-		if limit := stockIdle[name[:strings.LastIndexByte(name, '-')]] / 5; err != nil || kib > limit {
+		service := name[:strings.LastIndexByte(name, '-')]
+		limit := stockIdle[service] / 5
+		if service == "relay" {
+			limit = stockIdle[service] / 4 // one of them is not idle: it carries a tunnel
+		}
+		if err != nil || kib > limit {
 			t.Errorf("%s has %d KiB for itself, more than %d: %v", name, kib, limit, err)
 		}
 	}
