@@ -210,6 +210,9 @@ var rules = []rule{
 		}
 		return (strings.HasPrefix(d.At, "GET /api/groups") || strings.HasPrefix(d.At, "DELETE /api/accounts/")) && d.refusedBy(404, 403, "user role: billing_admin not found")
 	}},
+	{"a blocked user who asks for the tokens of reverse proxies", func(d *difference) bool {
+		return d.At == "GET /api/reverse-proxies/proxy-tokens" && d.refusedBy(500, 403, "user is blocked")
+	}},
 	{"a person whose role may not delete peers logs one out", func(d *difference) bool {
 		refusal, _ := d.Stock.(map[string]any)
 		return d.Op != nil && d.Op.act == logout && d.Ours == "done" && refusal["refused"] == "PermissionDenied" && slices.Contains(
