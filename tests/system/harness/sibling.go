@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -193,15 +194,24 @@ func (s *Sibling) Exited(t testing.TB, limit time.Duration) int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// FreePort is a TCP port that nothing listens on now.
+// Ports for servers that tests start. Below the clients' own (in-netns), of which one would now and then be taken before the server
+// is there; and below those that other tests bind by number.
+const firstFree, lastFree = 10000, 13999
+
+var lastFreePort atomic.Uint32
+
+// FreePort is a TCP port that nothing listens on now, and that nobody else is given before all others have been.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range lastFree - firstFree {
+		port := firstFree + int(lastFreePort.Add(1))%(lastFree-firstFree+1)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // Kill ends the process with SIGKILL.
