@@ -11,37 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 )
-
-// schemas are those of one release of Kubernetes, and of the resources that others define: "apps/v1 Deployment" to what
-// an object must be. Unknown fields are refused, as by kubectl --validate=strict.
-type schemas struct {
-	release string
-	kinds   map[string]*jsonschema.Schema
-}
-
-func (s schemas) check(m manifest) error {
-	kind := fmt.Sprintf("%v %v", m.object["apiVersion"], m.kind)
-	schema := s.kinds[kind]
-	if schema == nil {
-		return fmt.Errorf("%s: there is no schema of %s", s.release, kind)
-	}
-	// Through JSON, whose numbers the validator knows.
-	text, err := json.Marshal(m.object)
-	if err != nil {
-		return err
-	}
-	object, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		return err
-	}
-	if err := schema.Validate(object); err != nil {
-		return fmt.Errorf("%s: %w", s.release, err)
-	}
-	return nil
-}
 
 // moduleDir is where the Go module is unpacked; it is fetched the first time.
 func moduleDir(module string) (string, error) {
@@ -58,102 +29,6 @@ func goCommand() string {
 		return command
 	}
 	return "go"
-}
-
-// strict refuses unknown fields wherever a schema says which there are, and knows the two types that OpenAPI calls
-// strings although they may be numbers.
-func strict(node any) {
-	switch n := node.(type) {
-	case []any:
-		for _, child := range n {
-			strict(child)
-		}
-	case map[string]any:
-		for _, child := range n {
-			strict(child)
-		}
-		if _, has := n["properties"].(map[string]any); has && n["additionalProperties"] == nil &&
-			n["x-kubernetes-preserve-unknown-fields"] != true {
-			n["additionalProperties"] = false
-		}
-		if n["x-kubernetes-int-or-string"] == true || n["format"] == "int-or-string" {
-			delete(n, "anyOf")
-			n["type"] = []any{"integer", "string"}
-		}
-		if n["nullable"] == true {
-			if kind, ok := n["type"].(string); ok {
-				n["type"] = []any{kind, "null"}
-			}
-		}
-		// Go's patterns and formats are not what Kubernetes means by these.
-		delete(n, "format")
-	}
-}
-
-func readYAML(path string) (map[string]any, error) {
-	var out map[string]any
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = yaml.Unmarshal(text, &out)
-	}
-	return out, err
-}
-
-// addKubernetes adds all kinds of a release, from the OpenAPI description in its source.
-func (s *schemas) addKubernetes(dir string) error {
-	api, err := readYAML(filepath.Join(dir, "api/openapi-spec/swagger.json"))
-	if err != nil {
-		return err
-	}
-	definitions := api["definitions"].(map[string]any)
-	strict(definitions)
-	definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = map[string]any{"type": []any{"string", "number"}}
-	compiler := jsonschema.NewCompiler()
-	compiler.DefaultDraft(jsonschema.Draft4)
-	if err := compiler.AddResource("api.json", map[string]any{"definitions": definitions}); err != nil {
-		return err
-	}
-	for name, definition := range definitions {
-		kinds, _ := at(definition, "x-kubernetes-group-version-kind").([]any)
-		// Options of deletion and kin belong to every group.
-		if len(kinds) != 1 {
-			continue
-		}
-		version := strings.TrimPrefix(fmt.Sprintf("%v/%v", at(kinds[0], "group"), at(kinds[0], "version")), "/")
-		schema, err := compiler.Compile("api.json#/definitions/" + name)
-		if err != nil {
-			return err
-		}
-		s.kinds[fmt.Sprintf("%s %v", version, at(kinds[0], "kind"))] = schema
-	}
-	return nil
-}
-
-// addDefinition adds what a CustomResourceDefinition defines.
-func (s *schemas) addDefinition(path string) error {
-	definition, err := readYAML(path)
-	if err != nil {
-		return err
-	}
-	for _, version := range at(definition, "spec", "versions").([]any) {
-		kind := fmt.Sprintf("%v/%v %v", at(definition, "spec", "group"), at(version, "name"), at(definition, "spec", "names", "kind"))
-		text := at(version, "schema", "openAPIV3Schema").(map[string]any)
-		// The API server says what metadata is.
-		delete(text["properties"].(map[string]any), "metadata")
-		strict(text)
-		text["properties"].(map[string]any)["metadata"] = map[string]any{"type": "object"}
-		compiler := jsonschema.NewCompiler()
-		compiler.DefaultDraft(jsonschema.Draft4)
-		if err := compiler.AddResource("kind.json", text); err != nil {
-			return err
-		}
-		schema, err := compiler.Compile("kind.json")
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		s.kinds[kind] = schema
-	}
-	return nil
 }
 
 // source is a line of the file `schemas`: a release of Kubernetes, or a module and the CustomResourceDefinitions in it.
@@ -187,72 +62,168 @@ var allSources = sync.OnceValues(func() ([]source, error) {
 	return all, nil
 })
 
-// allSchemas are those of each release of Kubernetes, with all the others.
-var allSchemas = sync.OnceValues(func() ([]schemas, error) {
-	sources, err := allSources()
-	if err != nil {
-		return nil, err
+func readYAML(path string) (map[string]any, error) {
+	var out map[string]any
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(text, &out)
 	}
-	var all []schemas
-	for _, from := range sources {
-		if len(from.definitions) == 0 {
-			s := schemas{release: from.module, kinds: map[string]*jsonschema.Schema{}}
-			if err := s.addKubernetes(from.dir); err != nil {
-				return nil, fmt.Errorf("%s: %w", s.release, err)
-			}
-			all = append(all, s)
-		}
-		for _, definition := range from.definitions {
-			for _, s := range all {
-				if err := s.addDefinition(definition); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	return all, nil
-})
-
-func TestEveryReleaseTakesIt(t *testing.T) {
-	all, err := allSchemas()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) < 3 {
-		t.Fatalf("schemas of %d releases", len(all))
-	}
-	forEachExample(t, func(t *testing.T, _ string, manifests []manifest) {
-		for _, m := range manifests {
-			for _, s := range all {
-				if err := s.check(m); err != nil {
-					t.Errorf("%s: %v", m, err)
-				}
-			}
-		}
-	})
+	return out, err
 }
 
-// The check is one: what is wrong is found.
-func TestSchemasFindMistakes(t *testing.T) {
-	all, err := allSchemas()
+// strict refuses unknown fields wherever a schema says which there are, as kubectl --validate=strict does.
+func strict(node any) {
+	switch n := node.(type) {
+	case []any:
+		for _, child := range n {
+			strict(child)
+		}
+	case map[string]any:
+		for _, child := range n {
+			strict(child)
+		}
+		if _, has := n["properties"].(map[string]any); has && n["additionalProperties"] == nil {
+			n["additionalProperties"] = false
+		}
+	}
+}
+
+func put(t *testing.T, dir, name string, schema any) {
+	t.Helper()
+	text, err := json.Marshal(schema)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, strings.ToLower(name)), text, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{
-		"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {port: 80}\n",
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: two, selector: {}, template: {}}\n",
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {}}\n",
-		"apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: a}\n",
-		"apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: a}\nspec: {dnsNames: [a]}\n",
-	} {
-		m, err := read([]byte(text))
-		if err != nil {
-			t.Fatal(err)
+}
+
+// schemaName is what kubeconform looks for; the core's group is its version there.
+const schemaName = "{{.ResourceKind}}-{{.Group}}-{{.ResourceAPIVersion}}.json"
+
+// putKubernetes writes the OpenAPI description in a release's source: its definitions, and for each kind which of them it is.
+func putKubernetes(t *testing.T, dir, source string) {
+	t.Helper()
+	api, err := readYAML(filepath.Join(source, "api/openapi-spec/swagger.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions := api["definitions"].(map[string]any)
+	strict(definitions)
+	// OpenAPI calls both strings.
+	definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = map[string]any{"type": []any{"string", "number"}}
+	definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = map[string]any{"type": []any{"string", "integer"}}
+	put(t, dir, "definitions.json", map[string]any{"definitions": definitions})
+	for name, definition := range definitions {
+		kinds, _ := at(definition, "x-kubernetes-group-version-kind").([]any)
+		// Options of deletion and kin belong to every group.
+		if len(kinds) != 1 {
+			continue
 		}
-		for _, s := range all {
-			if s.check(m) == nil {
-				t.Errorf("%s takes:\n%s", s.release, text)
+		group, version := at(kinds[0], "group"), at(kinds[0], "version")
+		if group == "" {
+			group = version
+		}
+		put(t, dir, fmt.Sprintf("%v-%v-%v.json", at(kinds[0], "kind"), group, version),
+			map[string]any{"$ref": "definitions.json#/definitions/" + name})
+	}
+}
+
+// putDefinition writes what a CustomResourceDefinition defines.
+func putDefinition(t *testing.T, dir, path string) {
+	t.Helper()
+	definition, err := readYAML(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := definition["spec"]
+	for _, version := range at(spec, "versions").([]any) {
+		schema := at(version, "schema", "openAPIV3Schema")
+		strict(schema)
+		put(t, dir, fmt.Sprintf("%v-%v-%v.json", at(spec, "names", "kind"), at(spec, "group"), at(version, "name")), schema)
+	}
+}
+
+// verdict is kubeconform's of one object.
+type verdict struct{ Filename, Kind, Name, Status, Msg string }
+
+// kubeconform looks at a directory's files.
+func kubeconform(t *testing.T, files string, schemas ...string) []verdict {
+	t.Helper()
+	args := []string{"tool", "kubeconform", "-strict", "-verbose", "-output", "json"}
+	for _, dir := range schemas {
+		args = append(args, "-schema-location", filepath.Join(dir, schemaName))
+	}
+	// It fails where an object does, too.
+	out, err := exec.Command(goCommand(), append(args, files)...).Output()
+	var said struct{ Resources []verdict }
+	if jsonErr := json.Unmarshal(out, &said); jsonErr != nil {
+		t.Fatalf("kubeconform: %v: %s", err, out)
+	}
+	return said.Resources
+}
+
+func TestEveryReleaseTakesIt(t *testing.T) {
+	sources, err := allSources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	releases, others := map[string]string{}, t.TempDir()
+	for _, from := range sources {
+		for _, path := range from.definitions {
+			putDefinition(t, others, path)
+		}
+		if len(from.definitions) == 0 {
+			dir := t.TempDir()
+			putKubernetes(t, dir, from.dir)
+			releases[from.module] = dir
+		}
+	}
+	if len(releases) < 3 {
+		t.Fatalf("schemas of %d releases", len(releases))
+	}
+	right, objects := t.TempDir(), 0
+	forEachExample(t, func(t *testing.T, name string, all []manifest) {
+		for _, m := range all {
+			put(t, right, fmt.Sprintf("%s-%d.json", name, objects), m.object)
+			objects++
+		}
+	})
+	// And it would say so.
+	wrong := t.TempDir()
+	mistakes := []string{
+		"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {port: 80}}",
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: two, selector: {}, template: {}}}",
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {selector: {}}}",
+		"{apiVersion: extensions/v1beta1, kind: Ingress, metadata: {name: a}}",
+		"{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: a}, spec: {dnsNames: [a]}}",
+		"{apiVersion: monitoring.coreos.com/v1, kind: ServiceMonitor, metadata: {name: a}, spec: {selector: {}, endpoints: [{prot: http}]}}",
+		"{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a}, spec: {hostname: a}}",
+	}
+	for i, text := range mistakes {
+		put(t, wrong, fmt.Sprintf("%d.json", i), valuesOf(t, text))
+	}
+	for release, dir := range releases {
+		t.Run(release, func(t *testing.T) {
+			taken := kubeconform(t, right, dir, others)
+			if len(taken) != objects {
+				t.Errorf("looked at %d of %d objects", len(taken), objects)
 			}
-		}
+			for _, v := range taken {
+				if v.Status != "statusValid" {
+					t.Errorf("%s: %s/%s: %s", filepath.Base(v.Filename), v.Kind, v.Name, v.Msg)
+				}
+			}
+			refused := kubeconform(t, wrong, dir, others)
+			if len(refused) != len(mistakes) {
+				t.Errorf("looked at %d of %d mistakes", len(refused), len(mistakes))
+			}
+			for _, v := range refused {
+				if v.Status != "statusInvalid" && !strings.HasPrefix(v.Msg, "could not find schema") {
+					t.Errorf("%s: %s: %s: %s", filepath.Base(v.Filename), v.Kind, v.Status, v.Msg)
+				}
+			}
+		})
 	}
 }
