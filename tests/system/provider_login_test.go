@@ -337,7 +337,11 @@ func TestAReplicaDiesDuringALogin(t *testing.T) {
 		s, _ := walk.TryGet(login.URL(url.Values{"connector_id": {p.ID}}), login.Redirect)
 		over <- s
 	}()
-	<-arrived
+	select {
+	case <-arrived:
+	case s := <-over:
+		t.Fatalf("the login ended before its code was redeemed: %+v", s)
+	}
 	api.Drop(t, api.Last())
 	u.Change(func(l *harness.Levers) { l.Intercept = nil })
 	close(killed)
