@@ -12,7 +12,7 @@
 #include "libcommon/base/alloc.h"
 
 #define ALIGN 16
-#define FIRST_CHUNK 1024
+#define FIRST_CHUNK (1024 - sizeof(struct chunk)) /* whole, it is what malloc has at hand */
 #define LARGEST_CHUNK ((size_t)64 * 1024)
 
 struct chunk {

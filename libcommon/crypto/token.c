@@ -95,6 +95,11 @@ int rk_relay_token_check(const struct rk_relay_key *k,
 
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+static bool is_base62(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static void checksum(const char *secret, char out[PAT_CHECK])
 {
     uint32_t v = rk_crc32(secret, PAT_SECRET);
@@ -121,7 +126,7 @@ bool rk_pat_valid(const char prefix[4], struct rk_str token)
     if (token.n != RK_PAT_LEN || memcmp(token.p, prefix, PAT_PREFIX) != 0)
         return false;
     for (size_t i = PAT_PREFIX; i < RK_PAT_LEN; i++)
-        if (token.p[i] == 0 || !strchr(base62, token.p[i]))
+        if (!is_base62(token.p[i]))
             return false;
     checksum(token.p + PAT_PREFIX, want);
     return memcmp(want, token.p + PAT_PREFIX + PAT_SECRET, PAT_CHECK) == 0;

@@ -6,7 +6,7 @@
  * if anything changes meanwhile, nobody will find it.
  */
 
-#include <stdio.h>
+#include <string.h>
 
 #include "libcommon/base/clock.h"
 #include "libcommon/crypto/hash.h"
@@ -45,14 +45,23 @@ static void forget_after_failure(struct server *s)
     kept_clear(s->kept);
 }
 
+static void note_version(struct request *q)
+{
+    size_t n = strlen(q->check.version);
+
+    memcpy(q->version, q->check.version, n);
+    q->version[n++] = ' ';
+    (void)rk_str_copy(rk_str(q->route->kept == KEPT_PEERS ? q->check.presence : ""), q->version + n,
+                      sizeof(q->version) - n);
+}
+
 static void look(struct server *s, struct request *q)
 {
     struct kept_answer *a;
 
     if (!q->check.known)
         return;
-    (void)snprintf(q->version, sizeof(q->version), "%s %s", q->check.version,
-                   q->route->kept == KEPT_PEERS ? q->check.presence : "");
+    note_version(q);
     a = kept_find(s->kept, key_of(q), q->version, rk_mono_ms());
     server_count_known(a != NULL);
     if (!a)

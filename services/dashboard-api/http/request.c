@@ -22,7 +22,7 @@ struct request *request_new(struct server *s, const char *uri)
     q->started_ns = rk_mono_ns();
     q->arena = rk_arena_new(MAX_ARENA);
     rk_list_init(&q->node);
-    q->uri = rk_strdup(uri);
+    q->uri = rk_arena_strdup(q->arena, uri);
     rest = rk_str(q->uri);
     (void)rk_str_next(&rest, '?', &q->path);
     q->query = rest;
@@ -41,7 +41,6 @@ void request_free(struct request *q)
     rk_buf_done(&q->call.out);
     kept_answer_unref(q->kept);
     rk_arena_free(q->arena);
-    rk_free(q->uri);
     rk_free(q);
 }
 

@@ -33,10 +33,27 @@ static void a_freed_heap_goes_back(void **state)
     free(v);
 }
 
+/* Also where what lies ready was used before: the sizes around the largest that does. */
+static void what_is_to_be_cleared_is_cleared(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 1200; n++) {
+        uint8_t *p = rk_alloc(n);
+
+        memset(p, 0xa5, n);
+        free(p);
+        p = rk_zalloc(n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(p[i], 0);
+        free(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_freed_heap_goes_back),
+        cmocka_unit_test(what_is_to_be_cleared_is_cleared),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

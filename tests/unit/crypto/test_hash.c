@@ -17,6 +17,7 @@ static void equals_hex(const uint8_t digest[32], const char *hex)
 
 static void sha256_matches_fips_180(void **state)
 {
+    static char million[1000000];
     uint8_t digest[32];
     char b64[45];
 
@@ -27,6 +28,9 @@ static void sha256_matches_fips_180(void **state)
     equals_hex(digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     rk_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, digest);
     equals_hex(digest, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    memset(million, 'a', sizeof(million));
+    rk_sha256(million, sizeof(million), digest);
+    equals_hex(digest, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
     rk_sha256_b64(RK_STR("abc"), b64);
     assert_string_equal(b64, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
 }

@@ -185,6 +185,25 @@ static void short_checksums_are_padded(void **state)
     assert_true(found);
 }
 
+/* Whatever the checksum says. */
+static void only_letters_and_digits_are_in_a_token(void **state)
+{
+    static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char token[RK_PAT_LEN + 1] = "nbp_000000000000000000000000000000";
+
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint32_t v;
+
+        token[10] = (char)byte;
+        v = rk_crc32(token + 4, 30);
+        for (int k = 5; k >= 0; k--, v /= 62)
+            token[34 + k] = base62[v % 62];
+        assert_int_equal(rk_pat_valid("nbp_", rk_strn(token, RK_PAT_LEN)),
+                         byte != 0 && strchr(base62, (int)byte) != NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +214,7 @@ int main(void)
         cmocka_unit_test(fresh_access_tokens_differ_and_check),
         cmocka_unit_test(a_token_with_any_letter_changed_is_no_token),
         cmocka_unit_test(short_checksums_are_padded),
+        cmocka_unit_test(only_letters_and_digits_are_in_a_token),
     };
 
     rk_crypto_init();
