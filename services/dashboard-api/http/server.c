@@ -366,7 +366,8 @@ static void begin(struct request *q, const char *method)
     if (q->max_body > q->body.max)
         q->body.max = q->max_body;
     if (q->route && (q->route->is_public || q->route->kind != ROUTE_REST)) {
-        take_head(q->server, q);
+        if (q->route->kept != KEPT_PUBLIC)
+            take_head(q->server, q);
         if (q->route->kind == ROUTE_SCIM &&
             !scim_token_formed(rk_str(q->call.head.authorization), &token))
             q->max_body = 0; /* it will be refused: nobody reads it */

@@ -46,7 +46,7 @@ enum route_kept {
     KEPT_NOT,
     KEPT_ACCOUNT, /* the account's objects, and the caller's own row */
     KEPT_PEERS,   /* and which of its peers are connected */
-    KEPT_PUBLIC,  /* whether there is an account */
+    KEPT_PUBLIC,  /* whether there is an account; the handler has no headers to read */
 };
 
 enum route_refusal {
