@@ -9,18 +9,35 @@ static bool is_set(const char *s)
     return s && *s;
 }
 
-static int check_sentinels(const struct rk_rds_config *c, struct rk_err *err)
+bool rk_rds_config_clustered(const struct rk_rds_config *c)
 {
-    struct rk_str rest = rk_str(c->redis_sentinels), one;
+    return is_set(c->redis_cluster);
+}
+
+const char *rk_rds_config_place(const struct rk_rds_config *c)
+{
+    return is_set(c->redis_cluster)     ? "redis_cluster"
+           : is_set(c->redis_sentinels) ? "redis_sentinels"
+                                        : "redis";
+}
+
+const char *rk_rds_config_guides(const struct rk_rds_config *c)
+{
+    if (is_set(c->redis_cluster))
+        return c->redis_cluster;
+    return is_set(c->redis_sentinels) ? c->redis_sentinels : NULL;
+}
+
+static int check_guides(const struct rk_rds_config *c, struct rk_err *err)
+{
+    struct rk_str rest = rk_str(rk_rds_config_guides(c)), one;
 
     while (rk_str_next(&rest, ',', &one)) {
         one = rk_str_trim(one);
         if (!wire_address_ok(one) || rk_str_starts(one, RK_STR("unix:")))
-            return rk_fail(err, RK_INVALID, "redis_sentinels: \"%.*s\" is not host:port",
+            return rk_fail(err, RK_INVALID, "%s: \"%.*s\" is not host:port", rk_rds_config_place(c),
                            one.n > 64 ? 64 : (int)one.n, one.p);
     }
-    if (!is_set(c->redis_master))
-        return rk_fail(err, RK_INVALID, "redis_sentinels needs redis_master");
     return 0;
 }
 
@@ -29,8 +46,13 @@ int rk_rds_config_check(const struct rk_rds_config *c, struct rk_err *err)
     struct rk_str at = rk_str(c->redis);
     int r;
 
-    if (is_set(c->redis_sentinels)) {
-        r = check_sentinels(c, err);
+    if (is_set(c->redis_sentinels) && is_set(c->redis_cluster))
+        return rk_fail(err, RK_INVALID,
+                       "redis_sentinels and redis_cluster exclude each other: keep one");
+    if (is_set(c->redis_sentinels) && !is_set(c->redis_master))
+        return rk_fail(err, RK_INVALID, "redis_sentinels needs redis_master");
+    if (rk_rds_config_guides(c)) {
+        r = check_guides(c, err);
         if (r < 0)
             return r;
     } else if (!wire_address_ok(at)) {

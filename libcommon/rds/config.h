@@ -13,7 +13,7 @@
 
 /* Members have the names of their keys. NULL counts as empty. */
 struct rk_rds_config {
-    char *redis; /* unix:/path or host:port; unless there are Sentinels */
+    char *redis; /* unix:/path or host:port; unless one of the next two is set */
     char *redis_user;
     char *redis_password;
     char *redis_password_file;
@@ -22,6 +22,7 @@ struct rk_rds_config {
     char *redis_cert_file;
     char *redis_key_file;
     char *redis_sentinels; /* comma list of host:port */
+    char *redis_cluster;   /* the same */
     char *redis_master;
     char *redis_sentinel_user;
     char *redis_sentinel_password;
@@ -50,6 +51,8 @@ struct rk_rds_config {
         { RK_RDS_ROW(struct_, member_, redis_key_file, STRING, "", "its private key (PEM)") },     \
         { RK_RDS_ROW(struct_, member_, redis_sentinels, STRING, "",                                \
                      "comma list of host:port; they say where Redis is, in place of redis") },     \
+        { RK_RDS_ROW(struct_, member_, redis_cluster, STRING, "",                                  \
+                     "comma list of host:port, nodes of a Redis Cluster, in place of redis") },    \
         { RK_RDS_ROW(struct_, member_, redis_master, STRING, "mymaster",                           \
                      "the name by which Sentinels know the master") },                             \
         { RK_RDS_ROW(struct_, member_, redis_sentinel_user, STRING, "",                            \
@@ -64,3 +67,8 @@ struct rk_rds_config {
 
 /* Part of a service's own check; the message names the setting and what to write. */
 int rk_rds_config_check(const struct rk_rds_config *c, struct rk_err *err);
+bool rk_rds_config_clustered(const struct rk_rds_config *c);
+/* Who says where Redis is: the comma list of Sentinels or nodes; NULL: it is at `redis`. */
+const char *rk_rds_config_guides(const struct rk_rds_config *c);
+/* The setting that says where Redis is: redis, redis_sentinels or redis_cluster. */
+const char *rk_rds_config_place(const struct rk_rds_config *c);

@@ -6,6 +6,10 @@
  *
  * With Sentinels the address is theirs to say. They are asked anew whenever a connection is lost,
  * and listened to all the time: when they tell of a failover, both connections move at once.
+ *
+ * A Redis Cluster is the same with its nodes for Sentinels: what we keep is so little that all of
+ * it has one slot, whose master is the server. Classic channels are the whole cluster's; that all
+ * of us are at one node makes the count of receivers that PUBLISH returns right.
  */
 
 #include "libcommon/rds/rds.h"
@@ -18,7 +22,7 @@
 #include "libcommon/base/id.h"
 #include "libcommon/base/map.h"
 #include "libcommon/obs/log.h"
-#include "libcommon/rds/sentinel.h"
+#include "libcommon/rds/guide.h"
 #include "libcommon/rds/wire.h"
 
 #define MAX_PENDING 100000
@@ -47,8 +51,9 @@ struct channel {
 struct rk_rds {
     struct rk_loop *loop;
     struct wire_door door;
-    char *address;               /* NULL: no Sentinel has told yet */
-    struct sentinels *sentinels; /* NULL: without */
+    char *address;         /* NULL: no guide has told yet */
+    struct guides *guides; /* NULL: the address is fixed */
+    bool clustered;
     struct rk_rds_ops ops;
     void *arg;
     struct side cmd;
@@ -57,7 +62,7 @@ struct rk_rds {
     struct rk_map *channels;
     char own_channel[48];
     size_t pending;
-    unsigned handles; /* timers, wires and Sentinels that still have to close */
+    unsigned handles; /* timers, wires and guides that still have to close */
     bool up;
     bool said_down;
     char why[128];
@@ -147,8 +152,8 @@ static void side_lost(struct side *s, const char *why)
         s->backoff_ms = BACKOFF_MAX_MS;
     connect_later(s);
     judge(r, why);
-    if (r->sentinels)
-        sentinels_ask(r->sentinels);
+    if (r->guides)
+        guides_ask(r->guides);
 }
 
 /* We give up on it: every waiting command is answered on the way. */
@@ -270,15 +275,34 @@ static void start_talking(struct side *s)
     }
 }
 
-/* Sentinels may be behind, and then name a server that has become a replica. */
+static bool says(const redisReply *said, const char *error)
+{
+    return said->type == REDIS_REPLY_ERROR &&
+           rk_str_starts(rk_strn(said->str, said->len), rk_str(error));
+}
+
+/* The master of a slot that is being moved says so of each key that has left already. */
+static bool is_leaving(const redisReply *said)
+{
+    return says(said, "ASK ");
+}
+
+static bool is_elsewhere(const redisReply *said)
+{
+    return says(said, "MOVED ") || says(said, "CLUSTERDOWN ") || says(said, "READONLY ");
+}
+
+/* Guides may be behind, and then name a server that has become a replica, or lost the slot. */
 static void on_role(const redisReply *said, void *arg)
 {
     struct side *s = arg;
 
     if (!said)
         return;
-    if (said->type == REDIS_REPLY_ERROR)
+    if (said->type == REDIS_REPLY_ERROR && !is_leaving(said))
         side_drop(s, said->str);
+    else if (s->r->clustered)
+        start_talking(s);
     else if (said->type != REDIS_REPLY_ARRAY || said->elements < 1 || !said->element[0]->str ||
              strcmp(said->element[0]->str, "master") != 0)
         side_drop(s, "it is not the master");
@@ -290,7 +314,10 @@ static void on_ready(void *arg)
 {
     struct side *s = arg;
 
-    if (s->r->sentinels)
+    if (s->r->clustered) /* whoever is not the slot's master refuses a key of it */
+        wire_ask(s->wire, (const struct rk_str[]){ RK_STR("GET"), RK_STR("rk:" RK_RDS_TAG) }, 2,
+                 on_role, s);
+    else if (s->r->guides)
         wire_ask(s->wire, (const struct rk_str[]){ RK_STR("ROLE") }, 1, on_role, s);
     else
         start_talking(s);
@@ -383,7 +410,7 @@ int rk_rds_new(struct rk_loop *l,
                struct rk_rds **out,
                struct rk_err *err)
 {
-    static const struct sentinels_ops sentinels_ops = { on_master, handle_gone };
+    static const struct guides_ops guides_ops = { on_master, handle_gone };
     struct rk_rds *r;
     uint8_t id[8];
     int code = rk_rds_config_check(config, err);
@@ -398,6 +425,7 @@ int rk_rds_new(struct rk_loop *l,
                                   .ca_file = config->redis_ca_file,
                                   .cert_file = config->redis_cert_file,
                                   .key_file = config->redis_key_file };
+    r->clustered = rk_rds_config_clustered(config);
     r->ops = *ops;
     r->arg = arg;
     r->channels = rk_map_new();
@@ -410,8 +438,8 @@ int rk_rds_new(struct rk_loop *l,
     r->handles++;
     rk_timer_start(&r->heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
     rk_rds_subscribe(r, r->own_channel);
-    if (config->redis_sentinels && *config->redis_sentinels) {
-        r->sentinels = sentinels_new(l, config, &sentinels_ops, r);
+    if (rk_rds_config_guides(config)) {
+        r->guides = guides_new(l, config, &guides_ops, r);
         r->handles++;
     } else {
         r->address = rk_strdup(config->redis);
@@ -443,8 +471,8 @@ void rk_rds_close(struct rk_rds *r, void (*on_closed)(void *arg), void *arg)
     r->closed_arg = arg;
     side_drop(&r->cmd, "closing");
     side_drop(&r->sub, "closing");
-    if (r->sentinels)
-        sentinels_close(r->sentinels);
+    if (r->guides)
+        guides_close(r->guides);
     rk_timer_close(&r->cmd.retry, retry_closed);
     rk_timer_close(&r->sub.retry, retry_closed);
     rk_timer_close(&r->heartbeat, heartbeat_closed);
@@ -458,6 +486,11 @@ const char *rk_rds_why(const struct rk_rds *r)
 bool rk_rds_up(const struct rk_rds *r)
 {
     return r->up;
+}
+
+bool rk_rds_clustered(const struct rk_rds *r)
+{
+    return r->clustered;
 }
 
 /* === Public: channels === */
@@ -522,16 +555,19 @@ static void reply_done(const struct rk_rds_reply *reply)
 static void on_command_reply(const redisReply *said, void *arg)
 {
     struct waiting *w = arg;
+    struct rk_rds *r = w->r;
     struct rk_rds_reply out = { .code = RK_UNAVAILABLE };
 
-    w->r->pending--;
+    r->pending--;
     if (said) {
-        w->r->cmd.silent_beats = 0;
+        r->cmd.silent_beats = 0;
         convert(said, &out, 0);
     }
     if (w->on_reply)
         w->on_reply(&out, w->arg);
     reply_done(&out);
+    if (said && r->guides && is_elsewhere(said))
+        side_drop(&r->cmd, said->str); /* find it anew */
     free(w);
 }
 

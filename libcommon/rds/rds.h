@@ -2,8 +2,8 @@
 
 /*
  * Redis on the loop: one connection for commands, one for subscriptions, each reconnecting by
- * itself (100 ms doubling to 2 s, jittered), at a fixed address or wherever Sentinels say that the
- * master is. While it is down commands fail at once with
+ * itself (100 ms doubling to 2 s, jittered), at a fixed address or wherever Sentinels, or nodes of
+ * a Redis Cluster, say that the master is. While it is down commands fail at once with
  * RK_UNAVAILABLE; after it is back every channel is subscribed again and `on_up` tells the owner
  * that messages may have been lost. Loss and return are logged once. Loop thread only.
  */
@@ -38,6 +38,9 @@ void rk_rds_close(struct rk_rds *r,
                   void (*on_closed)(void *arg),
                   void *arg); /* freed on a later turn */
 bool rk_rds_up(const struct rk_rds *r);
+/* In a Redis Cluster all keys must hold RK_RDS_TAG, by which they have one slot. */
+bool rk_rds_clustered(const struct rk_rds *r);
+#define RK_RDS_TAG "{sig}"
 const char *rk_rds_why(const struct rk_rds *r); /* it went down, or does not come up; "" */
 
 void rk_rds_subscribe(struct rk_rds *r, const char *channel); /* remembered across reconnects */

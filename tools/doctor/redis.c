@@ -18,8 +18,9 @@ struct visit {
 };
 
 static const char reach_it[] =
-    "start it, or correct `redis` in the settings; until then changes reach agents by the sweep "
-    "alone, some seconds late, and signal serves only agents of the same replica";
+    "start it, or correct `redis`, `redis_sentinels` or `redis_cluster` in the settings; until "
+    "then changes reach agents by the sweep alone, some seconds late, and signal serves only "
+    "agents of the same replica";
 
 static void look_whether_done(struct visit *v)
 {
@@ -64,7 +65,9 @@ static void on_message(struct rk_rds *r, struct rk_str channel, struct rk_str pa
     if (!v->up || v->heard || !rk_str_eq(channel, rk_str(v->channel)))
         return;
     v->heard = true;
-    check_say(v->check, VERDICT_OK, "redis", NULL, "what is published is heard, after %.1f ms",
+    check_say(v->check, VERDICT_OK, "redis", NULL,
+              "found by `%s`; what is published is heard, after %.1f ms",
+              rk_rds_config_place(&v->check->config->redis),
               (double)(rk_mono_ns() - v->sent_ns) / 1e6);
     look_whether_done(v);
 }
@@ -95,7 +98,10 @@ void check_redis(struct check *c)
     rk_timer_init(v.loop, &v.limit, on_limit);
     rk_timer_start(&v.limit, ANSWER_MS, 0);
     rk_loop_run(v.loop);
-    if (!v.up)
+    if (!v.up && !*rk_rds_why(r))
+        check_say(c, VERDICT_FAIL, "redis", reach_it, "nobody in `%s` says where it is",
+                  rk_rds_config_place(&c->config->redis));
+    else if (!v.up)
         check_say(c, VERDICT_FAIL, "redis", reach_it, "no connection: %s", rk_rds_why(r));
     else if (!v.heard)
         check_say(c, VERDICT_FAIL, "redis",

@@ -234,7 +234,7 @@ spec:
 
 {{- define "rookery.redisPorts" -}}
 - {{ ternary 6379 (int .Values.redis.port) .Values.redis.builtIn.enabled }}
-{{- range .Values.redis.sentinel.hosts | default list }}
+{{- range concat (.Values.redis.sentinel.hosts | default list) (.Values.redis.cluster.nodes | default list) }}
 - {{ splitList ":" . | last }}
 {{- end }}
 {{- end -}}

@@ -76,6 +76,8 @@ redis_sentinel_user: {{ . | quote }}
 {{- if $redis.sentinel.existingSecret }}
 redis_sentinel_password_file: /etc/rookery/redis-sentinel/password
 {{- end }}
+{{- else if eq $redis.mode "cluster" }}
+redis_cluster: {{ join "," $redis.cluster.nodes | quote }}
 {{- else }}
 redis: {{ printf "%s:%d" $redis.host (int $redis.port) | quote }}
 {{- end }}

@@ -38,9 +38,9 @@
 #define FLAG_LAST_TRY 1
 
 static const char register_script[] =
-    "local t=redis.call('TIME') local e=tonumber(redis.call('GET','rk:sig:epoch') or '0')+1 "
+    "local t=redis.call('TIME') local e=tonumber(redis.call('GET',KEYS[2]) or '0')+1 "
     "local n=t[1]*1000000+t[2] if n>e then e=n end local s=string.format('%.0f',e) "
-    "redis.call('SET','rk:sig:epoch',s) local old=redis.call('GET',KEYS[1]) "
+    "redis.call('SET',KEYS[2],s) local old=redis.call('GET',KEYS[1]) "
     "redis.call('SET',KEYS[1],s..'|'..ARGV[1],'PX'," TTL_MS ") return {s,old or ''}";
 
 /* For each key: ours, older or gone is written again; a newer entry is reported as {index, epoch}.
@@ -109,9 +109,15 @@ struct batch {
     } keys[REFRESH_BATCH];
 };
 
-static struct rk_str entry_name(struct rk_str key, char out[SIGNAL_MAX_KEY + 16])
+static const char *key_prefix(const struct router *r)
 {
-    int n = snprintf(out, SIGNAL_MAX_KEY + 16, "rk:sig:peer:");
+    return rk_rds_clustered(r->rds) ? "rk:" RK_RDS_TAG ":" : "rk:sig:";
+}
+
+static struct rk_str
+entry_name(const struct router *r, struct rk_str key, char out[SIGNAL_MAX_KEY + 16])
+{
+    int n = snprintf(out, SIGNAL_MAX_KEY + 16, "%speer:", key_prefix(r));
 
     memcpy(out + n, key.p, key.n);
     return rk_strn(out, (size_t)n + key.n);
@@ -168,7 +174,7 @@ static void delete_entry(struct router *r, struct rk_str key, struct rk_str valu
     char name[SIGNAL_MAX_KEY + 16];
 
     rk_rds_run(r->rds, NULL, NULL, RK_STR("EVAL"), RK_STR(delete_script), RK_STR("1"),
-               entry_name(key, name), value);
+               entry_name(r, key, name), value);
 }
 
 static void look_up(struct router *r, struct rk_str key, struct rk_bytes *frame, bool last_try);
@@ -297,7 +303,7 @@ static void look_up(struct router *r, struct rk_str key, struct rk_bytes *frame,
         memcpy(q->key, key.p, key.n);
         fifo_init(&q->fifo, r->budget);
         (void)rk_map_put(r->lookups, rk_strn(q->key, q->key_n), q);
-        rk_rds_run(r->rds, on_found, q, RK_STR("GET"), entry_name(key, name));
+        rk_rds_run(r->rds, on_found, q, RK_STR("GET"), entry_name(r, key, name));
     }
     q->last_try = q->last_try || last_try;
     if (!fifo_push(&q->fifo, frame, rk_mono_ms()))
@@ -443,14 +449,15 @@ static void on_register_reply(const struct rk_rds_reply *reply, void *arg)
 
 static void ask_to_register(struct router *r, struct stream *s)
 {
-    char name[SIGNAL_MAX_KEY + 16];
+    char name[SIGNAL_MAX_KEY + 16], epoch[24];
     struct registering *w = rk_new(struct registering);
 
     w->router = r;
     w->stream = s;
     s->replies++;
-    rk_rds_run(r->rds, on_register_reply, w, RK_STR("EVAL"), RK_STR(register_script), RK_STR("1"),
-               entry_name(stream_key(s), name), rk_str(r->node));
+    (void)snprintf(epoch, sizeof(epoch), "%sepoch", key_prefix(r));
+    rk_rds_run(r->rds, on_register_reply, w, RK_STR("EVAL"), RK_STR(register_script), RK_STR("2"),
+               entry_name(r, stream_key(s), name), rk_str(epoch), rk_str(r->node));
 }
 
 /* A replica that has just started has not reached Redis yet: whoever comes first waits for it, as
@@ -513,7 +520,7 @@ static void refresh_batch(struct router *r, struct stream *const *streams, size_
         b->keys[i].key_n = streams[i]->key_n;
         memcpy(b->keys[i].key, streams[i]->key, streams[i]->key_n);
         (void)snprintf(epochs[i], sizeof(epochs[i]), "%" PRIu64, streams[i]->epoch);
-        argv[3 + i] = entry_name(stream_key(streams[i]), names[i]);
+        argv[3 + i] = entry_name(r, stream_key(streams[i]), names[i]);
         argv[4 + n + i] = rk_str(epochs[i]);
     }
     rk_rds_command(r->rds, argv, 4 + 2 * n, on_refreshed, b);

@@ -2,7 +2,7 @@
 
 /*
  * Router: which replica holds a key, and the way there. In Redis each key has an entry
- * `rk:sig:peer:<key>` =
+ * `rk:sig:peer:<key>` (in a Redis Cluster `rk:{sig}:peer:<key>`: scripts want one slot) =
  * "<epoch>|<node>" that expires unless its owner refreshes it; each replica listens on
  * `rk:sig:node:<node>`. A message to a key elsewhere is one lookup (cached) and one unicast
  * PUBLISH. Without Redis the replica serves what is connected to it and nothing blocks. Loop thread

@@ -59,11 +59,7 @@ func NewRedises(t testing.TB, front func(address string) string) *Redises {
 	}
 	// Sentinels look at the master every ten seconds.
 	Eventually(t, 20*time.Second, "the replica follows the master", func() error {
-		answer, err := r.Servers[0].Ask("info", "replication")
-		if err == nil && !strings.Contains(answer, "state=online") {
-			err = fmt.Errorf("%s", answer)
-		}
-		return err
+		return r.Servers[0].says("state=online", "info", "replication")
 	})
 	for range 3 {
 		settings := fmt.Sprintf("requirepass %s\nsentinel sentinel-pass %s\nsentinel monitor %s %s 2\nsentinel auth-pass %s %q\n"+
@@ -74,12 +70,8 @@ func NewRedises(t testing.TB, front func(address string) string) *Redises {
 	for _, s := range r.Sentinels {
 		Eventually(t, 20*time.Second, "the Sentinels know one another and the replica", func() error {
 			for question, want := range map[string]string{"ckquorum": "OK 3 usable", "replicas": "slave-repl-offset"} {
-				answer, err := s.Ask("sentinel", question, redisMaster)
-				if err != nil {
+				if err := s.says(want, "sentinel", question, redisMaster); err != nil {
 					return err
-				}
-				if !strings.Contains(answer, want) {
-					return fmt.Errorf("sentinel %s: %s", question, answer)
 				}
 			}
 			return nil
@@ -148,6 +140,15 @@ func (s *RedisServer) Ask(words ...string) (string, error) {
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(words, " "), err, out)
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// says is an error unless the answer holds `wanted`.
+func (s *RedisServer) says(wanted string, words ...string) error {
+	answer, err := s.Ask(words...)
+	if err == nil && !strings.Contains(answer, wanted) {
+		err = fmt.Errorf("%s: %s", strings.Join(words, " "), answer)
+	}
+	return err
 }
 
 // Settings are what a service needs to be told of them.

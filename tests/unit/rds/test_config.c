@@ -39,6 +39,7 @@ static void good_settings_are_taken(void **state)
         "redis = redis:6379\nredis_user = ann\nredis_password = x",
         "redis = redis:6379\nredis_tls = true",
         "redis_sentinels = a:26379, b:26379,[::1]:26379",
+        "redis_cluster = a:6379, b:6379,[::1]:6379\nredis_user = ann\nredis_password = x",
         "redis_sentinels = a:1\nredis_master = m\nredis_tls = true\nredis_sentinel_password = y",
     };
 
@@ -72,6 +73,8 @@ static void a_mistake_is_named(void **state)
         { "redis_sentinels = a:1,,b:1", "redis_sentinels" },
         { "redis_sentinels = a:1,unix:/x", "redis_sentinels" },
         { "redis_sentinels = a:1\nredis_master =", "redis_master" },
+        { "redis_cluster = a:1,b", "redis_cluster: \"b\"" },
+        { "redis_cluster = a:1\nredis_sentinels = a:1", "redis_sentinels and redis_cluster" },
         { "redis_sentinels = a:1\nredis_sentinel_user = x", "redis_sentinel_user" },
         { "redis_password_file = /nowhere", "redis_password_file" },
     };
