@@ -87,6 +87,9 @@ var rules = []rule{
 	{"temporary access for a key that is none", func(d *difference) bool {
 		return d.of("visitor", "POST") && d.refusedBy(200, 422, "invalid wireguard public key")
 	}},
+	{"temporary access for a peer without a name", func(d *difference) bool {
+		return d.of("visitor", "POST") && d.refusedBy(500, 422, "peer name shouldn't be empty")
+	}},
 	{"temporary access without rules", func(d *difference) bool {
 		return d.of("visitor", "POST") && d.Field == "rules" && d.Stock == nil && encode(d.Ours) == "[]"
 	}},
@@ -208,7 +211,7 @@ var rules = []rule{
 		if d.At == "GET /api/reverse-proxies/proxy-tokens" {
 			return d.refusedBy(500, 403, "user role: billing_admin not found")
 		}
-		return (strings.HasPrefix(d.At, "GET /api/groups") || strings.HasPrefix(d.At, "DELETE /api/accounts/")) && d.refusedBy(404, 403, "user role: billing_admin not found")
+		return (strings.Contains(d.At, " /api/groups") || strings.HasPrefix(d.At, "DELETE /api/accounts/")) && d.refusedBy(404, 403, "user role: billing_admin not found")
 	}},
 	{"a blocked user who asks for the tokens of reverse proxies", func(d *difference) bool {
 		return d.At == "GET /api/reverse-proxies/proxy-tokens" && d.refusedBy(500, 403, "user is blocked")
@@ -222,8 +225,12 @@ var rules = []rule{
 	{"a REST write without the permission for it, with a bad body", func(d *difference) bool {
 		return d.Op != nil && d.Op.act == request && d.Op.as != "" && (d.refusedBy(422, 403, "permission denied") || d.refusedBy(400, 403, "permission denied"))
 	}},
+	{"somebody else's peer, for a person who sees only his own", func(d *difference) bool {
+		text, _ := d.Stock.(string)
+		return strings.HasPrefix(d.At, "GET /api/peers/") && strings.Contains(text, " has no access to peer ") && d.refusedBy(500, 404, "peer not found: ")
+	}},
 	{"a new address for a peer that is not there", func(d *difference) bool {
-		return d.of("peer", "PUT") && d.Field == "message" && startsWith(d.Ours, "peer not found: ") &&
+		return (d.of("peer", "PUT") || d.of("visitor", "PUT")) && d.Field == "message" && startsWith(d.Ours, "peer not found: ") &&
 			d.Stock == "update peer ip transaction: get peer: "+d.Ours.(string)
 	}},
 	{"inviting somebody who is not there", func(d *difference) bool {
