@@ -100,11 +100,22 @@ fleets_start() {
     [ "$CLUSTER_FRONT" = no ] || count=1
     FLEETS=()
     FLEET_FILES=()
+    [ "$count" = 1 ] || cluster_without_default
     for ((i = 1; i <= count; i++)); do
         FLEET_FILES+=("$OUT/log/fleet-$i")
         rm -f "$OUT/log/fleet-$i.json"
         fleet_start "$i" "$scenario" --agents $((agents / count)) --groups $((groups / count)) "$@"
     done
+}
+
+# The policy for everybody goes: of several fleets the first that ends would switch it on again under the others.
+cluster_without_default() {
+    local port=${API_URL##*:} policy
+
+    ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
+    policy=$(rest_ask "$port" policies | sed 's/"rules".*//' | json_field id)
+    [ -n "$policy" ] || die "the account has no policy of its own"
+    rest_ask "$port" "policies/$policy" --request DELETE >/dev/null
 }
 
 # fleet_start NUMBER SCENARIO OPTION...
