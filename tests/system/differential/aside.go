@@ -211,7 +211,11 @@ func (w *world) other() {
 	name, has := w.one(kind)
 	switch n := w.IntN(10); {
 	case n < 3:
-		w.add(&op{kind: kind, as: who, method: "POST", path: w.somewhere(kind), body: w.content(kind, ""), bind: w.foreign(kind)})
+		body := w.content(kind, "")
+		if kind == "router" {
+			body["enabled"] = true // of a new one stock heeds nothing else, and nobody sets it right here
+		}
+		w.add(&op{kind: kind, as: who, method: "POST", path: w.somewhere(kind), body: body, bind: w.foreign(kind)})
 	case !has:
 	case n < 6:
 		w.add(&op{kind: kind, as: who, method: "GET", path: w.paths[name]})
