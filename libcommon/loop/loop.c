@@ -86,15 +86,20 @@ static void costly_is_due(uv_timer_t *t)
 }
 
 /* What has been put off for longer than a burst is not made up for. */
+void rk_costly_took(uint64_t *due_ns, uint64_t from_ns)
+{
+    if (*due_ns + RK_COSTLY_BURST_NS < from_ns)
+        *due_ns = from_ns - RK_COSTLY_BURST_NS;
+    *due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from_ns);
+}
+
 static void run_one(struct rk_loop *l, struct rk_task *t)
 {
-    uint64_t from = rk_mono_ns(), earliest = from - RK_COSTLY_BURST_NS;
+    uint64_t from = rk_mono_ns();
 
     l->had_costly = true;
     t->run(t);
-    if (l->costly_due_ns < earliest)
-        l->costly_due_ns = earliest;
-    l->costly_due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from);
+    rk_costly_took(&l->costly_due_ns, from);
 }
 
 /* A turn ends here and the next one begins: what waits is before what its sockets will bring. */

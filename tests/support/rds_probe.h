@@ -94,6 +94,14 @@ static RK_UNUSED void run(struct probe *p)
     p->stop_ups = p->stop_downs = p->stop_messages = p->stop_replies = 0;
 }
 
+/* On a channel that it has subscribed. */
+static RK_UNUSED void news_arrive(struct probe *p)
+{
+    rk_rds_publish(p->r, "news", RK_STR("hello"));
+    p->stop_messages = 1;
+    run(p);
+}
+
 static RK_UNUSED void time_is_over(struct rk_timer *t)
 {
     rk_loop_stop(t->uv.loop->data);

@@ -68,6 +68,14 @@ int ask_object(struct call *c,
     return rk_pg_run(c->pg, stmt, out, err, RK_P_C(c->actor.account_id), RK_P_C(id));
 }
 
+static int found(struct rk_pg_result **out, const char *what, const char *id, struct rk_err *err)
+{
+    if (rk_pg_rows(*out) > 0)
+        return 0;
+    rk_pg_result_free(rk_steal(*out));
+    return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
+}
+
 int find_object(struct call *c,
                 const struct rk_pg_stmt *stmt,
                 const char *what,
@@ -75,15 +83,9 @@ int find_object(struct call *c,
                 struct rk_pg_result **out,
                 struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = ask_object(c, stmt, id, &res, err);
+    int r = ask_object(c, stmt, id, out, err);
 
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
-    *out = rk_steal(res);
-    return 0;
+    return r < 0 ? r : found(out, what, id, err);
 }
 
 int refused(struct call *c, int r, exists_fn *exists, const char *id, struct rk_err *err)
@@ -134,16 +136,10 @@ int find_inside(struct call *c,
                 struct rk_pg_result **out,
                 struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = rk_pg_run(c->pg, stmt, &res, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
+    int r = rk_pg_run(c->pg, stmt, out, err, RK_P_C(c->actor.account_id), RK_P_C(c->var[0]),
                       RK_P_C(id));
 
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(res) == 0)
-        return rk_fail(err, RK_NOT_FOUND, "%s: %s not found", what, id);
-    *out = rk_steal(res);
-    return 0;
+    return r < 0 ? r : found(out, what, id, err);
 }
 
 void write_strings(

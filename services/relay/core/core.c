@@ -245,21 +245,13 @@ static void on_listen(struct watch *w, uint32_t events)
     }
 }
 
-/* What has been put off for longer than a burst is not made up for. */
-void core_strangers_took(struct core *c, uint64_t from_ns)
-{
-    if (c->strangers_due_ns + RK_COSTLY_BURST_NS < from_ns)
-        c->strangers_due_ns = from_ns - RK_COSTLY_BURST_NS;
-    c->strangers_due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from_ns);
-}
-
 static void on_strangers(struct watch *w, uint32_t events)
 {
     struct core *c = rk_container_of(w, struct core, listen_watch);
     uint64_t from = rk_mono_ns();
 
     on_listen(w, events);
-    core_strangers_took(c, from);
+    rk_costly_took(&c->strangers_due_ns, from);
 }
 
 /* Over TLS strangers come in no faster than their handshakes get done: a crowd waits with the

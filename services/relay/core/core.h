@@ -87,7 +87,10 @@ struct core {
     struct rk_list dead;    /* freed at the end of the turn */
     struct rk_list shaking; /* TLS handshakes that wait for a turn */
     unsigned shaking_count;
-    uint64_t strangers_due_ns; /* nothing for those not yet in before; TLS only */
+    /* Nothing for those not yet in before; TLS only. They cost more than all that an open
+     * connection asks for in a turn: accepting and handshakes have a turn each, and the share of
+     * rk_costly_took. */
+    uint64_t strangers_due_ns;
     bool listen_rests;
     uint64_t drain_from_ms;
     size_t drain_total, drain_told;
@@ -96,11 +99,6 @@ struct core {
     _Atomic int sleeping;
     uint8_t *scratch; /* input of the connection being read: 9 KB of rest, then SCRATCH_BYTES */
 };
-
-/* Who is not yet in costs more than all that an open connection asks for in a turn: accepting over
- * TLS and handshakes have the share of the core's time that rk_loop_one_a_turn would give them, and
- * a turn each. Tells what was spent, from then to now. */
-void core_strangers_took(struct core *c, uint64_t from_ns);
 
 /* `listen_fds`: one listening non-blocking socket a core, owned from here on. Starts the threads.
  */

@@ -731,6 +731,22 @@ func (a *account) relogin(o *op) error {
 	return err
 }
 
+// calls makes both servers hear one call of an agent, and compares what comes of it.
+func (a *account) calls(o *op, what string, call func(s *server) error) (stock, ours any, err error) {
+	stock, ours, err = together(a, func(s *server) (any, error) {
+		if err := call(s); err != nil {
+			return s.failure(err)
+		}
+		return "done", nil
+	})
+	if err == nil {
+		a.moved = true
+		a.counts.answers++
+		a.differ(what, o, stock, ours)
+	}
+	return stock, ours, err
+}
+
 // tell is what an agent does without logging in again.
 func (a *account) tell(o *op) error {
 	g := a.agents[o.peer]
@@ -738,19 +754,8 @@ func (a *account) tell(o *op) error {
 		return nil
 	}
 	g.meta = o.meta
-	stock, ours, err := together(a, func(s *server) (any, error) {
-		if err := s.bare(g).SyncMeta(a.ctx); err != nil {
-			return s.failure(err)
-		}
-		return "done", nil
-	})
-	if err != nil {
-		return err
-	}
-	a.moved = true
-	a.counts.answers++
-	a.differ("what "+o.peer+" tells", o, stock, ours)
-	return nil
+	_, _, err := a.calls(o, "what "+o.peer+" tells", func(s *server) error { return s.bare(g).SyncMeta(a.ctx) })
+	return err
 }
 
 func (a *account) logout(o *op) error {
@@ -758,18 +763,10 @@ func (a *account) logout(o *op) error {
 	if g == nil {
 		return nil
 	}
-	stock, ours, err := together(a, func(s *server) (any, error) {
-		if err := s.bare(g).Logout(a.ctx); err != nil {
-			return s.failure(err)
-		}
-		return "done", nil
-	})
+	stock, ours, err := a.calls(o, "logout of "+o.peer, func(s *server) error { return s.bare(g).Logout(a.ctx) })
 	if err != nil {
 		return err
 	}
-	a.moved = true
-	a.counts.answers++
-	a.differ("logout of "+o.peer, o, stock, ours)
 	if isRefusal(stock) == isRefusal(ours) {
 		return nil
 	}

@@ -274,9 +274,7 @@ static void who_hears_of_a_failover_moves_at_once(void **state)
     run(&p);
     assert_int_equal(p.downs, 1);
     speaks_to(&p, two.port);
-    rk_rds_publish(p.r, "news", RK_STR("hello"));
-    p.stop_messages = 1;
-    run(&p);
+    news_arrive(&p);
     fake_end(&teller);
     end(&p);
     server_end(&one);
@@ -333,9 +331,7 @@ static void a_real_failover_is_followed(void **state)
     run(&p);
     assert_int_equal(p.downs, 1);
     speaks_to(&p, replica.port);
-    rk_rds_publish(p.r, "news", RK_STR("hello"));
-    p.stop_messages = 1;
-    run(&p);
+    news_arrive(&p);
     end(&p);
     config.redis_sentinel_password = NULL;
     for (unsigned i = 0; i < 3; i++) {

@@ -34,9 +34,7 @@ static void commands_and_messages(void **state)
     p.stop_replies = 4;
     run(&p);
     assert_int_equal(p.last.code, RK_INTERNAL);
-    rk_rds_publish(p.r, "news", RK_STR("hello"));
-    p.stop_messages = 1;
-    run(&p);
+    news_arrive(&p);
     assert_string_equal(p.text, "news=hello");
     close_probe(&p);
     fixture_stop_redis(&fx);
@@ -223,9 +221,7 @@ static void tls_is_spoken_with_a_certificate_of_ones_own(void **state)
     rk_rds_subscribe(p.r, "news");
     p.stop_ups = 1;
     run(&p);
-    rk_rds_publish(p.r, "news", RK_STR("hello"));
-    p.stop_messages = 1;
-    run(&p);
+    news_arrive(&p);
     close_probe(&p);
     config.redis_ca_file = other; /* nobody that we believe vouches for it */
     is_kept_out(&config);

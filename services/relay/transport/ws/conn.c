@@ -11,6 +11,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/loop/loop.h"
 #include "libcommon/net/ws_frame.h"
 #include "libcommon/net/ws_upgrade.h"
 #include "libcommon/obs/log.h"
@@ -572,7 +573,7 @@ void ws_conn_shake_one(struct core *core)
     core->shaking_count--;
     watch_output(c, false);
     shake(c);
-    core_strangers_took(core, from);
+    rk_costly_took(&core->strangers_due_ns, from);
 }
 
 static void on_ready(struct watch *w, uint32_t events)
