@@ -68,7 +68,8 @@ static int check_groups(struct rk_change *ch, const struct rk_zone_input *in, st
     return 0;
 }
 
-/* The domain is neither that of the peers' names nor another zone's, however it is written. */
+/* The domain is neither that of the peers' names, nor the server's own, which those have where the
+ * settings say nothing, nor another zone's, however it is written. */
 static int check_domain(struct rk_change *ch,
                         const struct rk_actor *actor,
                         const char *domain,
@@ -82,7 +83,8 @@ static int check_domain(struct rk_change *ch,
     r = rk_actor_domain(ch, actor, &own, err);
     if (r < 0)
         return r;
-    if (rk_str_ieq(rk_str((const char *)own.p), rk_str(domain)))
+    if (rk_str_ieq(rk_str((const char *)own.p), rk_str(domain)) ||
+        rk_str_ieq(rk_str(actor->default_domain), rk_str(domain)))
         return rk_fail(err, RK_INVALID, "zone domain %s conflicts with peer dns domain", domain);
     r = rk_pg_run(rk_change_pg(ch), &taken_stmt, &res, err, RK_P_C(actor->account_id),
                   RK_P_C(domain));

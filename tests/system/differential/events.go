@@ -78,6 +78,9 @@ func (s *server) events(ctx context.Context, path string) (map[string][]any, err
 		if code == "policy.delete" { // those that go with a peer speak of the peer, and come in any order
 			what += fmt.Sprint(" ", meta["name"])
 		}
+		if strings.HasPrefix(code, "resource.group.") { // of which stock writes no more than some
+			what += fmt.Sprint(" ", encode(meta))
+		}
 		times[code+what]++
 		told["id"] = fmt.Sprintf("%s, %d", what, times[code+what])
 		byCode[code] = append(byCode[code], told)

@@ -80,6 +80,14 @@ static void a_domain_is_one_zone_and_not_the_peers(void **state)
     in.domain = "other.io";
     refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
             "group: nope not found");
+    /* Whose peers have a domain of their own may come back to the server's. */
+    pg_must(pg, "UPDATE account SET settings = settings || '{\"dns_domain\": \"other.io\"}'");
+    refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+            "zone domain other.io conflicts with peer dns domain");
+    in.domain = "d.test";
+    refused(rk_zone_create(pg, &actor, &in, id, &bell, &err), RK_INVALID, &err,
+            "zone domain d.test conflicts with peer dns domain");
+    pg_must(pg, "UPDATE account SET settings = settings - 'dns_domain'");
     assert_int_equal(serial(), was);
     in.domain = "a.d.test";
     in.groups = groups;
