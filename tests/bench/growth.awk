@@ -1,4 +1,4 @@
-# How the map benchmark's figures grow with the account: figures.tsv -> a table, or a plot (format=svg). Medians.
+# How the map benchmark's figures grow with the account: figures -> a table, or a plot (format=svg). Medians. After figures.awk.
 BEGIN {
     FS = "\t"
     lines = split("load_ms all_ms change_join_us change_version_us wide_us map_us one_ms", name, " ")
@@ -19,38 +19,21 @@ BEGIN {
 }
 
 $1 == "map" && $3 == "ours" {
-    value[$2, $4, ++count[$2, $4]] = $5
+    take()
     if (!($2 in known)) {
         known[$2] = 1
         size[++sizes] = $2
     }
 }
 
-function median(s, what,    i, j, n, v, sorted) {
-    n = count[s, what]
-    for (i = 1; i <= n; i++) {
-        v = value[s, what, i] + 0
-        for (j = i - 1; j > 0 && sorted[j] > v; j--)
-            sorted[j + 1] = sorted[j]
-        sorted[j + 1] = v
-    }
-    return n % 2 ? sorted[(n + 1) / 2] : (sorted[n / 2] + sorted[n / 2 + 1]) / 2
-}
-
-function grouped(n,    s) {
-    for (s = ""; n >= 1000; n = int(n / 1000))
-        s = sprintf(",%03d", n % 1000) s
-    return int(n) s
-}
-
-function short(v) {
-    return v >= 1000 ? grouped(v + 0.5) : sprintf(v >= 100 ? "%.0f" : v >= 10 ? "%.1f" : "%.2f", v)
+function of(size, what) {
+    return median("map" FS size FS what FS "ours")
 }
 
 function row(what,    i) {
     printf "| %s |", title[what]
     for (i = 1; i <= sizes; i++)
-        printf " %s |", short(median(size[i], what))
+        printf " %s |", short(of(size[i], what))
     print ""
 }
 
@@ -99,7 +82,7 @@ function svg(    i, k, d, v, label) {
     for (k = 1; k <= lines; k++) {
         d = ""
         for (i = 1; i <= sizes; i++) {
-            v = median(size[i], name[k]) * unit(name[k])
+            v = of(size[i], name[k]) * unit(name[k])
             d = d sprintf("%s%.1f %.1f", i == 1 ? "M" : " L", x(size[i]), y(v))
         }
         printf "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", d, colour[k]

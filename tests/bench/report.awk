@@ -1,4 +1,5 @@
-# rows.tsv and the figures of all rounds -> a table, or JSON (format=json). Values are medians.
+# rows.tsv and figures -> a table of those that rows.tsv names, a page of one table for each benchmark (format=page), or all as
+# JSON (format=json). Values are medians. After figures.awk.
 BEGIN {
     FS = "\t"
     subjects = split("ours ref stock", subject, " ")
@@ -13,61 +14,57 @@ FNR == NR {
     next
 }
 
+# "# benchmark", and when and where it was measured: in what was recorded.
+/^#/ {
+    measured[substr($1, 3)] = $2
+    next
+}
+
 {
-    key = $1 FS $2 FS $4 FS $3
-    value[key, ++count[key]] = $5
+    take()
     if (!(($1 FS $2 FS $4) in seen)) {
         seen[$1 FS $2 FS $4] = ++names
         name[names] = $1 FS $2 FS $4
     }
 }
 
-# Sorts value[key, 1..n] in place.
-function sorted(key,    i, j, v) {
-    for (i = 2; i <= count[key]; i++) {
-        v = value[key, i] + 0
-        for (j = i - 1; j > 0 && value[key, j] + 0 > v; j--)
-            value[key, j + 1] = value[key, j]
-        value[key, j + 1] = v
-    }
-}
-
-function median(key,    n) {
-    n = count[key]
-    sorted(key)
-    return n % 2 ? value[key, (n + 1) / 2] : (value[key, n / 2] + value[key, n / 2 + 1]) / 2
-}
-
-function scale(u) {
-    return u == "ms CPU" ? 1000 : u == "KiB" ? 1024 : u == "MiB" ? 1048576 : 1
-}
-
-function short(v) {
-    return sprintf(v >= 100 ? "%.0f" : v >= 10 ? "%.1f" : "%.2f", v)
-}
-
-function cell(key, u,    m) {
-    if (!count[key])
-        return ""
-    m = median(key)
-    return short(m / scale(u)) " [" short(value[key, 1] / scale(u)) "-" short(value[key, count[key]] / scale(u)) "]"
-}
-
-function ratio(a, b,    over) {
-    if (!count[a] || !count[b])
-        return ""
-    over = median(b)
-    return over > 0 ? sprintf("%.2f", median(a) / over) : ""
-}
-
-function table(    i, k) {
+function head() {
     print "| work | unit | ours | reference | ours/reference | stock | ours/stock |"
     print "|---|---|---|---|---|---|---|"
+}
+
+function line(i,    k) {
+    k = row[i] FS
+    printf "| %s | %s | %s | %s | %s | %s | %s |\n", title[i], unit[i], cell(k "ours", unit[i]), cell(k "ref", unit[i]),
+        ratio(k "ours", k "ref"), cell(k "stock", unit[i]), ratio(k "ours", k "stock")
+}
+
+function table(    i) {
+    head()
+    for (i = 1; i <= rows; i++)
+        if (count[row[i] FS "ours"])
+            line(i)
+}
+
+# What one benchmark calls by several names (hostile, hostile_steps) is one.
+function benchmark(i,    part) {
+    split(row[i], part, FS)
+    sub(/_.*/, "", part[1])
+    return part[1]
+}
+
+function page(    i, last) {
     for (i = 1; i <= rows; i++) {
-        k = row[i] FS
-        if (count[k "ours"])
-            printf "| %s | %s | %s | %s | %s | %s | %s |\n", title[i], unit[i], cell(k "ours", unit[i]),
-                cell(k "ref", unit[i]), ratio(k "ours", k "ref"), cell(k "stock", unit[i]), ratio(k "ours", k "stock")
+        if (!count[row[i] FS "ours"])
+            continue
+        if (benchmark(i) != last) {
+            last = benchmark(i)
+            printf "### %s\n\n%s\n\n", last, measured[last]
+            head()
+        }
+        line(i)
+        if (i == rows || benchmark(i + 1) != last)
+            print ""
     }
 }
 
@@ -90,6 +87,8 @@ function json(    i, s, part, k, comma) {
 END {
     if (format == "json")
         json()
+    else if (format == "page")
+        page()
     else
         table()
 }

@@ -414,6 +414,9 @@ func (a *account) settle(o *op, settings object, answer *harness.Answer) error {
 	if encode(other) == encode(groups) {
 		other = old
 	}
+	if len(groups) == 0 {
+		a.undone = append(a.undone, "account.setting.ipv6.") // it is switched on and off once more
+	}
 	again := clone(o.body.(object))
 	for _, groups := range [][]any{other, groups} {
 		again["settings"].(object)["ipv6_enabled_groups"] = groups
