@@ -224,7 +224,7 @@ var rules = []rule{
 			d.account.brought[d.Op.peer] != ""
 	}},
 	{"a REST write without the permission for it, with a bad body", func(d *difference) bool {
-		return d.Op != nil && d.Op.act == request && d.Op.as != "" && (d.refusedBy(422, 403, "permission denied") || d.refusedBy(400, 403, "permission denied"))
+		return d.Op != nil && d.Op.act == request && d.Op.as != "" && (d.answers(422, 403) || d.answers(400, 403))
 	}},
 	{"somebody else's peer, for a person who sees only his own", func(d *difference) bool {
 		text, _ := d.Stock.(string)
