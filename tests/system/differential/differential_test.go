@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,10 +168,25 @@ func (r *report) keep() error {
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("account-%d.txt", r.plan.seed)), []byte(text.String()), 0o644)
 }
 
+var tail = regexp.MustCompile(`<ip of [^>]+ tail>`)
+
+// drawn tells whether a peer's name has more to it on stock because the address that stock drew for it first was taken. That is
+// rare, and as random as the draw: who plays the account again will not see it.
+func (r *report) drawn() bool {
+	return slices.ContainsFunc(r.found, func(d *difference) bool {
+		stock, _ := d.Stock.(string)
+		ours, _ := d.Ours.(string)
+		return strings.HasPrefix(d.At, "login of ") && stock != ours && tail.ReplaceAllString(stock, "") == ours
+	})
+}
+
 // judge plays the account of a plan, and where it differs looks for a shorter script that does as well.
 func (b *bench) judge(ctx context.Context, p plan) *report {
 	s := write(p)
 	r := b.play(ctx, s, p)
+	if r.drawn() {
+		r = b.play(ctx, s, p)
+	}
 	if r.err == nil && len(r.found) > 0 && *flagShrink {
 		r.short = b.shrink(ctx, s, p, r.found[0])
 	}
