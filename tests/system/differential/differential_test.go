@@ -168,7 +168,7 @@ func (r *report) keep() error {
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("account-%d.txt", r.plan.seed)), []byte(text.String()), 0o644)
 }
 
-var tail = regexp.MustCompile(`<ip of [^>]+ tail>`)
+var addressTail = regexp.MustCompile(`<ip of [^>]+ tail>`)
 
 // drawn tells whether a peer's name has more to it on stock because the address that stock drew for it first was taken. That is
 // rare, and as random as the draw: who plays the account again will not see it.
@@ -176,7 +176,7 @@ func (r *report) drawn() bool {
 	return slices.ContainsFunc(r.found, func(d *difference) bool {
 		stock, _ := d.Stock.(string)
 		ours, _ := d.Ours.(string)
-		return strings.HasPrefix(d.At, "login of ") && stock != ours && tail.ReplaceAllString(stock, "") == ours
+		return strings.HasPrefix(d.At, "login of ") && stock != ours && addressTail.ReplaceAllString(stock, "") == ours
 	})
 }
 
