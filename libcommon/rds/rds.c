@@ -10,6 +10,11 @@
  * A Redis Cluster is the same with its nodes for Sentinels: what we keep is so little that all of
  * it has one slot, whose master is the server. Classic channels are the whole cluster's; that all
  * of us are at one node makes the count of receivers that PUBLISH returns right.
+ *
+ * A command that the server refuses because the key is, or will be, another one's was not run. It
+ * is put off and asked again, of whoever is the master then: while a slot is moved, which takes as
+ * long as its keys, commands wait instead of failing. To follow ASK to the slot's next master would
+ * be no help to scripts, which want all their keys in one place.
  */
 
 #include "libcommon/rds/rds.h"
@@ -19,7 +24,9 @@
 #include <stdlib.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 #include "libcommon/base/id.h"
+#include "libcommon/base/list.h"
 #include "libcommon/base/map.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/rds/guide.h"
@@ -31,12 +38,15 @@
 #define BACKOFF_MAX_MS 2000
 #define HEARTBEAT_MS 3000
 #define CONNECT_BEATS 2 /* heartbeats a connect, and an answer, may take */
+#define AGAIN_MS 100
+#define PUT_OFF_MS 3000 /* from the first refusal on */
 
 struct side {
     struct rk_rds *r;
     struct wire *wire; /* NULL between connections */
     bool talking;      /* let in, and the server is the one it should be */
     bool ready;        /* commands: answered PING; subscriptions: every channel confirmed */
+    bool refuses;      /* it is not the master any more, and is left on the next turn of `again` */
     unsigned backoff_ms;
     unsigned silent_beats;
     struct rk_timer retry;
@@ -59,6 +69,8 @@ struct rk_rds {
     struct side cmd;
     struct side sub;
     struct rk_timer heartbeat;
+    struct rk_timer again;  /* runs while anybody waits for it */
+    struct rk_list put_off; /* commands, counted in `pending` */
     struct rk_map *channels;
     char own_channel[48];
     size_t pending;
@@ -128,6 +140,7 @@ static void side_reset(struct side *s)
     s->wire = NULL;
     s->talking = false;
     s->ready = false;
+    s->refuses = false;
     s->silent_beats = 0;
     if (s != &s->r->sub)
         return;
@@ -194,6 +207,162 @@ static void on_beat_sent(const redisReply *said, void *arg)
 {
     if (said)
         ((struct side *)arg)->silent_beats = 0;
+}
+
+static bool says(const redisReply *said, const char *error)
+{
+    return said->type == REDIS_REPLY_ERROR &&
+           rk_str_starts(rk_strn(said->str, said->len), rk_str(error));
+}
+
+/* The master of a slot that is being moved says so of keys of which all, or some, are not there:
+ * they have left already, or never were. */
+static bool is_leaving(const redisReply *said)
+{
+    return says(said, "ASK ") || says(said, "TRYAGAIN ");
+}
+
+static bool is_elsewhere(const redisReply *said)
+{
+    return says(said, "MOVED ") || says(said, "CLUSTERDOWN ") || says(said, "READONLY ");
+}
+
+struct waiting {
+    struct rk_task task; /* a refused command answers on the next turn */
+    struct rk_rds *r;
+    rk_rds_reply_fn *on_reply;
+    void *arg;
+    struct rk_list put_off;
+    uint64_t until_ms; /* no longer put off; 0 before the first time */
+    size_t argc;       /* 0: is not asked again */
+    struct rk_str argv[];
+};
+
+/* Only guides tell of another master, and what is published is anybody's to take. */
+static struct waiting *waiting_new(
+    struct rk_rds *r, const struct rk_str *argv, size_t argc, rk_rds_reply_fn *on_reply, void *arg)
+{
+    size_t kept = r->guides && !rk_str_eq(argv[0], RK_STR("PUBLISH")) ? argc : 0, bytes = 0;
+    struct waiting *w;
+    char *at;
+
+    for (size_t i = 0; i < kept; i++)
+        bytes += argv[i].n;
+    w = rk_zalloc(sizeof(*w) + kept * sizeof(*argv) + bytes);
+    w->r = r;
+    w->on_reply = on_reply;
+    w->arg = arg;
+    w->argc = kept;
+    at = (char *)&w->argv[kept];
+    for (size_t i = 0; i < kept; i++) {
+        if (argv[i].n)
+            memcpy(at, argv[i].p, argv[i].n);
+        w->argv[i] = rk_strn(at, argv[i].n);
+        at += argv[i].n;
+    }
+    return w;
+}
+
+/* Copies the shape of a reply; strings stay hiredis's. */
+static void convert(const redisReply *p, struct rk_rds_reply *out, unsigned depth)
+{
+    size_t i;
+    struct rk_rds_reply *elements;
+
+    *out = (struct rk_rds_reply){ .nil = p->type == REDIS_REPLY_NIL, .integer = p->integer };
+    if (p->type == REDIS_REPLY_ERROR)
+        out->code = RK_INTERNAL;
+    if (p->type == REDIS_REPLY_STRING || p->type == REDIS_REPLY_STATUS ||
+        p->type == REDIS_REPLY_ERROR)
+        out->str = rk_strn(p->str, p->len);
+    if (p->type != REDIS_REPLY_ARRAY || depth == MAX_NESTING || p->elements == 0)
+        return;
+    elements = rk_new_array(struct rk_rds_reply, p->elements);
+    for (i = 0; i < p->elements; i++)
+        convert(p->element[i], &elements[i], depth + 1);
+    out->element = elements;
+    out->n = p->elements;
+}
+
+static void reply_done(const struct rk_rds_reply *reply)
+{
+    size_t i;
+
+    for (i = 0; i < reply->n; i++)
+        reply_done(&reply->element[i]);
+    rk_free((void *)(uintptr_t)reply->element);
+}
+
+static void answer(struct waiting *w, const redisReply *said)
+{
+    struct rk_rds_reply out = { .code = RK_UNAVAILABLE };
+
+    w->r->pending--;
+    if (said)
+        convert(said, &out, 0);
+    if (w->on_reply)
+        w->on_reply(&out, w->arg);
+    reply_done(&out);
+    free(w);
+}
+
+static void soon_again(struct rk_rds *r)
+{
+    if (!r->closing && !uv_is_active((uv_handle_t *)&r->again.uv))
+        rk_timer_start(&r->again, AGAIN_MS, 0);
+}
+
+static bool is_put_off(struct waiting *w)
+{
+    uint64_t now = rk_mono_ms();
+
+    if (w->argc == 0 || w->r->closing)
+        return false;
+    if (w->until_ms == 0)
+        w->until_ms = now + PUT_OFF_MS;
+    if (now >= w->until_ms)
+        return false;
+    rk_list_append(&w->r->put_off, &w->put_off);
+    soon_again(w->r);
+    return true;
+}
+
+static void on_command_reply(const redisReply *said, void *arg)
+{
+    struct waiting *w = arg;
+    struct rk_rds *r = w->r;
+    bool elsewhere = said && r->guides && is_elsewhere(said);
+
+    if (said)
+        r->cmd.silent_beats = 0;
+    if (elsewhere) {
+        r->cmd.refuses = true; /* others that it refuses are on their way */
+        soon_again(r);
+    }
+    if ((elsewhere || (said && is_leaving(said))) && is_put_off(w))
+        return;
+    answer(w, said);
+}
+
+static void on_again(struct rk_timer *t)
+{
+    struct rk_rds *r = rk_container_of(t, struct rk_rds, again);
+
+    if (r->cmd.refuses)
+        side_drop(&r->cmd, "it is not the master of our keys any more");
+    while (!rk_list_empty(&r->put_off)) {
+        struct waiting *w = rk_list_entry(r->put_off.next, struct waiting, put_off);
+
+        if (!r->cmd.ready && rk_mono_ms() < w->until_ms) {
+            soon_again(r);
+            return;
+        }
+        rk_list_remove(&w->put_off);
+        if (r->cmd.ready)
+            wire_ask(r->cmd.wire, w->argv, w->argc, on_command_reply, w);
+        else
+            answer(w, NULL);
+    }
 }
 
 /* === Subscriptions side === */
@@ -273,23 +442,6 @@ static void start_talking(struct side *s)
         if (((struct channel *)ch)->wanted)
             send_subscribe(s, ((struct channel *)ch)->name);
     }
-}
-
-static bool says(const redisReply *said, const char *error)
-{
-    return said->type == REDIS_REPLY_ERROR &&
-           rk_str_starts(rk_strn(said->str, said->len), rk_str(error));
-}
-
-/* The master of a slot that is being moved says so of each key that has left already. */
-static bool is_leaving(const redisReply *said)
-{
-    return says(said, "ASK ");
-}
-
-static bool is_elsewhere(const redisReply *said)
-{
-    return says(said, "MOVED ") || says(said, "CLUSTERDOWN ") || says(said, "READONLY ");
 }
 
 /* Guides may be behind, and then name a server that has become a replica, or lost the slot. */
@@ -437,6 +589,9 @@ int rk_rds_new(struct rk_loop *l,
     rk_timer_init(l, &r->heartbeat, on_heartbeat);
     r->handles++;
     rk_timer_start(&r->heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
+    rk_list_init(&r->put_off);
+    rk_timer_init(l, &r->again, on_again);
+    r->handles++;
     rk_rds_subscribe(r, r->own_channel);
     if (rk_rds_config_guides(config)) {
         r->guides = guides_new(l, config, &guides_ops, r);
@@ -454,6 +609,11 @@ int rk_rds_new(struct rk_loop *l,
 static void retry_closed(struct rk_timer *t)
 {
     handle_gone(rk_container_of(t, struct side, retry)->r);
+}
+
+static void again_closed(struct rk_timer *t)
+{
+    handle_gone(rk_container_of(t, struct rk_rds, again));
 }
 
 static void heartbeat_closed(struct rk_timer *t)
@@ -476,6 +636,13 @@ void rk_rds_close(struct rk_rds *r, void (*on_closed)(void *arg), void *arg)
     rk_timer_close(&r->cmd.retry, retry_closed);
     rk_timer_close(&r->sub.retry, retry_closed);
     rk_timer_close(&r->heartbeat, heartbeat_closed);
+    rk_timer_close(&r->again, again_closed);
+    while (!rk_list_empty(&r->put_off)) {
+        struct waiting *w = rk_list_entry(r->put_off.next, struct waiting, put_off);
+
+        rk_list_remove(&w->put_off);
+        answer(w, NULL);
+    }
 }
 
 const char *rk_rds_why(const struct rk_rds *r)
@@ -515,62 +682,6 @@ void rk_rds_subscribe(struct rk_rds *r, const char *channel)
 
 /* === Public: commands === */
 
-struct waiting {
-    struct rk_task task; /* a refused command answers on the next turn */
-    struct rk_rds *r;
-    rk_rds_reply_fn *on_reply;
-    void *arg;
-};
-
-/* Copies the shape of a reply; strings stay hiredis's. */
-static void convert(const redisReply *p, struct rk_rds_reply *out, unsigned depth)
-{
-    size_t i;
-    struct rk_rds_reply *elements;
-
-    *out = (struct rk_rds_reply){ .nil = p->type == REDIS_REPLY_NIL, .integer = p->integer };
-    if (p->type == REDIS_REPLY_ERROR)
-        out->code = RK_INTERNAL;
-    if (p->type == REDIS_REPLY_STRING || p->type == REDIS_REPLY_STATUS ||
-        p->type == REDIS_REPLY_ERROR)
-        out->str = rk_strn(p->str, p->len);
-    if (p->type != REDIS_REPLY_ARRAY || depth == MAX_NESTING || p->elements == 0)
-        return;
-    elements = rk_new_array(struct rk_rds_reply, p->elements);
-    for (i = 0; i < p->elements; i++)
-        convert(p->element[i], &elements[i], depth + 1);
-    out->element = elements;
-    out->n = p->elements;
-}
-
-static void reply_done(const struct rk_rds_reply *reply)
-{
-    size_t i;
-
-    for (i = 0; i < reply->n; i++)
-        reply_done(&reply->element[i]);
-    rk_free((void *)(uintptr_t)reply->element);
-}
-
-static void on_command_reply(const redisReply *said, void *arg)
-{
-    struct waiting *w = arg;
-    struct rk_rds *r = w->r;
-    struct rk_rds_reply out = { .code = RK_UNAVAILABLE };
-
-    r->pending--;
-    if (said) {
-        r->cmd.silent_beats = 0;
-        convert(said, &out, 0);
-    }
-    if (w->on_reply)
-        w->on_reply(&out, w->arg);
-    reply_done(&out);
-    if (said && r->guides && is_elsewhere(said))
-        side_drop(&r->cmd, said->str); /* find it anew */
-    free(w);
-}
-
 static void on_refused(struct rk_task *t)
 {
     struct waiting *w = rk_container_of(t, struct waiting, task);
@@ -583,9 +694,8 @@ static void on_refused(struct rk_task *t)
 void rk_rds_command(
     struct rk_rds *r, const struct rk_str *argv, size_t argc, rk_rds_reply_fn *on_reply, void *arg)
 {
-    struct waiting *w = rk_new(struct waiting);
+    struct waiting *w = waiting_new(r, argv, argc, on_reply, arg);
 
-    *w = (struct waiting){ .r = r, .on_reply = on_reply, .arg = arg };
     if (!r->closing && r->cmd.ready && r->pending < MAX_PENDING) {
         r->pending++;
         wire_ask(r->cmd.wire, argv, argc, on_command_reply, w);

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,27 @@ func TestFailureRedisClusterSlotGoesElsewhere(t *testing.T) {
 		if err := harness.Within(3*time.Second, prompt); err != nil {
 			t.Errorf("%s, after the slot went from %s to %s: %v", what, second.At, third.At, err)
 		}
+	}
+	// rookery-doctor finds its way like the services.
+	var env []string
+	for key, value := range redis.Settings() {
+		env = append(env, "ROOKERY_"+strings.ToUpper(key)+"="+value)
+	}
+	findings, _ := c.Doctor(t, env, "--management", c.ManagementURL)
+	seen := 0
+	for _, f := range findings {
+		if f.Check != "redis" && f.Check != "clock" {
+			continue
+		}
+		if f.Status != "ok" {
+			t.Errorf("%s is %s: %s. To do: %s", f.Check, f.Status, f.Detail, f.ToDo)
+		}
+		if strings.Contains(f.Detail, "`redis_cluster`") {
+			seen++
+		}
+	}
+	if seen != 1 {
+		t.Errorf("%d lines about the Cluster: %+v", seen, findings)
 	}
 	// What is asked of keys is asked of whoever has them.
 	harness.Eventually(t, 5*time.Second, "entries are there", func() error {
