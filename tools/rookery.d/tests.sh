@@ -243,6 +243,16 @@ scim_tests() {
     ROOKERY_TEST_SCIM_USERS=${1:-10000} system_tests -run 'TestSCIMWholeDirectory|TestSCIMChecker'
 }
 
+# grafana_test DIR: a Grafana that somebody has, with bin/, conf/ and public/, as its releases have them.
+grafana_test() {
+    local dir=${1:-/usr/share/grafana} prometheus
+
+    [ -x "$dir/bin/grafana" ] || [ -x "$dir/bin/grafana-server" ] ||
+        die "there is no Grafana in $dir" "say where one is unpacked:  rookery test grafana DIR"
+    prometheus=$("$ROOT/tests/support/prometheus" "$REPORT/prometheus") || return 1
+    ROOKERY_GRAFANA=$(realpath -- "$dir") ROOKERY_PROMETHEUS=$prometheus system_tests -run TestGrafana
+}
+
 # checkout_before COMMIT: as a tree of its own, which is printed.
 checkout_before() {
     local before=$ROOT/build/before
@@ -412,9 +422,9 @@ cmd_test() {
     all | check | unit | package | newcomer | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
-    compose) [ $# -le 1 ] || die "rookery test compose does not know '$2'" "see: rookery help" ;;
+    compose | grafana) [ $# -le 1 ] || die "rookery test $what does not know '$2'" "see: rookery help" ;;
     system | chaos | package | helm | agents | scim | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose newcomer agents scim differential schemathesis fuzz asan tsan cover" ;;
+    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose newcomer agents scim grafana differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -437,6 +447,7 @@ cmd_test() {
     helm) part "the chart" helm_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     scim) part "a large directory by SCIM" scim_tests "$@" ;;
+    grafana) part "Grafana" grafana_test "$@" ;;
     differential) part "differential test" differential_tests "$@" ;;
     schemathesis) part "the API against its description" schemathesis_tests "$@" ;;
     fuzz) part "fuzzing" fuzz_all "$FUZZ_FOR" "${FUZZ_TARGETS[@]}" ;;
