@@ -133,8 +133,7 @@ static int change_ip6(struct subject *s, const char *ip6, struct rk_err *err)
     if (r < 0)
         return r;
     if (rk_pg_rows(owner) > 0)
-        return rk_fail(err, RK_INVALID,
-                       "update peer ipv6 transaction: ipv6 %s is already assigned to peer %s", ip6,
+        return rk_fail(err, RK_INVALID, "ipv6 %s is already assigned to peer %s", ip6,
                        rk_pg_str(owner, 0, 1).p);
     r = rk_pg_later(pg, &set_ip6_stmt, NULL, err, RK_P_C(s->actor->account_id), RK_P_C(s->id),
                     RK_P_C(ip6));

@@ -203,6 +203,8 @@ static void a_taken_name_gets_the_end_of_the_address(void **state)
 
 static void an_address_belongs_to_one_peer_inside_the_range(void **state)
 {
+    const struct rk_str a = RK_STR(A);
+    char id[RK_XID_LEN + 1];
     struct rk_err err = { 0 };
 
     (void)state;
@@ -226,6 +228,19 @@ static void an_address_belongs_to_one_peer_inside_the_range(void **state)
                                     &bell, &err),
                      0);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE ip = '100.64.9.9'"), 1);
+    make_group("six", id);
+    assert_int_equal(
+        rk_group_update(pg, &actor, id,
+                        &(struct rk_group_input){ .name = "six", .peers = &a, .peers_n = 1 }, &bell,
+                        &err),
+        0);
+    pg_must(pg, "UPDATE account SET net6 = 'fd00::/64', settings = settings || "
+                "jsonb_build_object('ipv6_enabled_groups', (SELECT jsonb_agg(id) FROM "
+                "account_group WHERE name = 'six'));"
+                " UPDATE peer SET ip6 = 'fd00::2' WHERE dns_label = 'b'");
+    refused(rk_peer_update(pg, &actor, A, &(struct rk_peer_input){ .name = "", .ip6 = "fd00::2" },
+                           &bell, &err),
+            RK_INVALID, &err, "ipv6 fd00::2 is already assigned to peer b");
     refused(rk_peer_update(pg, &actor, A,
                            &(struct rk_peer_input){ .name = "", .login_expiration_enabled = true },
                            &bell, &err),
