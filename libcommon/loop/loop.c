@@ -24,6 +24,7 @@ struct rk_loop {
     uv_check_t after_poll;
     uv_idle_t no_wait; /* runs while `deferred` or `costly` holds something */
     struct rk_list deferred;
+    unsigned heard;         /* since they were run */
     struct rk_list costly;  /* one a turn */
     bool had_costly;        /* this turn */
     uint64_t costly_due_ns; /* the next one not before */
@@ -131,16 +132,23 @@ static bool may_sleep(struct rk_loop *l)
     return true;
 }
 
-static void run_deferred(uv_check_t *check)
+static void run_deferred(struct rk_loop *l)
 {
-    struct rk_loop *l = check->data;
     struct rk_list batch;
 
-    run_costly(l);
+    l->heard = 0;
     for (int i = 0; i < DEFER_ROUNDS && !rk_list_empty(&l->deferred); i++) {
         move_all(&l->deferred, &batch);
         run_all(&batch);
     }
+}
+
+static void end_turn(uv_check_t *check)
+{
+    struct rk_loop *l = check->data;
+
+    run_costly(l);
+    run_deferred(l);
     if (may_sleep(l))
         uv_idle_stop(&l->no_wait);
 }
@@ -155,7 +163,7 @@ struct rk_loop *rk_loop_new(void)
     uv_idle_init(&l->uv, &l->no_wait);
     uv_timer_init(&l->uv, &l->costly_timer);
     uv_unref((uv_handle_t *)&l->costly_timer);
-    uv_check_start(&l->after_poll, run_deferred);
+    uv_check_start(&l->after_poll, end_turn);
     l->uv.data = l;
     l->wake.data = l;
     l->after_poll.data = l;
@@ -220,6 +228,12 @@ void rk_loop_defer(struct rk_loop *l, struct rk_task *t)
 {
     uv_idle_start(&l->no_wait, nothing);
     rk_list_append(&l->deferred, &t->node);
+}
+
+void rk_loop_heard(struct rk_loop *l)
+{
+    if (++l->heard >= RK_LOOP_CROWD)
+        run_deferred(l);
 }
 
 void rk_loop_one_a_turn(struct rk_loop *l, struct rk_task *t)

@@ -34,6 +34,11 @@ void rk_loop_post(struct rk_loop *l, struct rk_task *t);
 /* Loop thread, and cheap: `t->run` once what runs now has returned (so that a completion never
  * fires inside the call that accepted it), in the order of deferring, on this turn or the next. */
 void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
+/* What a socket brought has been dealt with, and nothing of the caller's is under way any more. Of
+ * a crowd that speaks at once, what some have deferred is run before the next are listened to:
+ * their answers leave while what they are made of is in the caches. */
+#define RK_LOOP_CROWD 64
+void rk_loop_heard(struct rk_loop *l);
 
 /* For costly pieces that strangers can ask for: `t->run` now when this turn has had none, else when
  * those before it have had a turn each, so that all else waits for one piece at most. Of the loop's

@@ -2,7 +2,7 @@
  * TCP or TLS connection.
  *
  * Nothing is held for an idle connection: reads go through one buffer a thread, OpenSSL reads from
- * that buffer and writes into the output queue through a BIO of our own, and the output queue's
+ * that buffer and writes into the output queue (tls_io.h), and the output queue's
  * memory goes when it has left. Output: `out` gathers what the owner writes; a deferred task moves
  * it to the kernel once a turn; what the kernel does not take at once waits in one uv_write while
  * `out` gathers on.
@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/net/conn_int.h"
 #include "libcommon/net/tls_int.h"
+#include "libcommon/net/tls_io.h"
 
 #define READ_BUFFER (64 * 1024)
 #define OPEN_LIMIT_MS 10000       /* TCP connect (client) and TLS handshake */
@@ -54,8 +54,7 @@ struct rk_conn {
     struct rk_buf plain; /* TLS only: not yet encrypted */
     struct write *writing;
     struct shake *shake; /* waits for its turn; NULL: none */
-    const uint8_t *in;   /* TLS: the chunk just read; NULL outside on_read */
-    size_t in_n;
+    struct rk_tls_io io; /* what was just read; nothing outside on_read */
     uint64_t progress_ms;
     char *why;
     enum conn_state state;
@@ -95,70 +94,20 @@ static void opened(struct rk_conn *c);
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 
-/* --- OpenSSL's view of the socket --- */
+/* --- TLS --- */
 
-static int bio_read(BIO *b, char *out, size_t n, size_t *got)
+static void put_out(struct rk_tls_io *io, const void *p, size_t n)
 {
-    struct rk_conn *c = BIO_get_data(b);
-
-    BIO_clear_retry_flags(b);
-    if (c->in_n == 0) {
-        BIO_set_retry_read(b);
-        *got = 0;
-        return 0;
-    }
-    if (n > c->in_n)
-        n = c->in_n;
-    memcpy(out, c->in, n);
-    c->in += n;
-    c->in_n -= n;
-    *got = n;
-    return 1;
-}
-
-static int bio_write(BIO *b, const char *p, size_t n, size_t *done)
-{
-    struct rk_conn *c = BIO_get_data(b);
-
-    BIO_clear_retry_flags(b);
-    rk_buf_put(&c->out, p, n);
-    *done = n;
-    return 1;
-}
-
-static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
-{
-    (void)b;
-    (void)num;
-    (void)ptr;
-    return cmd == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static pthread_once_t method_once = PTHREAD_ONCE_INIT;
-static BIO_METHOD *method;
-
-static void make_method(void)
-{
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rk_conn");
-    if (!method)
-        abort();
-    BIO_meth_set_read_ex(method, bio_read);
-    BIO_meth_set_write_ex(method, bio_write);
-    BIO_meth_set_ctrl(method, bio_ctrl);
+    rk_buf_put(&rk_container_of(io, struct rk_conn, io)->out, p, n);
 }
 
 static void attach_tls(struct rk_conn *c, struct rk_tls *tls, bool server)
 {
-    BIO *b;
-
-    pthread_once(&method_once, make_method);
     c->ssl = SSL_new(rk_tls_ctx(tls));
-    b = BIO_new(method);
-    if (!c->ssl || !b)
+    if (!c->ssl)
         abort(); /* memory is out */
-    BIO_set_data(b, c);
-    BIO_set_init(b, 1);
-    SSL_set_bio(c->ssl, b, b);
+    c->io.put = put_out;
+    rk_tls_io_attach(&c->io, c->ssl);
     if (server)
         SSL_set_accept_state(c->ssl);
     else
@@ -444,8 +393,8 @@ static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
     size_t got;
     int r;
 
-    c->in = p;
-    c->in_n = n;
+    c->io.in = p;
+    c->io.in_n = n;
     if (c->state == CONN_HANDSHAKE)
         handshake(c);
     while (c->state == CONN_OPEN) {
@@ -464,8 +413,8 @@ static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
             rk_conn_close(c, err.msg);
         }
     }
-    c->in = NULL;
-    c->in_n = 0;
+    c->io.in = NULL;
+    c->io.in_n = 0;
     if (c->state != CONN_CLOSED && c->out.n > 0)
         schedule_flush(c); /* key updates and the like */
 }
@@ -533,6 +482,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         feed_tls(c, (const uint8_t *)buf->base, (size_t)nread);
     else
         c->ops->on_read(c, (const uint8_t *)buf->base, (size_t)nread, c->arg);
+    rk_loop_heard(c->loop);
 }
 
 void rk_conn_pause(struct rk_conn *c, bool paused)

@@ -115,6 +115,42 @@ func TestRelayTLSAndItsReload(t *testing.T) {
 	b.WantTransport(t, a.ID, []byte("on a connection of before"), soon)
 }
 
+// What a receiver's socket does not take waits as records that are partly sent, and as messages that are not encrypted yet.
+func TestRelayTLSBacklog(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "relay.crt"), filepath.Join(dir, "relay.key")
+	roots := harness.WriteCertificate(t, cert, key, 1)
+	m, token := soloRelay(t, map[string]string{"tls_cert_file": cert, "tls_key_file": key, "queue_bytes": "16777216"})
+	relay := func(name string) *harness.Relay {
+		ws, err := harness.DialTLSWS(m.Listen, &tls.Config{RootCAs: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ws.Close() })
+		r, err := harness.RelayOver(ws, name, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	a, b := relay("a"), relay("b")
+	payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 4000) }
+	const n = 1500 // 12 MB, more than the sockets of both sides take
+	for i := range n {
+		a.Transport(t, b.ID, payload(i))
+	}
+	counts(t, m.Admin, "rookery_relay_messages_received_total", n, soon)
+	if queued := counted(t, m.Admin, "rookery_relay_queued_bytes"); queued < 100_000 {
+		t.Errorf("only %v bytes wait for a receiver that reads nothing", queued)
+	}
+	for i := range n {
+		b.WantTransport(t, a.ID, payload(i), soon)
+	}
+	counts(t, m.Admin, "rookery_relay_queued_bytes", 0, soon)
+	b.Transport(t, a.ID, payload(7))
+	a.WantTransport(t, b.ID, payload(7), soon)
+}
+
 func TestRelayRealIP(t *testing.T) {
 	for trusted, believed := range map[string]bool{"": false, "203.0.113.0/24": false, "127.0.0.0/8," + harness.Host: true} {
 		m, token := soloRelay(t, map[string]string{"log_level": "debug", "trusted_proxies": trusted})

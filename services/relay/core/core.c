@@ -421,7 +421,9 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     assert(c->epfd >= 0 && c->wake_fd >= 0);
     c->slot_free = NO_SLOT;
     c->mail = rk_new_array(struct mailbox, all->count);
-    c->scratch = rk_alloc(2 * RELAY_MAX_MESSAGE + SCRATCH_BYTES);
+    c->scratch = rk_alloc(2 * RELAY_MAX_MESSAGE + SCRATCH_BYTES + TLS_RECORD);
+    if (all->cfg.tls_new)
+        c->sealed = rk_alloc(SCRATCH_BYTES);
     c->directory = directory_new(c);
     wheel_init(&c->wheel, c->now_ms);
     c->housekeeping_due_ms = c->now_ms + HOUSEKEEPING_MS;
@@ -451,6 +453,7 @@ static void core_free(struct core *c)
     free(c->mail);
     free(c->slots);
     free(c->scratch);
+    free(c->sealed);
     free(c);
 }
 

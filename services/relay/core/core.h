@@ -30,6 +30,7 @@
 
 #define RING_BYTES (2u << 20) /* what the service gives a ring */
 #define SCRATCH_BYTES (64 * 1024)
+#define TLS_RECORD (16 * 1024) /* at most */
 
 struct core_config {
     struct rk_relay_key key;
@@ -97,7 +98,10 @@ struct core {
     struct relay_counts counts;
     pthread_t thread;
     _Atomic int sleeping;
-    uint8_t *scratch; /* input of the connection being read: 9 KB of rest, then SCRATCH_BYTES */
+    /* Input of the connection being read: 9 KB of rest, then SCRATCH_BYTES; over TLS a record
+     * more, whose beginning had come before. */
+    uint8_t *scratch;
+    uint8_t *sealed; /* the same as it came over TLS: SCRATCH_BYTES; NULL: in the clear */
 };
 
 /* `listen_fds`: one listening non-blocking socket a core, owned from here on. Starts the threads.

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "libcommon/base/alloc.h"
 
@@ -61,6 +62,19 @@ void outq_commit(struct outq *q, size_t n)
 {
     q->last->end += (uint32_t)n;
     q->bytes += n;
+}
+
+void outq_put(struct outq *q, struct chunk_pool *pool, const void *p, size_t n)
+{
+    for (const uint8_t *from = p; n > 0;) {
+        uint8_t *to = outq_reserve(q, pool, 1);
+        size_t room = OUTQ_CHUNK - q->last->end, part = n < room ? n : room;
+
+        memcpy(to, from, part);
+        outq_commit(q, part);
+        from += part;
+        n -= part;
+    }
 }
 
 unsigned outq_iov(const struct outq *q, struct iovec *iov, unsigned max)

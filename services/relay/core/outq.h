@@ -33,6 +33,8 @@ struct outq {
 /* Contiguous room for n <= OUTQ_CHUNK bytes; then outq_commit(n). */
 uint8_t *outq_reserve(struct outq *q, struct chunk_pool *pool, size_t n);
 void outq_commit(struct outq *q, size_t n);
+/* Any number of bytes, over as many chunks as it takes. */
+void outq_put(struct outq *q, struct chunk_pool *pool, const void *p, size_t n);
 unsigned outq_iov(const struct outq *q, struct iovec *iov, unsigned max);
 void outq_consume(struct outq *q, struct chunk_pool *pool, size_t n);
 void outq_clear(struct outq *q, struct chunk_pool *pool);

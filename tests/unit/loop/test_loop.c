@@ -119,6 +119,27 @@ static void a_turn_does_not_wait_while_something_is_deferred(void **state)
     assert_int_equal(a.again, 0);
 }
 
+static void a_crowd_that_speaks_at_once_is_answered_bit_by_bit(void **state)
+{
+    struct life *f = *state;
+    struct step a = step(f, 'a'), b = step(f, 'b');
+
+    a.then = &b;
+    a.again = 1;
+    rk_list_init(&b.task.node);
+    rk_loop_defer(f->loop, task(&a));
+    for (unsigned i = 0; i + 1 < RK_LOOP_CROWD; i++)
+        rk_loop_heard(f->loop);
+    assert_string_equal(f->log, "");
+    rk_loop_heard(f->loop);
+    assert_string_equal(f->log, "a.b"); /* the answer, and its write */
+    rk_loop_defer(f->loop, task(&b));
+    rk_loop_heard(f->loop);
+    assert_string_equal(f->log, "a.b");
+    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
+    assert_string_equal(f->log, "a.bb");
+}
+
 static void costly_pieces_have_a_turn_each_and_are_not_slept_upon(void **state)
 {
     struct life *f = *state;
@@ -373,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(deferred_tasks_run_in_order_and_not_inside_the_caller),
         T(a_turn_does_not_wait_while_something_is_deferred),
+        T(a_crowd_that_speaks_at_once_is_answered_bit_by_bit),
         T(costly_pieces_have_a_turn_each_and_are_not_slept_upon),
         T(a_task_deferred_by_a_timer_or_a_close_runs_at_once),
         T(a_task_that_defers_itself_stops_neither_timers_nor_posts),

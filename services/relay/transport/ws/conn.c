@@ -12,6 +12,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/loop/loop.h"
+#include "libcommon/net/tls_io.h"
 #include "libcommon/net/ws_frame.h"
 #include "libcommon/net/ws_upgrade.h"
 #include "libcommon/obs/log.h"
@@ -35,6 +36,8 @@ struct ws_conn {
     enum phase phase;
     int fd;
     SSL *ssl;
+    struct rk_tls_io io;
+    struct outq sealed;   /* TLS: what `out` becomes, a few records at a time */
     bool shaking;         /* waits for a turn of its own, and is not read meanwhile */
     bool held;            /* the queue waits for session_published */
     bool blocked;         /* the kernel's buffer is full: EPOLLOUT is on */
@@ -47,6 +50,8 @@ struct ws_conn {
 };
 
 #define FLUSH_AT (128 * 1024)
+/* As much is encrypted, or a record more, and goes out with one call. */
+#define SEAL_AT (64 * 1024)
 #define MAX_DIRTY 64
 #define PONG_LIMIT_BYTES 4096
 #define MAX_BURIALS 16
@@ -86,33 +91,25 @@ static void die(struct ws_conn *c, const char *why)
     rk_list_append(&c->session.core->dead, &c->of_turn);
 }
 
-static void bury(struct ws_conn *c)
-{
-    struct core *core = c->session.core;
-
-    session_gone(&c->session);
-    if (c->ssl) {
-        if (SSL_is_init_finished(c->ssl))
-            SSL_shutdown(c->ssl);
-        ERR_clear_error();
-        SSL_free(c->ssl);
-    }
-    close(c->fd); /* leaves the epoll set with it */
-    count_add(&core->counts, COUNT_QUEUED_BYTES, -(int64_t)c->out.bytes);
-    outq_clear(&c->out, &core->chunks);
-    rk_list_remove(&c->of_core);
-    rk_list_remove(&c->of_turn);
-    core_dismiss(core);
-    free(c->rest);
-    free(c);
-}
-
 /* -- writing -- */
 
 static void commit(struct ws_conn *c, size_t n)
 {
     outq_commit(&c->out, n);
     count_add(&c->session.core->counts, COUNT_QUEUED_BYTES, (int64_t)n);
+}
+
+static void consume(struct ws_conn *c, struct outq *q, size_t n)
+{
+    struct core *core = c->session.core;
+
+    outq_consume(q, &core->chunks, n);
+    count_add(&core->counts, COUNT_QUEUED_BYTES, -(int64_t)n);
+}
+
+static size_t waiting(const struct ws_conn *c)
+{
+    return c->out.bytes + c->sealed.bytes;
 }
 
 static void mark_dirty(struct ws_conn *c)
@@ -138,45 +135,79 @@ static void watch_output(struct ws_conn *c, bool on)
     watch_for(c, on ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
+static void put_sealed(struct rk_tls_io *io, const void *p, size_t n)
+{
+    struct ws_conn *c = rk_container_of(io, struct ws_conn, io);
+    struct core *core = c->session.core;
+
+    outq_put(&c->sealed, &core->chunks, p, n);
+    count_add(&core->counts, COUNT_QUEUED_BYTES, (int64_t)n);
+}
+
+/* Nothing more while some of it waits for the kernel. */
+static bool seal(struct ws_conn *c)
+{
+    struct iovec iov;
+    int n;
+
+    if (c->sealed.bytes > 0)
+        return true;
+    while (c->out.bytes > 0 && c->sealed.bytes < SEAL_AT) {
+        (void)outq_iov(&c->out, &iov, 1);
+        ERR_clear_error();
+        n = SSL_write(c->ssl, iov.iov_base, (int)iov.iov_len);
+        if (n <= 0)
+            return false;
+        consume(c, &c->out, (size_t)n);
+    }
+    return true;
+}
+
 /* Bytes written, 0 when the kernel takes no more, -1 on a dead connection. */
-static ssize_t write_some(struct ws_conn *c)
+static ssize_t send_some(struct ws_conn *c, const struct outq *q)
 {
     struct iovec iov[16];
-    unsigned k = outq_iov(&c->out, iov, c->ssl ? 1 : 16);
-    ssize_t n;
-    int e;
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = outq_iov(q, iov, RK_COUNT(iov)) };
+    ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-    if (!c->ssl) {
-        struct msghdr msg = { .msg_iov = iov, .msg_iovlen = k };
+    return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
+}
 
-        n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-        return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
-    }
+/* What TLS says at its end, as far as the kernel takes it now. */
+static void last_words(struct ws_conn *c)
+{
+    if (c->ssl && SSL_is_init_finished(c->ssl))
+        SSL_shutdown(c->ssl);
     ERR_clear_error();
-    n = SSL_write(c->ssl, iov[0].iov_base, (int)iov[0].iov_len);
-    if (n > 0)
-        return n;
-    e = SSL_get_error(c->ssl, (int)n);
-    return e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ ? 0 : -1;
+    if (c->sealed.bytes > 0)
+        (void)send_some(c, &c->sealed);
+    consume(c, &c->sealed, c->sealed.bytes);
 }
 
 static void after_flush(struct ws_conn *c)
 {
     if (c->phase != PHASE_FLUSH)
         return;
-    if (c->ssl)
-        SSL_shutdown(c->ssl);
+    last_words(c);
     shutdown(c->fd, SHUT_WR);
     c->phase = PHASE_LINGER;
 }
 
 static void flush(struct ws_conn *c)
 {
+    struct outq *q = c->ssl ? &c->sealed : &c->out;
     struct core *core = c->session.core;
 
-    while (c->out.bytes > 0) {
-        ssize_t n = write_some(c);
+    for (;;) {
+        ssize_t n;
 
+        if (c->ssl && !seal(c)) {
+            die(c, "TLS write failed");
+            return;
+        }
+        if (q->bytes == 0)
+            break;
+        n = send_some(c, q);
         if (n < 0) {
             die(c, "write failed");
             return;
@@ -190,12 +221,27 @@ static void flush(struct ws_conn *c)
             return;
         }
         c->progress_ms = core->now_ms;
-        count_add(&core->counts, COUNT_QUEUED_BYTES, -(int64_t)n);
-        outq_consume(&c->out, &core->chunks, (size_t)n);
+        consume(c, q, (size_t)n);
     }
     if (c->blocked)
         watch_output(c, false);
     after_flush(c);
+}
+
+static void bury(struct ws_conn *c)
+{
+    struct core *core = c->session.core;
+
+    session_gone(&c->session);
+    last_words(c);
+    SSL_free(c->ssl);
+    close(c->fd); /* leaves the epoll set with it */
+    consume(c, &c->out, c->out.bytes);
+    rk_list_remove(&c->of_core);
+    rk_list_remove(&c->of_turn);
+    core_dismiss(core);
+    free(c->rest);
+    free(c);
 }
 
 static void flush_dirty(struct core *core)
@@ -224,7 +270,7 @@ static void ws_forward(struct session *s, const struct relay_id *from, const str
     uint8_t *to;
     size_t h;
 
-    if (c->phase != PHASE_OPEN || c->out.bytes + m->n > core_config(core)->queue_bytes) {
+    if (c->phase != PHASE_OPEN || waiting(c) + m->n > core_config(core)->queue_bytes) {
         count_add(&core->counts, COUNT_DROP_QUEUE, 1);
         return;
     }
@@ -248,7 +294,7 @@ static void send_frame(struct ws_conn *c, enum rk_ws_opcode op, const uint8_t *p
 
     if (c->phase != PHASE_OPEN)
         return;
-    if (c->out.bytes + n > core_config(core)->queue_bytes + CONTROL_RESERVE_BYTES) {
+    if (waiting(c) + n > core_config(core)->queue_bytes + CONTROL_RESERVE_BYTES) {
         count_add(&core->counts, COUNT_CLOSED_SLOW, 1);
         die(c, "no room for a control message");
         return;
@@ -409,7 +455,7 @@ static size_t on_frames(struct ws_conn *c, const uint8_t *p, size_t n)
             break;
         case RK_WS_PING:
             /* Only the latest ping needs an answer: who sends many and reads nothing gets none. */
-            if (c->out.bytes > PONG_LIMIT_BYTES)
+            if (waiting(c) > PONG_LIMIT_BYTES)
                 break;
             rk_ws_mask(clear, f.payload, f.n, f.mask, 0);
             send_frame(c, RK_WS_OP_PONG, clear, f.n);
@@ -456,62 +502,74 @@ static void on_bytes(struct ws_conn *c, const uint8_t *p, size_t n)
 }
 
 /* Bytes read, 0 when there are none now, -1 at the end. */
-static ssize_t read_some(struct ws_conn *c, uint8_t *to, size_t max)
+static ssize_t read_some(const struct ws_conn *c, uint8_t *to)
+{
+    ssize_t n = recv(c->fd, to, SCRATCH_BYTES, MSG_DONTWAIT);
+
+    return n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+/* What the socket has for OpenSSL; false at the end. */
+static bool read_sealed(struct ws_conn *c)
+{
+    ssize_t n = read_some(c, c->session.core->sealed);
+
+    c->io.in = c->session.core->sealed;
+    c->io.in_n = n > 0 ? (size_t)n : 0;
+    return n >= 0;
+}
+
+/* All of what read_sealed brought and the record that was begun before; otherwise as read_some. */
+static ssize_t unseal(struct ws_conn *c, uint8_t *to)
 {
     size_t got = 0;
-    ssize_t n;
-    int e;
+    int n;
 
-    if (!c->ssl) {
-        n = recv(c->fd, to, max, MSG_DONTWAIT);
-        return n > 0 ? n : n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
-    }
-    /* A TLS record is at most 16 KiB: gather what there is, so that one turn's output is gathered
-     * too. */
-    while (got < max) {
+    for (;;) {
         ERR_clear_error();
-        n = SSL_read(c->ssl, to + got, (int)(max - got));
-        if (n <= 0) {
-            e = SSL_get_error(c->ssl, (int)n);
-            if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE || got > 0)
-                break;
-            return -1;
-        }
+        n = SSL_read(c->ssl, to + got, (int)(SCRATCH_BYTES + TLS_RECORD - got));
+        if (n <= 0)
+            break;
         got += (size_t)n;
     }
+    if (c->sealed.bytes > 0)
+        mark_dirty(c); /* OpenSSL answers something */
+    if (got == 0 && SSL_get_error(c->ssl, n) != SSL_ERROR_WANT_READ)
+        return -1;
     return (ssize_t)got;
 }
 
-/* One scratch full of the socket in a turn, and what OpenSSL holds of a record that was begun:
- * a fast sender must not starve the others. */
-static void on_readable(struct ws_conn *c)
+/* `n` bytes have come behind the place for the rest of last time. */
+static void arrived(struct ws_conn *c, ssize_t n)
 {
     struct core *core = c->session.core;
-    size_t kept, max = SCRATCH_BYTES;
-    ssize_t n;
 
-    do {
-        kept = c->rest_n;
-        n = read_some(c, core->scratch + kept, max);
-        if (n < 0) {
-            die(c, "peer hung up");
-            return;
-        }
-        if (n == 0)
-            return;
-        core_mail(core);
-        if (c->phase == PHASE_DEAD)
-            return;
-        if (c->phase != PHASE_FLUSH && c->phase != PHASE_LINGER) {
-            if (kept > 0)
-                memcpy(core->scratch, c->rest, kept);
-            on_bytes(c, core->scratch, kept + (size_t)n);
-        }
-        max = c->ssl && c->phase != PHASE_DEAD ? (size_t)SSL_pending(c->ssl) : 0;
-    } while (max > 0);
+    if (n < 0) {
+        die(c, "peer hung up");
+        return;
+    }
+    if (n == 0)
+        return;
+    core_mail(core);
+    if (c->phase != PHASE_DEAD && c->phase != PHASE_FLUSH && c->phase != PHASE_LINGER) {
+        if (c->rest_n > 0)
+            memcpy(core->scratch, c->rest, c->rest_n);
+        on_bytes(c, core->scratch, c->rest_n + (size_t)n);
+    }
     core_poke(core);
     if (core->dirty_count >= MAX_DIRTY)
         flush_dirty(core);
+}
+
+/* One scratch full of the socket in a turn: a fast sender must not starve the others. */
+static void on_readable(struct ws_conn *c)
+{
+    uint8_t *to = c->session.core->scratch + c->rest_n;
+
+    if (!c->ssl)
+        arrived(c, read_some(c, to));
+    else
+        arrived(c, read_sealed(c) ? unseal(c, to) : -1);
 }
 
 static void shake_later(struct ws_conn *c)
@@ -534,30 +592,34 @@ static void tls_begin(struct ws_conn *c)
     const struct core_config *cfg = core_config(c->session.core);
 
     c->ssl = cfg->tls_new(cfg->arg);
-    SSL_set_fd(c->ssl, c->fd);
+    c->io.put = put_sealed;
+    rk_tls_io_attach(&c->io, c->ssl);
     SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                              SSL_MODE_RELEASE_BUFFERS);
 }
 
 static void shake(struct ws_conn *c)
 {
-    int r, e;
+    int r;
 
     if (!c->ssl)
         tls_begin(c);
-    ERR_clear_error();
-    r = SSL_accept(c->ssl);
-    if (r == 1) {
-        c->phase = PHASE_UPGRADE;
+    if (!read_sealed(c)) {
+        die(c, "peer hung up");
         return;
     }
-    e = SSL_get_error(c->ssl, r);
-    if (e == SSL_ERROR_WANT_WRITE) {
-        c->progress_ms = c->session.core->now_ms;
-        watch_output(c, true);
-    } else if (e != SSL_ERROR_WANT_READ) {
-        die(c, "TLS handshake failed");
+    ERR_clear_error();
+    r = SSL_accept(c->ssl);
+    if (r != 1 && SSL_get_error(c->ssl, r) != SSL_ERROR_WANT_READ) {
+        die(c, "TLS handshake failed"); /* and says so: last_words */
+        return;
     }
+    flush(c);
+    if (r != 1 || c->phase != PHASE_TLS)
+        return;
+    c->phase = PHASE_UPGRADE;
+    if (c->io.in_n > 0) /* what came with the end of the handshake */
+        arrived(c, unseal(c, c->session.core->scratch));
 }
 
 void ws_conn_shake_one(struct core *core)

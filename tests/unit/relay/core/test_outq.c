@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "libcommon/base/alloc.h"
 #include "services/relay/core/outq.h"
 
 static void bytes_leave_in_order_in_any_portions(void **state)
@@ -45,6 +46,35 @@ static void bytes_leave_in_order_in_any_portions(void **state)
     chunk_pool_done(&pool);
 }
 
+static void bytes_are_put_over_as_many_chunks_as_it_takes(void **state)
+{
+    static uint8_t in[3 * OUTQ_CHUNK + 5], out[sizeof(in)];
+    struct chunk_pool pool = { .free = NULL };
+    struct outq q = { .first = NULL };
+    struct iovec iov[5];
+    size_t at = 0;
+    unsigned k;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 7 + i / 251);
+    outq_put(&q, &pool, in, 0);
+    assert_null(q.first);
+    outq_put(&q, &pool, in, 3);
+    outq_put(&q, &pool, in + 3, sizeof(in) - 3);
+    assert_int_equal(q.bytes, sizeof(in));
+    k = outq_iov(&q, iov, RK_COUNT(iov));
+    assert_int_equal(k, 4); /* each is filled before the next is begun */
+    for (unsigned i = 0; i < k; i++) {
+        memcpy(out + at, iov[i].iov_base, iov[i].iov_len);
+        at += iov[i].iov_len;
+    }
+    assert_int_equal(at, sizeof(in));
+    assert_memory_equal(out, in, sizeof(in));
+    outq_clear(&q, &pool);
+    chunk_pool_done(&pool);
+}
+
 static void an_empty_queue_holds_no_chunk(void **state)
 {
     struct chunk_pool pool = { .free = NULL };
@@ -66,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_leave_in_order_in_any_portions),
+        cmocka_unit_test(bytes_are_put_over_as_many_chunks_as_it_takes),
         cmocka_unit_test(an_empty_queue_holds_no_chunk),
     };
 
