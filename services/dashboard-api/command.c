@@ -35,6 +35,7 @@ struct command {
     const char *takes; /* what its argument is; NULL = none */
     task_fn *run;
     bool alone; /* without settings and without Postgres */
+    const char *what;
 };
 
 #define LINE_MAX_BYTES 512
@@ -280,20 +281,30 @@ static int undrain_edge(const struct task *t, struct rk_err *err)
 }
 
 static const struct command commands[] = {
-    { "rotate-keys", NULL, rotate_keys, false },   /* as every 30 days, but now */
-    { "replace-keys", NULL, replace_keys, false }, /* somebody has got hold of one */
-    { "reset-mfa", "E-MAIL", reset_mfa, false },   /* somebody has lost the second factor */
-    { "set-password", "E-MAIL", set_password, false },
-    { "add-account", "E-MAIL", add_account, false }, /* of its owner */
-    { "setup", "DIRECTORY", setup, false },          /* the first account, from files */
-    { "new-token", NULL, new_token, true },
-    { "migrate", NULL, migrate, false },             /* before the new replicas start */
-    { "reseal", NULL, reseal, false },               /* secret_key is being changed */
-    { "after-restore", NULL, after_restore, false }, /* the database was put back in time */
-    { "edges", NULL, list_edges, false },            /* relays and STUN servers that registered */
-    { "drain-edge", "URL", drain_edge, false },
-    { "undrain-edge", "URL", undrain_edge, false },
+    { "rotate-keys", NULL, rotate_keys, false, "sign with a new key, as every 30 days" },
+    { "replace-keys", NULL, replace_keys, false, "the old ones count no more: one is known" },
+    { "reset-mfa", "E-MAIL", reset_mfa, false, "for who has lost the second factor" },
+    { "set-password", "E-MAIL", set_password, false, "it is the first line of the input" },
+    { "add-account", "E-MAIL", add_account, false, "another one, of this owner" },
+    { "setup", "DIRECTORY", setup, false, "the first account, from files" },
+    { "new-token", NULL, new_token, true, "for such a file; needs no settings" },
+    { "migrate", NULL, migrate, false, "the schema, before new replicas start" },
+    { "reseal", NULL, reseal, false, "while secret_key is being changed" },
+    { "after-restore", NULL, after_restore, false, "the database was put back in time" },
+    { "edges", NULL, list_edges, false, "relays and STUN servers that registered" },
+    { "drain-edge", "URL", drain_edge, false, "take it off agents' lists" },
+    { "undrain-edge", "URL", undrain_edge, false, "put it back" },
 };
+
+void command_help(FILE *out)
+{
+    (void)fputs(
+        "\nIn place of serving, rookery-dashboard-api COMMAND --config FILE does one thing:\n\n",
+        out);
+    for (size_t i = 0; i < RK_COUNT(commands); i++)
+        (void)fprintf(out, "  %-13s %-9s  %s\n", commands[i].name,
+                      commands[i].takes ? commands[i].takes : "", commands[i].what);
+}
 
 const struct command *command_find(const char *name)
 {

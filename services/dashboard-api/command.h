@@ -5,9 +5,13 @@
  * `rookery-dashboard-api COMMAND [ARGUMENT] --config FILE`. Main thread.
  */
 
+#include <stdio.h>
+
 #include "services/dashboard-api/config.h"
 
 struct command;
+/* Names, arguments, and what each does. */
+void command_help(FILE *out);
 /* NULL: there is none of this name. */
 const struct command *command_find(const char *name);
 /* What its argument is; NULL when it takes none. */

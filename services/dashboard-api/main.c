@@ -1,5 +1,7 @@
 /* Arguments and settings; the rest is app.c. */
 
+#include <string.h>
+
 #include "libcommon/crypto/box.h"
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/app.h"
@@ -31,8 +33,11 @@ int main(int argc, char **argv)
         rk_crypto_init();
         return command_run(cmd, argument, NULL);
     }
-    if (rk_settings_main(&api_settings, &config, argc, argv, &status) == RK_SETTINGS_EXIT)
+    if (rk_settings_main(&api_settings, &config, argc, argv, &status) == RK_SETTINGS_EXIT) {
+        if (!cmd && argc == 2 && strcmp(argv[1], "--help") == 0)
+            command_help(stdout);
         return status;
+    }
     rk_crypto_init();
     if (rk_log_init("dashboard-api", config.common.instance, config.common.log_level, &err) < 0) {
         fprintf(stderr, "%s\n", err.msg);
