@@ -285,6 +285,23 @@ END
     return $code
 }
 
+# What the lists of the images of our programs say is true, by the stage that they were built in.
+compose_sbom() {
+    local base=${ROOKERY_BASE:-localhost/debian:bookworm} stage=localhost/rookery-test-build log=$REPORT/sbom.log name
+    local images=(management signal relay stun dashboard-api tools)
+
+    BUILDAH_ISOLATION=chroot "$ROOT/rookery" images --base "${ROOKERY_BASE:-debootstrap}" --sbom "$REPORT/sbom" "${images[@]}" &&
+        BUILDAH_ISOLATION=chroot podman build -q --layers --format docker --identity-label=false --timestamp 0 --file "$ROOT/compose/Dockerfile" \
+            --target build --tag "$stage" --build-arg "BASE=$base" "$ROOT" >/dev/null || return 1
+    "$ROOT/build/compose/bin/python" "$ROOT/tests/compose/sbom.py" "$REPORT/sbom" "$stage" "${images[@]/#/localhost/rookery-}" >"$log" 2>&1 || {
+        cat "$log"
+        failure "what is in the images" "$(cat "$log")"
+        count 0 1
+        return 1
+    }
+    count 1 0
+}
+
 # The images of this commit and of the one before it, in containers; the name of another Debian 12 may be given as BASE.
 compose_tests() {
     local before log=$REPORT/compose.log code=0 start=$SECONDS tree tag program
@@ -308,6 +325,7 @@ compose_tests() {
         count 0 1
         return 1
     }
+    compose_sbom || return 1
     BUILDAH_ISOLATION=chroot compose_monitoring || return 1
     BUILT_S=$((BUILT_S + SECONDS - start))
     GO=$GO PATH=$ROOT/build/compose/bin:$PATH ROOKERY_COMPOSE_TREE=$ROOT ROOKERY_COMPOSE_BEFORE=$before \
