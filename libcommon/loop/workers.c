@@ -26,6 +26,7 @@ struct thread {
     pthread_t id;
     pthread_cond_t wake;    /* there is work */
     struct rk_list waiting; /* in the pool's; under lock, like what follows */
+    bool cold;              /* it has had nothing to do for IDLE_S */
     uint64_t lane;          /* of the job that runs; 0 = none */
 };
 
@@ -33,7 +34,7 @@ struct rk_workers {
     pthread_mutex_t lock;
     pthread_cond_t first;       /* there is work, of those who go first */
     struct queue queue[QUEUES]; /* under lock, like what follows */
-    struct rk_list waiting;     /* threads, the latest last */
+    struct rk_list waiting;     /* threads, the latest last, the cold in front */
     bool stopping;
     size_t max_queued;
     struct rk_workers_ops ops;
@@ -92,12 +93,15 @@ static bool wait_for_work(struct rk_workers *w, struct thread *t)
     while (!next_job(w, &q) && !w->stopping) {
         int r;
 
-        rk_list_append(&w->waiting, &t->waiting);
+        rk_list_append(t->cold ? w->waiting.next : &w->waiting, &t->waiting);
         r = pthread_cond_timedwait(&t->wake, &w->lock, &until);
         rk_list_remove(&t->waiting);
-        if (r != 0)
+        if (r != 0) {
+            t->cold = true;
             return false;
+        }
     }
+    t->cold = false;
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "libcommon/base/alloc.h"
 #include "tests/support/test.h"
@@ -289,6 +290,99 @@ static uint64_t after_job(void *worker)
     return 0;
 }
 
+/* Two workers: one that is at work while the other has had nothing to do for long. */
+struct two {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    void *idle; /* a context; NULL: not yet */
+    bool home;  /* the first job is */
+    struct rk_loop *loop;
+    struct rk_job jobs[2];
+    void *ran_by[2];
+    pid_t thread; /* of the first job */
+};
+static struct two two = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void *open_one_of_two(void *arg)
+{
+    (void)arg;
+    return rk_new(char);
+}
+
+static void be_busy(struct rk_job *j, void *worker)
+{
+    pthread_mutex_lock(&two.lock);
+    two.ran_by[j - two.jobs] = worker;
+    two.thread = gettid();
+    while (j == two.jobs && !two.idle)
+        pthread_cond_wait(&two.changed, &two.lock);
+    pthread_mutex_unlock(&two.lock);
+}
+
+/* It waits again only after the other does. */
+static void be_idle(void *worker)
+{
+    pthread_mutex_lock(&two.lock);
+    if (!two.idle) {
+        two.idle = worker;
+        pthread_cond_broadcast(&two.changed);
+        while (!two.home)
+            pthread_cond_wait(&two.changed, &two.lock);
+    }
+    pthread_mutex_unlock(&two.lock);
+}
+
+static void been_busy(struct rk_job *j)
+{
+    pthread_mutex_lock(&two.lock);
+    two.home = true;
+    pthread_cond_broadcast(&two.changed);
+    pthread_mutex_unlock(&two.lock);
+    (void)j;
+    rk_loop_stop(two.loop);
+}
+
+static void close_one_of_two(void *worker)
+{
+    free(worker);
+}
+
+static void wait_until_asleep(pid_t thread)
+{
+    char path[64], state = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+    while (state != 'S') {
+        FILE *f = fopen(path, "re");
+
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+        (void)fclose(f);
+        (void)sched_yield();
+    }
+}
+
+static void who_has_been_idle_is_woken_last(void **state)
+{
+    static const struct rk_workers_ops two_ops = { .open = open_one_of_two,
+                                                   .close = close_one_of_two,
+                                                   .idle = be_idle };
+    struct rk_workers *w = rk_workers_new(2, 1, &two_ops, NULL);
+
+    (void)state;
+    two.loop = rk_loop_new();
+    for (int i = 0; i < 2; i++) {
+        two.jobs[i] = (struct rk_job){ .run = be_busy, .done = been_busy };
+        assert_true(rk_workers_submit(w, two.loop, &two.jobs[i]));
+        rk_loop_run(two.loop);
+        wait_until_asleep(two.thread);
+    }
+    assert_ptr_not_equal(two.ran_by[0], two.idle);
+    assert_ptr_equal(two.ran_by[1], two.ran_by[0]);
+    rk_workers_free(w);
+    rk_loop_free(two.loop);
+}
+
 static uint64_t rest_for_good(void *worker)
 {
     (void)worker;
@@ -449,6 +543,7 @@ static void others_pass_a_lane_that_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_has_been_idle_is_woken_last),
         cmocka_unit_test(jobs_of_a_lane_run_one_after_the_other),
         cmocka_unit_test(others_pass_a_lane_that_waits),
         cmocka_unit_test(every_job_comes_back_once),
