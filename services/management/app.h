@@ -28,6 +28,7 @@ struct due;
 struct edges;
 struct geo;
 struct jobs;
+struct joins;
 struct makers;
 struct presence;
 struct rk_keeper;
@@ -67,6 +68,7 @@ struct app {
     struct upkeep *upkeep;
     struct due *due;
     struct jobs *jobs;
+    struct joins *joins;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     int64_t ahead_us;             /* the database's clock, of ours; see app_now_us */
     size_t sessions;

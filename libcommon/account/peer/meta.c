@@ -92,15 +92,21 @@ void peer_meta_json(const struct rk_peer_meta *m, struct rk_buf *out)
     rk_json_object_end(&j);
 }
 
+void peer_meta_hash_of(struct rk_str json, uint8_t out[16])
+{
+    uint8_t full[32];
+
+    rk_sha256(json.p, json.n, full);
+    memcpy(out, full, 16);
+}
+
 void rk_meta_hash(const struct rk_peer_meta *m, uint8_t out[16])
 {
     rk_auto(rk_buf_done) struct rk_buf b;
-    uint8_t full[32];
 
     rk_buf_init(&b, META_MAX_BYTES);
     peer_meta_json(m, &b);
-    rk_sha256(b.p, b.n, full);
-    memcpy(out, full, 16);
+    peer_meta_hash_of(rk_buf_str(&b), out);
 }
 
 bool peer_meta_empty(const struct rk_peer_meta *m)

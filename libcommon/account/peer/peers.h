@@ -75,6 +75,24 @@ int rk_peer_register(struct rk_pg *pg,
                      struct rk_bell *out_bell,
                      struct rk_err *err) RK_CHECKED;
 
+/*
+ * The same for all who bring the key (or the user, the default domain, the ephemeral life) of
+ * regs[0], in one transaction: those who come first get the last uses of the key. Each has its own
+ * answer in out; an error of the call is everybody's, and nobody came in. *out_bell stays as it was
+ * when nobody did.
+ */
+struct rk_registered {
+    int r; /* 0: it is there now */
+    struct rk_err err;
+    bool known; /* refused because its key pair is registered already */
+};
+int rk_peer_register_all(struct rk_pg *pg,
+                         const struct rk_peer_registration *regs,
+                         size_t n,
+                         struct rk_registered *out,
+                         struct rk_bell *out_bell,
+                         struct rk_err *err) RK_CHECKED;
+
 /* Stores changed metadata (empty ui_version keeps the old; an all-empty meta changes nothing) and
  * touches the peer. */
 int rk_peer_update_meta(struct rk_pg *pg,

@@ -15,6 +15,8 @@ bool store_kind_parse(struct rk_str name, enum rk_object_kind *out);
 
 /* The metadata as the object that peer.meta holds: member names are the protocol's field names. */
 void peer_meta_json(const struct rk_peer_meta *m, struct rk_buf *out);
+/* rk_meta_hash of what peer_meta_json made. */
+void peer_meta_hash_of(struct rk_str json, uint8_t out[16]);
 bool peer_meta_empty(const struct rk_peer_meta *m);
 
 /* `label`, with the last two octets of the address behind it when `suffixed`; never longer than 63.

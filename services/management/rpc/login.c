@@ -11,6 +11,7 @@
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/netbird_config.h"
 #include "services/management/metrics.h"
+#include "services/management/rpc/join.h"
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
@@ -85,36 +86,16 @@ static void known(struct request *q, struct hub *h, size_t index)
     }
 }
 
-static void register_run(struct request *q, struct worker *w)
-{
-    struct rk_str labels[DNS_LABELS_MAX];
-    struct rk_peer_registration reg = {
-        .setup_key = q->login->setupkey,
-        .user_id = *q->user_id ? q->user_id : NULL,
-        .meta = q->meta,
-        .ssh_key = q->ssh_key,
-        .dns_labels = labels,
-        .dns_labels_n = q->login->n_dnslabels,
-        .connection_ip = q->remote_ip,
-        .country_code = q->place.country,
-        .city_name = q->place.city,
-        .geoname_id = q->place.geoname_id,
-        .default_domain = w->cfg->dns_domain,
-        .ephemeral_s = w->cfg->ephemeral_life_s,
-    };
+static void known_signed_in(struct request *q, struct hub *h, size_t index);
 
-    memcpy(reg.key, q->env.key, RK_KEY_LEN);
-    for (size_t i = 0; i < reg.dns_labels_n; i++)
-        labels[i] = rk_str(q->login->dnslabels[i]);
-    q->r = RK_CONFLICT;
-    for (int i = 0; i < ATTEMPTS && q->r == RK_CONFLICT; i++)
-        q->r = rk_peer_register(w->pg, &reg, &q->bell, &q->err);
-}
-
-static void register_after(struct request *q)
+static void joined(struct request *q)
 {
     struct rk_logctx ctx = request_logctx(q);
 
+    if (q->registered_before) {
+        request_find(q, *q->user_id ? known_signed_in : known);
+        return;
+    }
     if (q->r < 0) {
         rk_info(&ctx, "registration refused: %s", q->err.msg);
         request_fail_err(q);
@@ -123,20 +104,25 @@ static void register_after(struct request *q)
     ctx.account = q->bell.account_id;
     rk_info(&ctx, "peer registered");
     metric_add(METRIC_REGISTRATIONS, 1);
-    request_follow(q, answer);
+    request_await(q, answer);
+}
+
+static bool brings_key(const struct request *q)
+{
+    const char *key = q->login->setupkey;
+
+    return *key && strcmp(key, nil_uuid) != 0;
 }
 
 static void unknown(struct request *q)
 {
-    const char *key = q->login->setupkey;
-
-    if (!*q->user_id && (!*key || !strcmp(key, nil_uuid))) {
+    if (!*q->user_id && !brings_key(q)) {
         request_fail(
             q, RK_GRPC_PERMISSION_DENIED,
             "no peer auth method provided, please use a setup key or interactive SSO login");
     } else {
         location_find(q);
-        request_work(q, register_run, register_after);
+        join(q, joined);
     }
 }
 
@@ -226,6 +212,8 @@ void rpc_login(struct rk_grpc_call *call, struct rk_str message, void *arg)
         request_fail(q, RK_GRPC_INVALID_ARGUMENT, "invalid request message");
     } else if (*q->login->jwttoken) {
         token_take(q, q->login->jwttoken, signed_in);
+    } else if (brings_key(q) && !request_seen(q)) {
+        unknown(q); /* most likely; registering finds out, in one question less */
     } else {
         request_resolve(q, known, unknown);
     }

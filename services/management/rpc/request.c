@@ -225,6 +225,11 @@ static void ready(struct hub_wait *w, int r, const struct rk_err *err)
     }
 }
 
+bool request_seen(const struct request *q)
+{
+    return rk_map_get(q->app->known, rk_strn(q->env.key, RK_KEY_LEN)) != NULL;
+}
+
 void request_resolve(struct request *q, request_found_fn *on_found, request_step_fn *on_unknown)
 {
     struct known_peer *k = rk_map_get(q->app->known, rk_strn(q->env.key, RK_KEY_LEN));
@@ -257,15 +262,27 @@ static void vanished(struct request *q)
                  "the peer went while it was being answered, please try again");
 }
 
-void request_follow(struct request *q, request_found_fn *on_found)
+void request_await(struct request *q, request_found_fn *on_found)
 {
     q->on_found = on_found;
     q->on_unknown = vanished;
     q->asked_store = true;
     memcpy(q->account_id, q->bell.account_id, sizeof(q->account_id));
     q->need_serial = q->bell.serial;
-    app_ring(q->app, q->bell.account_id, q->bell.serial);
     wait_for(q);
+}
+
+void request_follow(struct request *q, request_found_fn *on_found)
+{
+    app_ring(q->app, q->bell.account_id, q->bell.serial);
+    request_await(q, on_found);
+}
+
+void request_find(struct request *q, request_found_fn *on_found)
+{
+    q->on_found = on_found;
+    q->on_unknown = vanished;
+    request_work(q, find_run, find_after);
 }
 
 /* --- metadata --- */

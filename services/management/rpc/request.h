@@ -47,6 +47,8 @@ struct request {
     struct rk_job job;
     void (*work)(struct request *q, struct worker *w); /* sets r and err */
     request_step_fn *after;
+    struct rk_list in_line; /* join.h */
+    bool registered_before; /* of a newcomer: it is none */
     int r;
     struct rk_err err;
 
@@ -84,12 +86,18 @@ void request_gone(struct request *q);
 /* Finds the peer of env.key: from the snapshots, else from Postgres. Exactly one of the two is
  * called, unless Postgres is needed and away, which is answered here with UNAVAILABLE. */
 void request_resolve(struct request *q, request_found_fn *on_found, request_step_fn *on_unknown);
+/* The same for who is known to be registered: from Postgres. */
+void request_find(struct request *q, request_found_fn *on_found);
+/* Whether this replica has seen the peer of env.key before. */
+bool request_seen(const struct request *q);
 /* Runs q->work on a worker and then `after` here. Answers by itself when the queue is full. */
 void request_work(struct request *q,
                   void (*work)(struct request *q, struct worker *w),
                   request_step_fn *after);
 /* After a change: tells everybody, and goes on with on_found once the snapshot has it. */
 void request_follow(struct request *q, request_found_fn *on_found);
+/* The same where everybody has been told. */
+void request_await(struct request *q, request_found_fn *on_found);
 
 /* Whether the peer may go on; answers when it may not. */
 bool request_allowed(struct request *q, struct hub *hub, size_t index) RK_CHECKED;

@@ -190,6 +190,110 @@ static void a_small_network_is_filled_to_the_last_address(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 13);
 }
 
+/* Who comes together, by one key. */
+struct party {
+    struct rk_peer_meta meta[8];
+    struct rk_peer_registration regs[8];
+    struct rk_registered out[8];
+};
+
+static void invite(struct party *p, size_t i, const char *hostname, uint8_t key)
+{
+    p->meta[i] = meta_of(hostname);
+    p->regs[i] = (struct rk_peer_registration){ .setup_key = key_text,
+                                                .meta = &p->meta[i],
+                                                .ssh_key = "",
+                                                .connection_ip = "192.0.2.1",
+                                                .default_domain = "d.test" };
+    memset(p->regs[i].key, key, RK_KEY_LEN);
+}
+
+static void who_comes_together_is_one_change_and_each_has_its_answer(void **state)
+{
+    const struct rk_str label = RK_STR("api");
+    rk_auto(rk_delta_free) struct rk_delta *d = NULL;
+    struct party p;
+    struct rk_err err = { 0 };
+    struct rk_bell bell = { .serial = 0 };
+    unsigned trips;
+    size_t i;
+
+    (void)state;
+    fresh(0);
+    assert_int_equal(register_peer(pg, "web", NULL, &bell, &err), 0);
+    invite(&p, 0, "web", 1);
+    invite(&p, 1, "db", 2);
+    invite(&p, 2, "db", 3);
+    invite(&p, 3, "mail", 2); /* again, with the same key pair */
+    invite(&p, 4, "", 4);
+    invite(&p, 5, "labelled", 5);
+    p.regs[5].dns_labels = &label;
+    p.regs[5].dns_labels_n = 1;
+    assert_int_equal(rk_peer_register_all(pg, p.regs, 6, p.out, &bell, &err), 0);
+    assert_int_equal(bell.serial, 2);
+    assert_int_equal(p.out[0].r, 0);
+    assert_int_equal(p.out[1].r, 0);
+    assert_int_equal(p.out[2].r, 0);
+    assert_int_equal(p.out[3].r, RK_PRECONDITION);
+    assert_true(p.out[3].known);
+    assert_int_equal(p.out[4].r, RK_INTERNAL);
+    assert_int_equal(p.out[5].r, RK_PRECONDITION);
+    assert_false(p.out[5].known);
+    assert_string_equal(p.out[5].err.msg,
+                        "couldn't add peer: setup key doesn't allow extra DNS labels");
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 4);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE name = 'db' AND (dns_label = "
+                                 "'db' OR dns_label LIKE 'db-%-%')"),
+                     2);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer WHERE dns_label LIKE 'web-%-%'"), 1);
+    assert_int_equal(
+        pg_ask(&fx, "SELECT count(*) FROM peer p JOIN peer_status s ON s.peer_id = p.id JOIN "
+                    "group_peer m ON m.peer_id = p.id JOIN event e ON e.target_id = p.id AND "
+                    "e.code = 'peer.setupkey.add' AND e.meta->>'ip' = host(p.ip) AND "
+                    "(e.meta->>'created_at')::timestamptz = p.created_at"),
+        4);
+    d = load(1);
+    assert_int_equal(d->serial, 2);
+    assert_int_equal(d->n, 6); /* three peers and that they are in All */
+    /* Four round trips, however many they are. */
+    for (i = 0; i < 8; i++)
+        invite(&p, i, "n", (uint8_t)(10 + i));
+    trips = rk_pg_trips(pg);
+    assert_int_equal(rk_peer_register_all(pg, p.regs, 8, p.out, &bell, &err), 0);
+    assert_int_equal(rk_pg_trips(pg) - trips, 4);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 12);
+}
+
+static void those_who_come_first_get_the_last_uses(void **state)
+{
+    struct party p;
+    struct rk_err err = { 0 };
+    struct rk_bell bell = { .serial = 0 };
+
+    (void)state;
+    fresh(3);
+    invite(&p, 0, "a", 1);
+    assert_int_equal(rk_peer_register_all(pg, p.regs, 1, p.out, &bell, &err), 0);
+    assert_int_equal(p.out[0].r, 0);
+    for (uint8_t i = 0; i < 4; i++)
+        invite(&p, i, "b", (uint8_t)(1 + i)); /* the first is there already, and uses nothing up */
+    assert_int_equal(rk_peer_register_all(pg, p.regs, 4, p.out, &bell, &err), 0);
+    assert_int_equal(p.out[0].r, RK_PRECONDITION);
+    assert_true(p.out[0].known);
+    assert_int_equal(p.out[1].r, 0);
+    assert_int_equal(p.out[2].r, 0);
+    assert_int_equal(p.out[3].r, RK_INVALID);
+    assert_string_equal(p.out[3].err.msg, invalid);
+    assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 3);
+    /* Who is there is told so, by a key that nobody can use any more. */
+    bell.serial = 0;
+    assert_int_equal(rk_peer_register_all(pg, p.regs + 2, 2, p.out, &bell, &err), 0);
+    assert_true(p.out[0].known);
+    assert_int_equal(p.out[1].r, RK_INVALID);
+    assert_int_equal(bell.serial, 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer"), 3);
+}
+
 static void extra_labels_need_the_keys_permission(void **state)
 {
     struct rk_peer_meta meta = meta_of("x");
@@ -445,6 +549,8 @@ int main(void)
         cmocka_unit_test(the_same_key_pair_twice_is_refused_and_spends_nothing),
         cmocka_unit_test(names_that_collide_get_the_address_behind_them),
         cmocka_unit_test(a_small_network_is_filled_to_the_last_address),
+        cmocka_unit_test(who_comes_together_is_one_change_and_each_has_its_answer),
+        cmocka_unit_test(those_who_come_first_get_the_last_uses),
         cmocka_unit_test(extra_labels_need_the_keys_permission),
         cmocka_unit_test(labels_follow_the_rules),
         cmocka_unit_test(a_failure_at_any_step_leaves_nothing),
