@@ -378,7 +378,8 @@ func (a *account) giveBackAddresses(o *op) error {
 	taken := false
 	for _, member := range []string{"ip", "ipv6"} {
 		is, _ := has[member].(string)
-		if had := a.stock.names.ids[member+" of "+peer[1]]; had != is {
+		had := a.stock.names.ids[member+" of "+peer[1]]
+		if o.sent(member) != nil && is != "" && had != is { // one that it has lost may have gone before, with its group
 			body.(object)[member], taken = had, true
 		}
 	}
