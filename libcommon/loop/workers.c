@@ -152,7 +152,7 @@ static void *work(void *arg)
         if (!j->refused)
             j->run(j, worker);
         refused = j->refused;
-        rk_loop_post(j->home, &j->task);
+        rk_job_home(j);
         if (w->ops.after && !refused)
             rest_ns = w->ops.after(worker);
         pthread_mutex_lock(&w->lock);
@@ -254,6 +254,47 @@ bool rk_workers_submit_first(struct rk_workers *w, struct rk_loop *home, struct 
 static struct rk_workers *writable(const struct rk_workers *w)
 {
     return (struct rk_workers *)(uintptr_t)w;
+}
+
+static struct rk_job *first_of(const struct rk_workers *w, uint64_t lane)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&w->queue[USUAL].jobs, n, tmp)
+    {
+        if (job_of(n)->lane == lane)
+            return w->stopping ? NULL : job_of(n);
+    }
+    return NULL;
+}
+
+bool rk_workers_waits(const struct rk_workers *w, uint64_t lane)
+{
+    bool waits;
+
+    pthread_mutex_lock(&writable(w)->lock);
+    waits = first_of(w, lane) != NULL;
+    pthread_mutex_unlock(&writable(w)->lock);
+    return waits;
+}
+
+struct rk_job *rk_workers_take(struct rk_workers *w, uint64_t lane)
+{
+    struct rk_job *j;
+
+    pthread_mutex_lock(&w->lock);
+    j = first_of(w, lane);
+    if (j) {
+        rk_list_remove(&j->task.node);
+        w->queue[USUAL].n--;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return j;
+}
+
+void rk_job_home(struct rk_job *j)
+{
+    rk_loop_post(j->home, &j->task);
 }
 
 size_t rk_workers_queued(const struct rk_workers *w)

@@ -48,6 +48,11 @@ bool rk_workers_submit(struct rk_workers *w, struct rk_loop *home, struct rk_job
 bool rk_workers_submit_first(struct rk_workers *w,
                              struct rk_loop *home,
                              struct rk_job *j) RK_CHECKED;
+/* For a job that runs, of others in its lane: whether one waits, and the first of them, which is
+ * the caller's to run and to send home with rk_job_home; NULL without any. */
+bool rk_workers_waits(const struct rk_workers *w, uint64_t lane);
+struct rk_job *rk_workers_take(struct rk_workers *w, uint64_t lane);
+void rk_job_home(struct rk_job *j);
 /* In both queues. */
 size_t rk_workers_queued(const struct rk_workers *w);
 /* Whether rk_workers_submit would have said false just now. Any thread. */

@@ -368,6 +368,9 @@ static int ready(struct rk_pg *c, const char *what, struct rk_err *err)
 
     if (r < 0)
         return r;
+    if (c->spoilt)
+        return rk_fail(err, RK_UNAVAILABLE, "postgres: %s: it shared a commit that is spoilt",
+                       what);
     if (!c->in_tx)
         return ensure_connected(c, err);
     if (c->tx.lost)
@@ -436,6 +439,8 @@ static int settle(struct rk_pg *c, struct rk_err *err)
         if (!c->conn)
             return first; /* judged to be the end of the session */
     }
+    if (first < 0 && c->put_off)
+        c->spoilt = RK_CONFLICT;
     if (receive(c, &res, first < 0 ? NULL : err) < 0)
         return first < 0 ? first : RK_UNAVAILABLE;
     PQclear(res);
@@ -502,6 +507,7 @@ static int enqueue(struct rk_pg *c,
         if (r < 0)
             return r;
     }
+    c->wrote |= strncmp(st->sql, "SELECT", 6) != 0;
     return push(c, p, NULL, &values, out, err);
 }
 
@@ -574,23 +580,114 @@ int rk_pg_ping(struct rk_pg *c, struct rk_err *err)
 
 /* === Transactions === */
 
+/* COMMIT, and behind it what is asked of what was committed. */
+static int send_commit(struct rk_pg *c, struct rk_err *err)
+{
+    int r = c->tx.shared ? c->share->close(c->share, c, err) : 0;
+
+    if (r == 0)
+        r = push(c, NULL, "COMMIT", NULL, NULL, err);
+    if (r < 0)
+        return r;
+    if (c->then) {
+        c->behind_commit = true;
+        c->then(c->then_arg);
+        c->behind_commit = false;
+    }
+    r = settle(c, err);
+    if (r == RK_UNAVAILABLE && c->put_off)
+        c->spoilt = r;
+    return r;
+}
+
+/* What is asked of what was committed is asked now; only for such an answer is waited. */
+static int put_off(struct rk_pg *c, struct rk_err *err)
+{
+    bool awaited = false;
+    int r;
+
+    if (c->then)
+        c->then(c->then_arg);
+    for (unsigned i = 0; i < c->queued_n; i++)
+        awaited |= c->queue[i].out != NULL;
+    r = awaited ? settle(c, err) : 0;
+    if (r < 0)
+        return r;
+    c->put_off = true;
+    c->joined = false;
+    return 0;
+}
+
+static void forget_answers(struct rk_pg *c)
+{
+    for (unsigned i = 0; i < c->queued_n; i++)
+        c->queue[i].out = NULL; /* whoever wanted it may be gone */
+}
+
+/* Of the open transaction, and of all that was put off in it. */
+static void roll_back(struct rk_pg *c)
+{
+    if (c->put_off && !c->spoilt)
+        c->spoilt = RK_CONFLICT;
+    c->in_tx = c->put_off = c->joined = false;
+    c->begin = NULL;
+    forget_answers(c);
+    if (c->conn && c->queued_n > 0)
+        (void)settle(c, NULL);
+    if (!c->conn || PQtransactionStatus(c->conn) == PQTRANS_IDLE)
+        return;
+    if (simple(c, "ROLLBACK", "rollback", NULL) < 0)
+        pg_drop(c); /* never reuse a session whose state is unknown */
+}
+
+static int commit(struct rk_pg *c, bool may_put_off, struct rk_err *err)
+{
+    int r = ready(c, "commit", err);
+
+    if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
+        /* COMMIT would answer "ROLLBACK" without an error. */
+        r = rk_fail(err, RK_INTERNAL, "postgres: commit of a failed transaction");
+    if (r == 0 && may_put_off && c->tx.shared && !c->begin && c->share->more(c->share)) {
+        r = put_off(c, err);
+        if (r == 0)
+            return 0;
+    } else if (r == 0 && !c->begin) {
+        r = send_commit(c, err);
+    }
+    if (r < 0) {
+        roll_back(c);
+        return r;
+    }
+    if (c->tx.shared)
+        c->share = NULL;
+    c->in_tx = c->put_off = c->joined = false;
+    c->begin = NULL;
+    return 0;
+}
+
 int rk_pg_begin(struct rk_pg *c,
                 enum rk_pg_isolation isolation,
                 struct rk_pg_tx **out,
                 struct rk_err *err)
 {
+    bool between = c->put_off && !c->joined, joins = between && isolation == RK_PG_SHARED;
     const char *sql = NULL;
-    int r;
+    int r = 0;
 
-    if (c->guarding && isolation == RK_PG_REPEATABLE_READ_ONLY) {
+    if ((c->guarding || between) && isolation == RK_PG_REPEATABLE_READ_ONLY) {
         c->inner = (struct rk_pg_tx){ .c = c, .inner = true };
         *out = &c->inner;
         return 0;
     }
-    if (c->in_tx)
+    if (between && !joins)
+        r = commit(c, false, err);
+    if (r < 0)
+        return r;
+    if (c->in_tx && !joins)
         return rk_fail(err, RK_INTERNAL, "postgres: a transaction is open already");
     switch (isolation) {
     case RK_PG_READ_COMMITTED:
+    case RK_PG_SHARED:
         sql = "BEGIN";
         break;
     case RK_PG_REPEATABLE_READ_ONLY:
@@ -600,53 +697,23 @@ int rk_pg_begin(struct rk_pg *c,
     r = ready(c, "begin", err);
     if (r < 0)
         return r;
+    *out = &c->tx;
+    c->wrote = false;
+    c->joined = joins;
+    if (joins)
+        return 0;
     c->begin = sql;
     c->in_tx = true;
-    c->tx = (struct rk_pg_tx){ .c = c };
-    *out = &c->tx;
+    c->tx = (struct rk_pg_tx){ .c = c, .shared = c->share && isolation == RK_PG_SHARED };
     return 0;
-}
-
-/* COMMIT, and behind it what is asked of what was committed. */
-static int send_commit(struct rk_pg *c, struct rk_err *err)
-{
-    int r = push(c, NULL, "COMMIT", NULL, NULL, err);
-
-    if (r < 0)
-        return r;
-    if (c->then) {
-        c->behind_commit = true;
-        c->then(c->then_arg);
-        c->behind_commit = false;
-    }
-    return settle(c, err);
 }
 
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err)
 {
-    struct rk_pg *c = (*tx)->c;
-    int r;
+    struct rk_pg_tx *t = *tx;
 
-    if ((*tx)->inner) {
-        *tx = NULL;
-        return 0;
-    }
-    r = ready(c, "commit", err);
-
-    if (r == 0 && PQtransactionStatus(c->conn) == PQTRANS_INERROR)
-        /* COMMIT would answer "ROLLBACK" without an error. */
-        r = rk_fail(err, RK_INTERNAL, "postgres: commit of a failed transaction");
-    if (r == 0 && !c->begin)
-        r = send_commit(c, err);
-    if (r < 0) {
-        rk_pg_rollback(*tx);
-        *tx = NULL;
-        return r;
-    }
-    c->in_tx = false;
-    c->begin = NULL;
     *tx = NULL;
-    return 0;
+    return t->inner ? 0 : commit(t->c, true, err);
 }
 
 void rk_pg_rollback(struct rk_pg_tx *tx)
@@ -656,16 +723,40 @@ void rk_pg_rollback(struct rk_pg_tx *tx)
     if (!tx || tx->inner || !tx->c->in_tx)
         return;
     c = tx->c;
-    c->in_tx = false;
-    c->begin = NULL;
-    for (unsigned i = 0; i < c->queued_n; i++)
-        c->queue[i].out = NULL; /* whoever wanted it may be gone */
-    if (c->conn && c->queued_n > 0)
-        (void)settle(c, NULL);
-    if (!c->conn || tx->lost || PQtransactionStatus(c->conn) == PQTRANS_IDLE)
+    if (!c->joined) {
+        roll_back(c);
         return;
-    if (simple(c, "ROLLBACK", "rollback", NULL) < 0)
-        pg_drop(c); /* never reuse a session whose state is unknown */
+    }
+    c->joined = false;
+    if (c->wrote)
+        c->spoilt = RK_CONFLICT;
+    forget_answers(c);
+}
+
+void rk_pg_share(struct rk_pg *c, struct rk_pg_share *s)
+{
+    c->share = s;
+}
+
+struct rk_pg_share *rk_pg_shared(const struct rk_pg *c)
+{
+    return c->share;
+}
+
+bool rk_pg_put_off(const struct rk_pg *c)
+{
+    return c->put_off && !c->spoilt;
+}
+
+int rk_pg_share_end(struct rk_pg *c, struct rk_err *err)
+{
+    int r = c->put_off ? commit(c, false, err) : 0;
+
+    if (c->spoilt)
+        r = rk_fail(err, c->spoilt, "postgres: the commit that several changes share is spoilt");
+    c->spoilt = 0;
+    c->share = NULL;
+    return r;
 }
 
 void rk_pg_then(struct rk_pg *c, rk_pg_then_fn *fn, void *arg)

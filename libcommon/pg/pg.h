@@ -150,6 +150,7 @@ void rk_pg_array(
 struct rk_pg_tx;
 enum rk_pg_isolation {
     RK_PG_READ_COMMITTED,
+    RK_PG_SHARED,               /* the same; its commit may be put off (rk_pg_share) */
     RK_PG_REPEATABLE_READ_ONLY, /* one consistent picture for loading */
 };
 int rk_pg_begin(struct rk_pg *c,
@@ -161,6 +162,29 @@ int rk_pg_begin(struct rk_pg *c,
 int rk_pg_commit(struct rk_pg_tx **tx, struct rk_err *err) RK_CHECKED;
 void rk_pg_rollback(struct rk_pg_tx *tx); /* NULL is fine */
 RK_DEFINE_AUTO(struct rk_pg_tx, rk_pg_rollback)
+
+/*
+ * Several changes in one commit, for who serves one after the other what would only wait for each
+ * other. While `more` says that another one waits, the COMMIT of an RK_PG_SHARED transaction is put
+ * off, without waiting for what it wrote, and the next one of that kind goes on in it. Statements
+ * between them, and reading transactions, belong to it, too; any other transaction first commits
+ * what was put off. With COMMIT it is over: what follows is shared with nobody.
+ *
+ * There are no savepoints. One that is rolled back before it has written anything leaves the others
+ * alone; one that has, and any statement that fails, spoils all: nothing more is done.
+ */
+struct rk_pg_share {
+    bool (*more)(struct rk_pg_share *s);
+    /* Queues, right before COMMIT, what all of them have in common. */
+    int (*close)(struct rk_pg_share *s, struct rk_pg *c, struct rk_err *err);
+};
+void rk_pg_share(struct rk_pg *c, struct rk_pg_share *s);
+struct rk_pg_share *rk_pg_shared(const struct rk_pg *c); /* NULL: not now */
+/* A commit is put off, and others may join it. */
+bool rk_pg_put_off(const struct rk_pg *c);
+/* Commits what is put off. RK_CONFLICT: nothing stands of what was to be committed together, each
+ * is to be done again by itself. RK_UNAVAILABLE: lost while committing, as with rk_pg_commit. */
+int rk_pg_share_end(struct rk_pg *c, struct rk_err *err) RK_CHECKED;
 
 /*
  * What a request reads of its own change: `fn` runs when COMMIT is on its way and queues

@@ -9,8 +9,9 @@
 
 struct rk_pg_tx {
     struct rk_pg *c;
-    bool lost;  /* the connection this transaction lived on is gone */
-    bool inner; /* a part of the open one: neither its beginning nor its end are told */
+    bool lost;   /* the connection this transaction lived on is gone */
+    bool shared; /* of rk_pg_share */
+    bool inner;  /* a part of the open one: neither its beginning nor its end are told */
 };
 
 /* A statement that has been handed to libpq and whose answer has not been read. */
@@ -40,7 +41,12 @@ struct rk_pg {
     bool in_tx;
     rk_pg_guard_fn *guard;
     void *guard_arg;
-    bool guarding;         /* the guard runs */
+    struct rk_pg_share *share;
+    bool put_off;  /* the open transaction holds changes that are to be committed */
+    bool joined;   /* and another one is being made in it */
+    bool wrote;    /* that one may have written something */
+    int spoilt;    /* nothing is done until rk_pg_share_end, which says this; 0: it is not */
+    bool guarding; /* the guard runs */
     struct rk_pg_tx inner; /* the guard's own */
     rk_pg_then_fn *then;
     void *then_arg;

@@ -1,6 +1,7 @@
 /*
  * The frame of every change: one transaction that holds the account's row. Objects are named as the
- * change goes and written down at the end, with the one serial they all share.
+ * change goes and written down at the end, with the one serial they all share, as do all changes of
+ * a batch.
  */
 
 #include "libcommon/account/store/store.h"
@@ -17,6 +18,12 @@
 struct touched {
     enum rk_object_kind kind;
     char id[MAX_OBJECT_ID + 1];
+    char trace[RK_TRACE_LEN + 1]; /* "" = none */
+};
+
+struct touches {
+    struct touched *v;
+    size_t n, cap;
 };
 
 struct rk_change {
@@ -24,9 +31,18 @@ struct rk_change {
     struct rk_pg_tx *tx;
     struct rk_pg_result *lock; /* NULL: not waited for yet */
     char account_id[RK_XID_LEN + 1];
-    struct touched *touched;
-    size_t n, cap;
-    struct audit *audit; /* NULL until something is watched */
+    struct touches touched;
+    struct audit *audit;    /* NULL until something is watched */
+    struct rk_batch *batch; /* NULL: it is committed by itself */
+};
+
+struct rk_batch {
+    struct rk_pg_share share;
+    bool (*more)(void *arg);
+    void *arg;
+    char account_id[RK_XID_LEN + 1]; /* "" until something is changed */
+    struct touches touched;
+    struct rk_pg_result *serial;
 };
 
 static const struct rk_pg_stmt lock_account = {
@@ -36,7 +52,8 @@ static const struct rk_pg_stmt log_change = {
     "change_log",
     "WITH a AS (UPDATE account SET serial = serial + 1 WHERE id = $1 RETURNING serial), "
     "l AS (INSERT INTO account_change (account_id, serial, kind, object_id, trace) "
-    "SELECT $1, a.serial, k, o, $4 FROM a, unnest($2::text[], $3::text[]) AS t(k, o) "
+    "SELECT $1, a.serial, k, o, nullif(t, '') FROM a, unnest($2::text[], $3::text[], $4::text[]) "
+    "AS x(k, o, t) "
     "ON CONFLICT DO NOTHING) SELECT serial FROM a"
 };
 /* The row of the account is written by every change: who has read something knows by it that
@@ -89,6 +106,16 @@ static int no_account(const char *account_id, struct rk_err *err)
     return rk_fail(err, RK_NOT_FOUND, "account not found: %.64s", account_id);
 }
 
+/* What holds the changes that wait for COMMIT in this connection, when this is another one of their
+ * account. */
+static struct rk_batch *batch_for(const struct rk_pg *pg, const char *account_id)
+{
+    struct rk_pg_share *s = rk_pg_shared(pg);
+    struct rk_batch *b = s ? rk_container_of(s, struct rk_batch, share) : NULL;
+
+    return b && (b->account_id[0] == '\0' || strcmp(b->account_id, account_id) == 0) ? b : NULL;
+}
+
 static int begin_with(struct rk_pg *pg,
                       const struct rk_pg_stmt *lock,
                       const char *account_id,
@@ -96,15 +123,17 @@ static int begin_with(struct rk_pg *pg,
                       struct rk_err *err)
 {
     rk_auto(rk_change_abort) struct rk_change *ch = rk_new(struct rk_change);
+    bool locked;
     int r;
 
     ch->pg = pg;
     if (!rk_str_copy(rk_str(account_id), ch->account_id, sizeof(ch->account_id)))
         return no_account(account_id, err);
-    r = rk_pg_begin(pg, RK_PG_READ_COMMITTED, &ch->tx, err);
-    if (r < 0)
-        return r;
-    r = rk_pg_later(pg, lock, &ch->lock, err, RK_P_C(account_id));
+    ch->batch = batch_for(pg, account_id);
+    locked = ch->batch && rk_pg_put_off(pg);
+    r = rk_pg_begin(pg, ch->batch ? RK_PG_SHARED : RK_PG_READ_COMMITTED, &ch->tx, err);
+    if (r == 0 && !locked)
+        r = rk_pg_later(pg, lock, &ch->lock, err, RK_P_C(account_id));
     if (r < 0)
         return r;
     r = rk_pg_ask_guard(pg, err);
@@ -125,7 +154,7 @@ int rk_change_begin_later(struct rk_pg *pg,
 /* Once the lock has been waited for. */
 static int check_lock(const struct rk_change *ch, struct rk_err *err)
 {
-    return rk_pg_rows(ch->lock) > 0 ? 0 : no_account(ch->account_id, err);
+    return !ch->lock || rk_pg_rows(ch->lock) > 0 ? 0 : no_account(ch->account_id, err);
 }
 
 static int begin_now(struct rk_pg *pg,
@@ -169,8 +198,18 @@ void rk_change_abort(struct rk_change *ch)
     rk_pg_rollback(ch->tx);
     rk_pg_result_free(ch->lock);
     audit_free(ch->audit);
-    free(ch->touched);
+    free(ch->touched.v);
     free(ch);
+}
+
+/* Room for one more, which the caller counts. */
+static struct touched *touches_next(struct touches *t)
+{
+    if (t->n == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 8;
+        t->v = rk_realloc(t->v, t->cap * sizeof(*t->v));
+    }
+    return &t->v[t->n];
 }
 
 int rk_change_touch(struct rk_change *ch,
@@ -178,17 +217,15 @@ int rk_change_touch(struct rk_change *ch,
                     const char *object_id,
                     struct rk_err *err)
 {
-    struct touched *t;
+    const struct rk_trace *trace = rk_trace_current();
+    struct touched *t = touches_next(&ch->touched);
 
-    if (ch->n == ch->cap) {
-        ch->cap = ch->cap ? ch->cap * 2 : 8;
-        ch->touched = rk_realloc(ch->touched, ch->cap * sizeof(*ch->touched));
-    }
-    t = &ch->touched[ch->n];
-    t->kind = kind;
+    *t = (struct touched){ .kind = kind };
     if (!rk_str_copy(rk_str(object_id), t->id, sizeof(t->id)))
         return rk_fail(err, RK_INTERNAL, "object id is too long");
-    ch->n++;
+    if (trace)
+        memcpy(t->trace, trace->id, sizeof(t->trace));
+    ch->touched.n++;
     return 0;
 }
 
@@ -238,51 +275,121 @@ int rk_change_watch(struct rk_change *ch,
     return audit_watch(&ch->audit, ch->pg, ch->account_id, kind, id, also, err);
 }
 
-/* Raises the serial and writes account_change, on the way to COMMIT. */
-static int write_changes(struct rk_change *ch, struct rk_pg_result **out, struct rk_err *err)
+/* On the way to COMMIT: raises the serial and writes account_change, where anything was touched. */
+static int write_changes(struct rk_pg *pg,
+                         const char *account_id,
+                         const struct touches *t,
+                         struct rk_pg_result **out,
+                         struct rk_err *err)
 {
-    rk_auto(rk_cfree) char *block = rk_alloc(2 * ch->n * sizeof(struct rk_str));
-    struct rk_str *kinds = (struct rk_str *)(void *)block, *ids = kinds + ch->n;
-    const struct rk_trace *trace = rk_trace_current();
-    size_t i;
+    rk_auto(rk_cfree) char *block = rk_alloc((3 * t->n + 1) * sizeof(struct rk_str));
+    struct rk_str *kinds = (struct rk_str *)(void *)block, *ids = kinds + t->n,
+                  *traces = ids + t->n;
 
-    for (i = 0; i < ch->n; i++) {
-        kinds[i] = rk_str(store_kind_name(ch->touched[i].kind));
-        ids[i] = rk_str(ch->touched[i].id);
+    if (t->n == 0)
+        return rk_pg_later(pg, &note_change, NULL, err, RK_P_C(account_id));
+    for (size_t i = 0; i < t->n; i++) {
+        kinds[i] = rk_str(store_kind_name(t->v[i].kind));
+        ids[i] = rk_str(t->v[i].id);
+        traces[i] = rk_str(t->v[i].trace);
     }
-    return rk_pg_later(ch->pg, &log_change, out, err, RK_P_C(ch->account_id),
-                       RK_P_ARRAY(kinds, ch->n), RK_P_ARRAY(ids, ch->n),
-                       trace ? RK_P_C(trace->id) : RK_P_NULL);
+    return rk_pg_later(pg, &log_change, out, err, RK_P_C(account_id), RK_P_ARRAY(kinds, t->n),
+                       RK_P_ARRAY(ids, t->n), RK_P_ARRAY(traces, t->n));
+}
+
+static uint64_t serial_in(const struct rk_pg_result *res)
+{
+    return res && rk_pg_rows(res) > 0 ? (uint64_t)rk_pg_int(res, 0, 0) : 0;
+}
+
+/* What it touched is written with the others'. */
+static int commit_in_batch(struct rk_change *ch, struct rk_err *err)
+{
+    struct rk_batch *b = ch->batch;
+    size_t before = b->touched.n;
+    int r;
+
+    for (size_t i = 0; i < ch->touched.n; i++) {
+        *touches_next(&b->touched) = ch->touched.v[i];
+        b->touched.n++;
+    }
+    memcpy(b->account_id, ch->account_id, sizeof(b->account_id));
+    r = rk_pg_commit(&ch->tx, err);
+    if (r < 0)
+        b->touched.n = before;
+    return r;
+}
+
+static int commit_alone(struct rk_change *ch, uint64_t *out_serial, struct rk_err *err)
+{
+    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+    int r = write_changes(ch->pg, ch->account_id, &ch->touched, &res, err);
+
+    if (r == 0)
+        r = rk_pg_commit(&ch->tx, err);
+    if (r == 0)
+        *out_serial = serial_in(res);
+    return r;
 }
 
 int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r;
+    uint64_t serial = 0;
+    int r = 0;
 
-    if ((*ch)->audit) {
+    if ((*ch)->audit)
         r = audit_write((*ch)->audit, (*ch)->pg, (*ch)->account_id, err);
-        if (r < 0)
-            return r;
-    }
-    r = (*ch)->lock ? check_lock(*ch, err) : 0;
-    if (r < 0)
-        return r;
-    if ((*ch)->n > 0) {
-        r = write_changes(*ch, &res, err);
-    } else {
-        r = rk_pg_later((*ch)->pg, &note_change, NULL, err, RK_P_C((*ch)->account_id));
-    }
-    if (r < 0)
-        return r;
-    r = rk_pg_commit(&(*ch)->tx, err);
+    if (r == 0 && (*ch)->lock)
+        r = check_lock(*ch, err);
+    if (r == 0)
+        r = (*ch)->batch ? commit_in_batch(*ch, err) : commit_alone(*ch, &serial, err);
     if (r < 0)
         return r;
     rk_change_abort(*ch);
     *ch = NULL;
     if (out_serial)
-        *out_serial = res && rk_pg_rows(res) ? (uint64_t)rk_pg_int(res, 0, 0) : 0;
+        *out_serial = serial;
     return 0;
+}
+
+static bool batch_more(struct rk_pg_share *s)
+{
+    struct rk_batch *b = rk_container_of(s, struct rk_batch, share);
+
+    return b->more(b->arg);
+}
+
+static int batch_close(struct rk_pg_share *s, struct rk_pg *pg, struct rk_err *err)
+{
+    struct rk_batch *b = rk_container_of(s, struct rk_batch, share);
+
+    rk_pg_result_free(rk_steal(b->serial));
+    return write_changes(pg, b->account_id, &b->touched, &b->serial, err);
+}
+
+struct rk_batch *rk_batch_begin(struct rk_pg *pg, bool (*more)(void *arg), void *arg)
+{
+    struct rk_batch *b = rk_new(struct rk_batch);
+
+    b->share = (struct rk_pg_share){ .more = batch_more, .close = batch_close };
+    b->more = more;
+    b->arg = arg;
+    rk_pg_share(pg, &b->share);
+    return b;
+}
+
+int rk_batch_end(struct rk_batch *b, struct rk_pg *pg, struct rk_bell *out_bell, struct rk_err *err)
+{
+    int r = rk_pg_share_end(pg, err);
+
+    if (r == 0 && b->serial) {
+        memcpy(out_bell->account_id, b->account_id, sizeof(b->account_id));
+        out_bell->serial = serial_in(b->serial);
+    }
+    rk_pg_result_free(b->serial);
+    free(b->touched.v);
+    rk_free(b);
+    return r;
 }
 
 const char *rk_change_account_id(const struct rk_change *ch)

@@ -135,3 +135,15 @@ struct rk_bell {
     char account_id[RK_XID_LEN + 1];
     uint64_t serial; /* 0: do not ring */
 };
+
+/*
+ * Changes of one account that share a commit and a serial, for who serves one after the other
+ * requests that would only wait for each other (rk_pg_share): from the first until the end each
+ * change is put off for as long as `more` says that another one waits; its serial reads 0.
+ * *out_bell is set to what all of them have to be rung for, if anything. What end returns is
+ * rk_pg_share_end's.
+ */
+struct rk_batch;
+struct rk_batch *rk_batch_begin(struct rk_pg *pg, bool (*more)(void *arg), void *arg);
+int rk_batch_end(struct rk_batch *b, struct rk_pg *pg, struct rk_bell *out_bell, struct rk_err *err)
+    RK_CHECKED;

@@ -118,6 +118,22 @@ static void tag(struct request *q)
     q->worker_status = 304;
 }
 
+void request_refuse(struct request *q, struct rk_err *err)
+{
+    struct call *c = &q->call;
+
+    if (err->code == RK_INTERNAL)
+        rk_error(NULL, "%s %s: %s", q->route->method, q->route->path, err->msg);
+    c->content_type = NULL;
+    c->no_store = false;
+    c->scripted = false;
+    c->headers_n = 0;
+    c->paged = false;
+    c->link = "";
+    q->moves = false;
+    q->worker_status = answer_error(q->route->kind, err, c->head.accept_language, &c->out);
+}
+
 void request_serve(struct request *q, struct rk_pg *pg)
 {
     struct call *c = &q->call;
@@ -125,6 +141,7 @@ void request_serve(struct request *q, struct rk_pg *pg)
     unsigned attempts = 0;
     int r;
 
+    q->moves = false;
     c->pg = pg;
     c->arena = q->arena;
     c->route = q->route;
@@ -148,15 +165,7 @@ void request_serve(struct request *q, struct rk_pg *pg)
         return;
     }
     err.code = r;
-    if (r == RK_INTERNAL)
-        rk_error(NULL, "%s %s: %s", q->route->method, q->route->path, err.msg);
-    c->content_type = NULL;
-    c->no_store = false;
-    c->scripted = false;
-    c->headers_n = 0;
-    c->paged = false;
-    c->link = "";
-    q->worker_status = answer_error(q->route->kind, &err, c->head.accept_language, &c->out);
+    request_refuse(q, &err);
 }
 
 void request_fail(struct request *q, int code, const char *message)

@@ -84,5 +84,7 @@ void request_free(struct request *q);
 
 /* Worker thread: authenticates, checks, calls the handler; fills call.out and worker_status. */
 void request_serve(struct request *q, struct rk_pg *pg);
+/* The same for what has failed. */
+void request_refuse(struct request *q, struct rk_err *err);
 /* Loop thread: an error as the answer. */
 void request_fail(struct request *q, int code, const char *message);

@@ -11,6 +11,7 @@
 #include "libcommon/grpc/forwarded.h"
 #include "libcommon/oidc/keeper.h"
 #include "services/dashboard-api/auth/caller.h"
+#include "services/dashboard-api/http/batch.h"
 #include "services/dashboard-api/http/server_int.h"
 #include "services/dashboard-api/scim/answer.h"
 
@@ -139,20 +140,6 @@ static void rest(struct server *s, struct request *q)
     }
     q->rest = REST_AWAKE;
     s->awake++;
-}
-
-/* Who has waited for half of its time is not begun: when more comes than can be done, everybody
- * would have waited too long, and every answer would be too late. */
-static void job_run(struct rk_job *j, void *worker)
-{
-    struct request *q = rk_container_of(j, struct request, job);
-
-    q->late = rk_mono_ms() >= q->begin_by_ms;
-    if (q->late)
-        return;
-    rk_trace_enter(&q->trace);
-    request_serve(q, server_worker_pg(worker));
-    rk_trace_leave();
 }
 
 /* It has come back for good, with an answer or without. */
@@ -434,28 +421,13 @@ static bool crowds(struct server *s, const struct request *q)
     return waiting >= PASSWORDS_OF_ONE;
 }
 
-/* Changes of an account wait for one another, so those of one token are made one after the other on
- * one worker: the others are free for who reads, and for other accounts. FNV-1a: who finds another
- * token with the same number waits for it. */
-static uint64_t lane_of(const struct request *q, enum pool pool)
-{
-    uint64_t lane = 14695981039346656037u;
-
-    if (pool != POOL_COMMON || !q->token || !q->route->writes)
-        return 0;
-    for (const char *p = q->token; *p; p++)
-        lane = (lane ^ (uint8_t)*p) * 1099511628211u;
-    return lane;
-}
-
 bool server_submit(struct server *s, struct request *q, enum pool pool)
 {
     struct rk_workers *workers = s->shared->pool[pool];
     bool taken;
 
-    q->moves = false;
     q->call.pool = pool;
-    q->job.lane = lane_of(q, pool);
+    q->job.lane = batch_lane(q, pool);
     q->begin_by_ms = rk_mono_ms() + request_ms[pool] / 2;
     if (!workers || (pool == POOL_PASSWORD && crowds(s, q)))
         return false;
@@ -474,7 +446,7 @@ static enum MHD_Result dispatch(struct server *s, struct request *q)
         request_fail(q, RK_BAD_REQUEST, "request body is too large");
     if (q->unknown || q->preflight || q->state == REQUEST_ANSWERED)
         return reply_queue(s, q, q->connection);
-    q->job.run = job_run;
+    q->job.run = batch_run;
     q->job.done = job_done;
     q->call.shared = s->shared;
     q->call.config = s->shared->config;

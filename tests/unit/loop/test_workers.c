@@ -540,12 +540,66 @@ static void others_pass_a_lane_that_waits(void **state)
     rk_loop_free(l);
 }
 
+/* The first of a lane takes those along that wait in it. */
+static struct rk_workers *taken_from;
+
+static void run_taking(struct rk_job *j, void *worker)
+{
+    struct rk_job *next;
+
+    (void)worker;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    assert_true(rk_workers_waits(taken_from, j->lane));
+    assert_false(rk_workers_waits(taken_from, j->lane + 1));
+    assert_null(rk_workers_take(taken_from, j->lane + 1));
+    for (unsigned turn = 1; (next = rk_workers_take(taken_from, j->lane)); turn++) {
+        assert_int_equal(rk_container_of(next, struct laned, job)->turn, turn);
+        rk_job_home(next);
+    }
+    assert_false(rk_workers_waits(taken_from, j->lane));
+}
+
+static void run_never(struct rk_job *j, void *worker)
+{
+    (void)j;
+    (void)worker;
+    fail_msg("it was taken along");
+}
+
+static void one_of_a_lane_takes_those_along_that_wait(void **state)
+{
+    static struct laned jobs[JOBS];
+    struct rk_loop *l = rk_loop_new();
+    unsigned finished = 0;
+
+    (void)state;
+    taken_from = rk_workers_new(2, JOBS, &ops, NULL);
+    pthread_mutex_lock(&gate);
+    for (unsigned i = 0; i < JOBS; i++) {
+        jobs[i] = (struct laned){
+            { .run = i == 0 ? run_taking : run_never, .done = done_laned, .lane = 1 },
+            &finished,
+            l,
+            i
+        };
+        assert_true(rk_workers_submit(taken_from, l, &jobs[i].job));
+    }
+    pthread_mutex_unlock(&gate);
+    rk_loop_run(l);
+    assert_int_equal(finished, JOBS);
+    assert_int_equal(rk_workers_queued(taken_from), 0);
+    rk_workers_free(taken_from);
+    rk_loop_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_has_been_idle_is_woken_last),
         cmocka_unit_test(jobs_of_a_lane_run_one_after_the_other),
         cmocka_unit_test(others_pass_a_lane_that_waits),
+        cmocka_unit_test(one_of_a_lane_takes_those_along_that_wait),
         cmocka_unit_test(every_job_comes_back_once),
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
         cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
