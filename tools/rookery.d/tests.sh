@@ -356,6 +356,23 @@ newcomer_test() {
     return $code
 }
 
+# The Debian package, installed by apt and run by systemd on a machine of its own.
+machine_test() {
+    local log=$REPORT/machine.log code=0 start=$SECONDS ENGINE=podman program
+
+    for program in podman runc debootstrap; do
+        command -v "$program" >/dev/null || die "the machine's test needs $program" \
+            "install:  apt-get install --no-install-recommends podman runc buildah netavark aardvark-dns iptables debootstrap"
+    done
+    (build_services) || return 1
+    image_base_from_packages >/dev/null
+    BUILT_S=$((BUILT_S + SECONDS - start))
+    "$ROOT/tests/package/machine" "$ROOT/build/$PRESET" localhost/debian:bookworm 2>"$log" || code=$?
+    count $((code == 0)) $((code != 0))
+    [ $code -eq 0 ] || failure "machine" "$(tail -n 40 "$log")"
+    return $code
+}
+
 # chaos_tests [--rounds N] [--seed S] [--first N] [--agents N] [--before COMMIT]: each is a flag of the test.
 chaos_tests() {
     local flags=() rounds=3 before start=$SECONDS REPORT=$REPORT/chaos # beside that of the system tests
@@ -437,12 +454,12 @@ cmd_test() {
 
     [ $# -eq 0 ] || shift
     case $what in
-    all | check | unit | package | newcomer | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
+    all | check | unit | package | machine | newcomer | tsan) [ $# -eq 0 ] || die "rookery test $what does not know '$1'" "see: rookery help" ;;
     cover) [ $# -eq 0 ] || [ "$*" = --system ] || die "rookery test cover does not know '$1'" "see: rookery help" ;;
     fuzz) fuzz_options "$@" ;;
     compose | grafana) [ $# -le 1 ] || die "rookery test $what does not know '$2'" "see: rookery help" ;;
     system | chaos | package | helm | agents | scim | asan | differential | schemathesis) ;;
-    *) die "there is no test '$what'" "there are: check unit system chaos package helm compose newcomer agents scim grafana differential schemathesis fuzz asan tsan cover" ;;
+    *) die "there is no test '$what'" "there are: check unit system chaos package machine helm compose newcomer agents scim grafana differential schemathesis fuzz asan tsan cover" ;;
     esac
     need_packages build up test
     mkdir -p "$REPORT"
@@ -462,6 +479,7 @@ cmd_test() {
     package) part "Debian package" package_test ;;
     compose) part "containers" compose_tests "$@" ;;
     newcomer) part "a newcomer" newcomer_test ;;
+    machine) part "the Debian package on a machine" machine_test ;;
     helm) part "the chart" helm_tests "$@" ;;
     agents) part "agents of earlier releases" agent_tests "$@" ;;
     scim) part "a large directory by SCIM" scim_tests "$@" ;;
