@@ -91,6 +91,9 @@ var rules = []rule{
 	{"temporary access for a peer without a name", func(d *difference) bool {
 		return d.of("visitor", "POST") && d.refusedBy(500, 422, "peer name shouldn't be empty")
 	}},
+	{"the `domains` of a new nameserver group for which none are sent", func(d *difference) bool {
+		return d.of("nameserver", "POST") && d.Field == "domains" && d.Op.sent("domains") == nil && encode(d.Stock) == "[]" && d.Ours == nil
+	}},
 	{"temporary access without rules", func(d *difference) bool {
 		return d.of("visitor", "POST") && d.Field == "rules" && d.Stock == nil && encode(d.Ours) == "[]"
 	}},
