@@ -10,6 +10,7 @@
 
 #include "libcommon/base/encode.h"
 #include "libcommon/crypto/poly1305.h"
+#include "libcommon/crypto/salsa.h"
 
 enum {
     BLOCK = 64,  /* of Salsa20 */
@@ -96,8 +97,7 @@ static void seal(const uint8_t k[RK_KEY_LEN],
     for (size_t at = head; at < n;) {
         size_t step = n - at < STEP ? n - at : STEP;
 
-        (void)crypto_stream_salsa20_xor_ic(text + at, in + at, step, rest, (at + HIDDEN) / BLOCK,
-                                           key);
+        rk_salsa_xor(text + at, in + at, step, rest, (at + HIDDEN) / BLOCK, key);
         rk_poly1305_add(mac, text + at, step);
         at += step;
     }

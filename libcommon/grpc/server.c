@@ -188,6 +188,22 @@ static void end_conn(struct server_conn *sc, const char *why)
 
 /* --- output --- */
 
+static size_t io_queued(void *io);
+
+/* What the session has had to hold back follows as long as the kernel takes all. */
+static int flush_and_push(struct server_conn *sc, struct rk_err *err)
+{
+    bool held_back;
+    int r;
+
+    do {
+        r = flush_session(sc, err);
+        held_back = io_queued(sc) >= RK_H2_OUT_HIGH;
+        rk_conn_push(sc->conn);
+    } while (r == 0 && held_back && io_queued(sc) == 0);
+    return r;
+}
+
 static void pump(struct server_conn *sc)
 {
     struct rk_err err = { 0 };
@@ -196,7 +212,7 @@ static void pump(struct server_conn *sc)
      * HTTP/1.1. */
     if (sc->broken || !sc->link.h2 || sc->alive == ALIVE_PREFACE)
         return;
-    if (flush_session(sc, &err) < 0)
+    if (flush_and_push(sc, &err) < 0)
         end_conn(sc, err.msg);
     else if (rk_h2_done(sc->link.h2) || (sc->server->draining && rk_list_empty(&sc->link.calls)))
         end_conn(sc, "finished");
@@ -235,13 +251,17 @@ static void io_write(void *io, const void *p, size_t n)
         rk_conn_write(sc->conn, p, n);
 }
 
+/* What the kernel has not been offered yet it may refuse as a whole: there is room left for the
+ * frame that is under way then and for the last words. */
 static size_t io_queued(void *io)
 {
     struct server_conn *sc = io;
+    size_t n;
 
     if (!sc->conn)
         return 0;
-    return rk_conn_queued(sc->conn) + (sc->inside ? rk_tunnel_gathered(sc->inside->tunnel) : 0);
+    n = rk_conn_queued(sc->conn) + (sc->inside ? rk_tunnel_gathered(sc->inside->tunnel) : 0);
+    return n == 0 || rk_conn_blocked(sc->conn) ? n : n + RK_H2_OUT_HIGH / 4;
 }
 
 static void conn_drain(struct rk_conn *c, void *arg)

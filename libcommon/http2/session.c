@@ -19,6 +19,8 @@
 #define TRUSTED_FACTOR 20
 #define OVERSIZED_WINDOW_MS 10000
 #define OVERSIZED_HEADERS 4 /* lists over our limit, which a few KB on the wire can stand for */
+#define DATA_BYTES (16 * 1024 - 9)
+#define CONTROL_BYTES 4096 /* for all but DATA, where no more of that is taken */
 #define FLOOD_WINDOW_MS 10000
 #define FLOOD_FRAMES                                                                               \
     2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */
@@ -94,7 +96,7 @@ static ssize_t cb_send(nghttp2_session *ng, const uint8_t *p, size_t n, int flag
 
     (void)ng;
     (void)flags;
-    if (h->ops->queued(h->arg) >= RK_H2_OUT_HIGH)
+    if (h->ops->queued(h->arg) >= RK_H2_OUT_HIGH + CONTROL_BYTES)
         return NGHTTP2_ERR_WOULDBLOCK;
     h->ops->write(h->arg, p, n);
     return (ssize_t)n;
@@ -120,6 +122,26 @@ static int cb_send_data(nghttp2_session *ng,
     if (length > 0)
         h->ops->take(stream, length);
     return 0;
+}
+
+/* With its header a frame of DATA is one record of TLS. */
+static ssize_t cb_length(nghttp2_session *ng,
+                         uint8_t type,
+                         int32_t id,
+                         int32_t connection_window,
+                         int32_t stream_window,
+                         uint32_t max_frame,
+                         void *arg)
+{
+    int32_t n = max_frame < DATA_BYTES ? (int32_t)max_frame : DATA_BYTES;
+
+    (void)ng;
+    (void)type;
+    (void)id;
+    (void)arg;
+    if (connection_window < n)
+        n = connection_window;
+    return stream_window < n ? stream_window : n;
 }
 
 static ssize_t cb_ready(nghttp2_session *ng,
@@ -312,6 +334,7 @@ static nghttp2_session_callbacks *new_callbacks(void)
         abort();
     nghttp2_session_callbacks_set_send_callback(cb, cb_send);
     nghttp2_session_callbacks_set_send_data_callback(cb, cb_send_data);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, cb_length);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, cb_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, cb_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, cb_frame);

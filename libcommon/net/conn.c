@@ -2,10 +2,11 @@
  * TCP or TLS connection.
  *
  * Nothing is held for an idle connection: reads go through one buffer a thread, OpenSSL reads from
- * that buffer and writes into the output queue (tls_io.h), and the output queue's
- * memory goes when it has left. Output: `out` gathers what the owner writes; a deferred task moves
- * it to the kernel once a turn; what the kernel does not take at once waits in one uv_write while
- * `out` gathers on.
+ * that buffer and writes into the output queue (tls_io.h), and the output queue's memory, where it
+ * leaves at once, is one buffer a thread too, and goes when it has left. Output: over TLS `plain`
+ * gathers a record of what the owner writes and `out` what is encrypted, in the clear `out` all of
+ * it; a deferred task moves it to the kernel once a turn, or rk_conn_push does; what the kernel
+ * does not take at once waits in one uv_write while `out` gathers on.
  */
 
 #include "libcommon/net/conn.h"
@@ -26,6 +27,9 @@
 #include "libcommon/net/tls_io.h"
 
 #define READ_BUFFER (64 * 1024)
+#define RECORD (16 * 1024) /* of TLS, at most */
+/* What a session says before it looks at its queue again, and what TLS adds. */
+#define OUT_BUFFER (96 * 1024)
 #define OPEN_LIMIT_MS 10000       /* TCP connect (client) and TLS handshake */
 #define TCP_USER_TIMEOUT_MS 20000 /* unacknowledged data: the path is dead */
 /* A server's handshakes have a turn each; of those that wait a thread has so many at most, and so
@@ -51,7 +55,7 @@ struct rk_conn {
     void *arg;
     SSL *ssl;            /* NULL: cleartext */
     struct rk_buf out;   /* what goes to the kernel next (TLS: ciphertext) */
-    struct rk_buf plain; /* TLS only: not yet encrypted */
+    struct rk_buf plain; /* TLS only: not yet encrypted; a record at most once it is open */
     struct write *writing;
     struct shake *shake; /* waits for its turn; NULL: none */
     struct rk_tls_io io; /* what was just read; nothing outside on_read */
@@ -60,6 +64,7 @@ struct rk_conn {
     enum conn_state state;
     unsigned handles;
     bool flush_pending;
+    bool pushed; /* since the owner was last told that all has left */
     bool paused;
     bool server;
     bool shut; /* uv_shutdown sent */
@@ -71,8 +76,8 @@ struct rk_conn {
 struct write {
     uv_write_t req;
     struct rk_conn *c;
-    uint8_t *p;
     size_t n;
+    uint8_t p[];
 };
 
 /* What a client has said of its handshake. */
@@ -88,17 +93,54 @@ static _Thread_local size_t waiting_bytes;
 static _Thread_local uint8_t *read_buffer;  /* from the socket */
 static _Thread_local uint8_t *clear_buffer; /* decrypted */
 
+/* Memory of one connection's output at a time: fresh memory for each costs more than the copy. */
+struct lent {
+    size_t size;
+    uint8_t *p; /* NULL: not made yet */
+    bool taken;
+};
+
+static _Thread_local struct lent lent_plain = { .size = RECORD }, lent_out = { .size = OUT_BUFFER };
+
 static void conn_flush(struct rk_conn *c);
 static void schedule_flush(struct rk_conn *c);
 static void opened(struct rk_conn *c);
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 
+/* --- memory of output --- */
+
+static void gather(struct rk_buf *b, struct lent *l, const void *p, size_t n)
+{
+    if (!b->p && !l->taken) {
+        if (!l->p)
+            l->p = rk_alloc(l->size);
+        l->taken = true;
+        b->p = l->p;
+        b->cap = l->size;
+    }
+    if (b->p == l->p && n > b->cap - b->n) { /* it is more than usual */
+        b->cap = 2 * (b->n + n);
+        b->p = memcpy(rk_alloc(b->cap), b->p, b->n);
+        l->taken = false;
+    }
+    rk_buf_put(b, p, n);
+}
+
+static void let_go(struct rk_buf *b, struct lent *l)
+{
+    if (b->p && b->p == l->p) {
+        l->taken = false;
+        b->p = NULL;
+    }
+    rk_buf_done(b);
+}
+
 /* --- TLS --- */
 
 static void put_out(struct rk_tls_io *io, const void *p, size_t n)
 {
-    rk_buf_put(&rk_container_of(io, struct rk_conn, io)->out, p, n);
+    gather(&rk_container_of(io, struct rk_conn, io)->out, &lent_out, p, n);
 }
 
 static void attach_tls(struct rk_conn *c, struct rk_tls *tls, bool server)
@@ -172,8 +214,8 @@ void rk_conn_close(struct rk_conn *c, const char *why)
     if (!c->why)
         c->why = rk_strdup(why);
     free(shake_leave(c));
-    rk_buf_done(&c->out);
-    rk_buf_done(&c->plain);
+    let_go(&c->out, &lent_out);
+    let_go(&c->plain, &lent_plain);
     c->handles = c->flush_pending ? 3 : 2;
     uv_close((uv_handle_t *)&c->tcp, on_tcp_closed);
     rk_timer_close(&c->timer, on_timer_closed);
@@ -254,7 +296,6 @@ static void on_written(uv_write_t *req, int status)
     struct write *w = rk_container_of(req, struct write, req);
     struct rk_conn *c = w->c;
 
-    free(w->p);
     free(w);
     c->writing = NULL;
     if (c->state == CONN_CLOSED)
@@ -263,97 +304,126 @@ static void on_written(uv_write_t *req, int status)
         rk_conn_close(c, uv_strerror(status));
         return;
     }
-    c->progress_ms = rk_mono_ms();
-    if (c->out.n > 0 || c->plain.n > 0)
-        conn_flush(c);
-    else
-        drained(c);
+    c->pushed = true;
+    conn_flush(c);
 }
 
-static int encrypt(struct rk_conn *c)
+static void encrypt(struct rk_conn *c)
 {
     size_t done = 0, n = 0;
 
     while (done < c->plain.n) {
-        if (SSL_write_ex(c->ssl, c->plain.p + done, c->plain.n - done, &n) != 1)
-            return -1; /* our BIO takes everything, so this is fatal */
+        if (SSL_write_ex(c->ssl, c->plain.p + done, c->plain.n - done, &n) != 1) {
+            ERR_clear_error(); /* fatal, as put_out takes everything */
+            rk_conn_close(c, "TLS write failed");
+            return;
+        }
         done += n;
     }
-    rk_buf_done(&c->plain);
-    rk_buf_init(&c->plain, SIZE_MAX);
-    return 0;
+    let_go(&c->plain, &lent_plain);
 }
 
-static void conn_flush(struct rk_conn *c)
+/* Of `out` the kernel has taken so much. */
+static void wait_for_the_rest(struct rk_conn *c, size_t sent)
 {
-    struct write *w;
+    size_t n = c->out.n - sent;
+    struct write *w = rk_alloc(sizeof(*w) + n);
+    uv_buf_t b = uv_buf_init((char *)w->p, (unsigned)n);
+    int r;
+
+    w->c = c;
+    w->n = n;
+    memcpy(w->p, c->out.p + sent, n);
+    r = uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written);
+    if (r == 0) {
+        c->writing = w;
+        return;
+    }
+    free(w);
+    rk_conn_close(c, uv_strerror(r));
+}
+
+void rk_conn_push(struct rk_conn *c)
+{
     uv_buf_t b;
-    size_t sent = 0;
     int r;
 
     if (c->writing || c->state == CONN_CLOSED || c->state < CONN_HANDSHAKE)
         return;
-    if (c->state == CONN_HANDSHAKE && !c->ssl) {
-        opened(c);
-        return;
-    }
-    if (c->plain.n > 0 && c->state >= CONN_OPEN && encrypt(c) < 0) {
-        ERR_clear_error();
-        rk_conn_close(c, "TLS write failed");
-        return;
-    }
-    if (c->out.n == 0) {
-        if (c->state == CONN_FLUSHING)
-            finish_flushing(c);
-        return;
-    }
+    if (c->plain.n > 0 && c->state >= CONN_OPEN)
+        encrypt(c);
+    if (c->out.n == 0)
+        return; /* or closed */
     b = uv_buf_init((char *)c->out.p, (unsigned)c->out.n);
     r = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
     if (r < 0 && r != UV_EAGAIN) {
         rk_conn_close(c, uv_strerror(r));
         return;
     }
-    if (r > 0) {
-        sent = (size_t)r;
+    if (r > 0)
         c->progress_ms = rk_mono_ms();
+    c->pushed = true;
+    if ((size_t)(r > 0 ? r : 0) < c->out.n)
+        wait_for_the_rest(c, r > 0 ? (size_t)r : 0);
+    let_go(&c->out, &lent_out);
+}
+
+static void conn_flush(struct rk_conn *c)
+{
+    if (c->state == CONN_HANDSHAKE && !c->ssl && !c->writing) {
+        opened(c);
+        return;
     }
-    if (sent == c->out.n) {
-        rk_buf_done(&c->out);
-        rk_buf_init(&c->out, SIZE_MAX);
+    rk_conn_push(c);
+    if (c->writing || c->state == CONN_CLOSED || c->state < CONN_HANDSHAKE)
+        return;
+    if (c->pushed) {
+        c->pushed = false;
         drained(c);
-        return;
+    } else if (c->state == CONN_FLUSHING) {
+        finish_flushing(c);
     }
-    w = rk_new(struct write);
-    w->c = c;
-    w->p = c->out.p;
-    w->n = c->out.n - sent;
-    b = uv_buf_init((char *)w->p + sent, (unsigned)w->n);
-    rk_buf_init(&c->out, SIZE_MAX);
-    r = uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written);
-    if (r < 0) {
-        free(w->p);
-        free(w);
-        rk_conn_close(c, uv_strerror(r));
-        return;
+}
+
+/* From where the owner's bytes come to records, each of which is encrypted as soon as it is whole,
+ * while it is in the caches. */
+static void write_tls(struct rk_conn *c, const uint8_t *p, size_t n)
+{
+    while (n > 0 && c->state == CONN_OPEN) {
+        size_t part;
+
+        if (c->plain.n >= RECORD) {
+            encrypt(c);
+            continue;
+        }
+        part = RECORD - c->plain.n < n ? RECORD - c->plain.n : n;
+        gather(&c->plain, &lent_plain, p, part);
+        p += part;
+        n -= part;
     }
-    c->writing = w;
 }
 
 void rk_conn_write(struct rk_conn *c, const void *p, size_t n)
 {
     if (c->state == CONN_CLOSED || c->state == CONN_FLUSHING || n == 0)
         return;
-    if (c->ssl) {
-        rk_buf_put(&c->plain, p, n);
-    } else {
-        rk_buf_put(&c->out, p, n);
-    }
+    if (!c->ssl)
+        gather(&c->out, &lent_out, p, n);
+    else if (c->state == CONN_OPEN)
+        write_tls(c, p, n);
+    else
+        gather(&c->plain, &lent_plain, p, n); /* until the handshake is done */
     schedule_flush(c);
 }
 
 size_t rk_conn_queued(const struct rk_conn *c)
 {
     return c->out.n + c->plain.n + (c->writing ? c->writing->n : 0);
+}
+
+bool rk_conn_blocked(const struct rk_conn *c)
+{
+    return c->writing != NULL;
 }
 
 /* --- input --- */

@@ -53,7 +53,10 @@ void rk_conn_start(struct rk_conn *c, const struct rk_conn_ops *ops, void *arg);
 
 /* Copies into the output queue. */
 void rk_conn_write(struct rk_conn *c, const void *p, size_t n);
+/* The kernel gets what is queued now, and not at the end of the turn; nobody is called back. */
+void rk_conn_push(struct rk_conn *c);
 size_t rk_conn_queued(const struct rk_conn *c);         /* bytes not yet taken by the kernel */
+bool rk_conn_blocked(const struct rk_conn *c);          /* the kernel takes no more for now */
 void rk_conn_pause(struct rk_conn *c, bool paused);     /* stops reading */
 void rk_conn_close(struct rk_conn *c, const char *why); /* at once; queued output is dropped */
 void rk_conn_close_flush(struct rk_conn *c,

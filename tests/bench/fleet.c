@@ -1,15 +1,17 @@
 /*
- * Agents of one account at management: `fleet MANAGEMENT_PORT REST_PORT [+]N,N,... PID...`
+ * Agents of one account at management: `fleet MANAGEMENT_PORT REST_PORT [+]N,N,...[xCHANGES]
+ * PID...`
  *
  * For each N in turn, on an account that has fewer agents: the missing ones log in with a setup key
  * (GetServerKey and Login, 100 at a time); all N connect anew and get their first map (GetServerKey
  * and Sync, 100 at a time), each of which is opened, authenticated and must hold the N - 1 others;
  * nothing happens for a while, and memory is read; then a policy is changed over REST and every
- * agent gets a map with a newer serial. With the +, they log in and that is all. CPU is that of the
- * watched processes, the first of which is the management server, until everything has been quiet;
- * memory is that of the first alone, over what it had when this program was started.
- * ROOKERY_BENCH_TOKEN is an API token; agents connect over TLS when ROOKERY_BENCH_CA names the
- * certificates to believe. One thread, and one for the REST call that is timed.
+ * agent gets a map with a newer serial; with CHANGES that many times, after one that is not
+ * counted. With the +, they log in and that is all. CPU is that of the watched processes, the first
+ * of which is the management server, until everything has been quiet; memory is that of the first
+ * alone, over what it had when this program was started. ROOKERY_BENCH_TOKEN is an API token;
+ * agents connect over TLS when ROOKERY_BENCH_CA names the certificates to believe. One thread, and
+ * one for the REST call that is timed.
  */
 
 #include <arpa/inet.h>
@@ -384,9 +386,9 @@ static void *change_policy(void *arg)
     return NULL;
 }
 
-static void change(struct fleet *f, unsigned n)
+/* From the answer to the last agent's map, in ms. */
+static double change(struct fleet *f, unsigned n)
 {
-    struct span s;
     pthread_t thread;
     double last_ms;
 
@@ -395,20 +397,36 @@ static void change(struct fleet *f, unsigned n)
         if (f->agent[i].serial > f->serial_before)
             f->serial_before = f->agent[i].serial;
     }
-    f->updated = f->maps = 0;
+    f->updated = 0;
     f->narrow = !f->narrow;
     atomic_store_explicit(&f->answered_ns, 0, memory_order_relaxed);
-    s = span_begin(f);
     if (pthread_create(&thread, NULL, change_policy, f) != 0)
         bench_die("no thread");
     moved(f);
     run_until(f, all_have_it, "change");
     pthread_join(thread, NULL);
     last_ms = ((double)f->last_ns - (double)atomic_load(&f->answered_ns)) / 1e6;
+    return last_ms > 0 ? last_ms : 0;
+}
+
+static void change_all(struct fleet *f, unsigned n, unsigned changes)
+{
+    unsigned counted = changes ? changes : 1;
+    double last_ms = 0;
+    struct span s;
+
+    if (changes) {
+        (void)change(f, n);
+        run_until(f, is_quiet, "quiet after the first change");
+    }
+    f->maps = 0;
+    s = span_begin(f);
+    for (unsigned i = 0; i < counted; i++)
+        last_ms += change(f, n) / counted;
     run_until(f, is_quiet, "quiet after change");
-    span_report(f, &s, n, "map", n);
-    value(n, "last_ms", last_ms > 0 ? last_ms : 0);
-    value(n, "maps_an_agent", (double)f->maps / n);
+    span_report(f, &s, n, "map", n * counted);
+    value(n, "last_ms", last_ms);
+    value(n, "maps_an_agent", (double)f->maps / (n * counted));
 }
 
 static void close_all(struct fleet *f, unsigned n)
@@ -470,17 +488,20 @@ int main(int argc, char **argv)
 {
     static struct fleet f;
     unsigned sizes[MAX_SIZES], count = 0, last = 0;
-    struct rk_str list, part;
+    struct rk_str list, part, times;
     struct rk_err err = { 0 };
     bool only_login;
-    uint64_t n;
+    uint64_t n, changes = 0;
 
     if (argc < 5)
-        bench_die("usage: fleet MANAGEMENT_PORT REST_PORT [+]N,N,... PID...");
+        bench_die("usage: fleet MANAGEMENT_PORT REST_PORT [+]N,N,...[xCHANGES] PID...");
     rk_log_init("bench", "bench", "warn", &err);
     rk_crypto_init();
     only_login = argv[3][0] == '+';
-    list = rk_str(argv[3] + only_login);
+    times = rk_str(argv[3] + only_login);
+    (void)rk_str_next(&times, 'x', &list);
+    if (times.n > 0 && (!rk_str_u64(times, &changes) || changes == 0 || changes > 1000))
+        bench_die("%s: from 1 to 1,000 changes", argv[3]);
     while (rk_str_next(&list, ',', &part)) {
         if (count == MAX_SIZES || !rk_str_u64(part, &n) || n <= last || n > 20000)
             bench_die("%s: at most %d numbers, each larger than the one before", argv[3],
@@ -495,7 +516,7 @@ int main(int argc, char **argv)
         if (only_login)
             continue;
         sync_all(&f, sizes[i]);
-        change(&f, sizes[i]);
+        change_all(&f, sizes[i], (unsigned)changes);
         close_all(&f, sizes[i]);
     }
     return 0;

@@ -59,8 +59,10 @@ round_ours() {
     instance_down
 }
 
-# A change for everybody over TLS, beside what sealing and sending such maps needs at the least.
+# A change for everybody over TLS, beside what sealing and sending such maps needs at the least: changes that follow each other,
+# as the reference's maps do.
 PUSH_SIZE=200
+PUSH_CHANGES=10
 
 round_push() {
     local bytes
@@ -68,7 +70,7 @@ round_push() {
     instance_up
     start_ours_management 127.0.0.1
     setup_token 22080
-    measure push - ours "$BIN/bench-fleet" 22070 22080 20,$PUSH_SIZE "${PID[management]}" "${PID[dashboard-api]}" \
+    measure push - ours "$BIN/bench-fleet" 22070 22080 "20,${PUSH_SIZE}x$PUSH_CHANGES" "${PID[management]}" "${PID[dashboard-api]}" \
         "$(process_pid postgres)" "$(process_pid redis)"
     stop management dashboard-api
     instance_down
