@@ -23,6 +23,7 @@
 #include "services/management/presence/presence.h"
 #include "services/management/provider/provider.h"
 #include "services/management/rpc/join.h"
+#include "services/management/rpc/known.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/upkeep/upkeep.h"
 
@@ -451,9 +452,6 @@ static void server_closed(void *arg)
 
 void app_free(struct app *a)
 {
-    void *value;
-    size_t it = 0;
-
     if (a->server) { /* every call ends here; their owners free themselves */
         rk_grpc_server_close(a->server, server_closed, a->loop);
         rk_loop_run(a->loop);
@@ -482,10 +480,8 @@ void app_free(struct app *a)
     rk_admin_close(a->admin);
     rk_tls_free(a->tls);
     uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT);
-    while (rk_map_each(a->known, &it, &value))
-        free(value);
+    known_drop_all(a);
     rk_map_free(a->hubs);
-    rk_map_free(a->known);
     rk_map_free(a->jobs_open);
     rk_cidrs_free(a->trusted);
     rk_geo_free(a->geo);

@@ -60,7 +60,7 @@ struct app {
     struct rk_sign_in_rules sign_in;
 
     struct rk_map *hubs;  /* account id → struct hub */
-    struct rk_map *known; /* 32-byte key → struct known_peer: which account a key belongs to */
+    struct rk_map *known; /* 32-byte key → struct known_peer (rpc/known.h) */
     struct rk_map *jobs_open; /* peer id → struct job_stream */
     struct rk_list relay_refresh;
     struct edges *edges;

@@ -6,7 +6,21 @@
 #include "libcommon/account/compile/wire.h"
 #include "proto/management.pb-c.h"
 
+/* The key shared with the sender: known before, or computed. */
+static bool
+find_box(const struct rk_keypair *server, envelope_box_fn *box_of, void *arg, struct envelope *e)
+{
+    const struct rk_box *known = box_of(arg, e->key);
+
+    if (!known)
+        return rk_box_init(&e->box, server, e->key);
+    e->box = *known;
+    return true;
+}
+
 int envelope_open(const struct rk_keypair *server,
+                  envelope_box_fn *box_of,
+                  void *arg,
                   struct rk_str message,
                   struct rk_arena *arena,
                   struct envelope *out,
@@ -22,7 +36,7 @@ int envelope_open(const struct rk_keypair *server,
     if (!rk_key_parse(rk_str(m->wgpubkey), out->key))
         return rk_fail(err, RK_INVALID, "provided wgPubKey %.64s is invalid", m->wgpubkey);
     rk_key_format(out->key, out->key_b64);
-    if (!rk_box_init(&out->box, server, out->key) || m->body.len < RK_BOX_OVERHEAD)
+    if (!find_box(server, box_of, arg, out) || m->body.len < RK_BOX_OVERHEAD)
         return rk_fail(err, RK_INVALID, "invalid request message");
     plain = rk_arena_try_alloc(arena, m->body.len - RK_BOX_OVERHEAD + 1);
     if (!plain || rk_box_open(&out->box, m->body.data, m->body.len, plain) < 0)

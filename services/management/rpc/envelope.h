@@ -20,8 +20,13 @@ struct envelope {
     struct rk_str plain;              /* in the arena */
 };
 
+/* The key shared with whoever has this one; NULL: to be computed. */
+typedef const struct rk_box *envelope_box_fn(void *arg, const uint8_t key[RK_KEY_LEN]);
+
 /* RK_INVALID with the text that goes on the wire. */
 int envelope_open(const struct rk_keypair *server,
+                  envelope_box_fn *box_of,
+                  void *arg,
                   struct rk_str message,
                   struct rk_arena *arena,
                   struct envelope *out,

@@ -4,6 +4,7 @@
 #include "libcommon/oidc/config.h"
 #include "services/management/app.h"
 #include "services/management/rpc/envelope.h"
+#include "services/management/rpc/known.h"
 #include "services/management/rpc/methods.h"
 
 #define FLOW_MAX (256u * 1024)
@@ -74,7 +75,7 @@ ask(struct rk_grpc_call *call, struct rk_str message, struct app *app, const str
     char text[256];
 
     memset(&env, 0, sizeof(env));
-    if (envelope_open(&app->key, message, arena, &env, &err) == 0) {
+    if (envelope_open(&app->key, known_box, app, message, arena, &env, &err) == 0) {
         answer(call, app, flow, &env, arena);
     } else if (!*env.key_b64) {
         snprintf(text, sizeof(text),

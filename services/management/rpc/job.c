@@ -6,6 +6,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "services/management/jobs/jobs.h"
+#include "services/management/rpc/known.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
 
@@ -55,7 +56,7 @@ read_answer(struct app *app, struct job_stream *s, struct rk_str message, struct
     Management__JobResponse *m = NULL;
     struct envelope env;
     struct rk_err err;
-    int r = envelope_open(&app->key, message, arena, &env, &err);
+    int r = envelope_open(&app->key, known_box, app, message, arena, &env, &err);
 
     if (r == 0 && memcmp(env.key, s->key, RK_KEY_LEN) == 0)
         m = management__job_response__unpack(rk_arena_protobuf(arena), env.plain.n,

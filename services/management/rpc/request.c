@@ -7,31 +7,10 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
 #include "services/management/hub/access.h"
+#include "services/management/rpc/known.h"
 
 /* A request's decoded messages; a LoginRequest of 64 KiB unpacks to less. */
 #define ARENA_MAX (1024u * 1024)
-
-struct known_peer {
-    uint8_t key[RK_KEY_LEN];
-    char account_id[RK_XID_LEN + 1];
-};
-
-static void remember(struct app *app, const uint8_t key[RK_KEY_LEN], const char *account_id)
-{
-    struct known_peer *k = rk_map_get(app->known, rk_strn(key, RK_KEY_LEN));
-
-    if (!k) {
-        k = rk_new(struct known_peer);
-        memcpy(k->key, key, RK_KEY_LEN);
-        rk_map_put(app->known, rk_strn(k->key, RK_KEY_LEN), k);
-    }
-    memcpy(k->account_id, account_id, sizeof(k->account_id));
-}
-
-static void forget(struct app *app, const uint8_t key[RK_KEY_LEN])
-{
-    free(rk_map_del(app->known, rk_strn(key, RK_KEY_LEN)));
-}
 
 struct request *request_new(struct app *app, struct rk_grpc_call *call, struct rk_str message)
 {
@@ -44,7 +23,7 @@ struct request *request_new(struct app *app, struct rk_grpc_call *call, struct r
     rk_addr_format_ip(rk_grpc_peer(call), q->remote_ip);
     rk_trace_begin(&q->trace, rk_grpc_header(call, "traceparent"));
     rk_grpc_set_data(call, q);
-    q->r = envelope_open(&app->key, message, q->arena, &q->env, &q->err);
+    q->r = envelope_open(&app->key, known_box, app, message, q->arena, &q->env, &q->err);
     if (q->r < 0) {
         request_fail(q, RK_GRPC_INVALID_ARGUMENT, q->err.msg);
         return NULL;
@@ -187,7 +166,7 @@ static void find_after(struct request *q)
 {
     q->asked_store = true;
     if (q->r == RK_NOT_FOUND) {
-        forget(q->app, q->env.key);
+        known_drop(q->app, q->env.key);
         q->on_unknown(q);
     } else if (q->r < 0) {
         request_fail_err(q);
@@ -214,25 +193,25 @@ static void ready(struct hub_wait *w, int r, const struct rk_err *err)
     }
     index = r == 0 ? rk_snapshot_find_key(h->snap, q->env.key) : RK_NO_PEER;
     if (index != RK_NO_PEER) {
-        remember(q->app, q->env.key, q->account_id);
+        known_put(q->app, q->env.key, q->account_id, &q->env.box);
         q->on_found(q, h, index);
     } else if (!q->asked_store) { /* our snapshot may be older than the peer's registration
                                      elsewhere */
         request_work(q, find_run, find_after);
     } else {
-        forget(q->app, q->env.key);
+        known_drop(q->app, q->env.key);
         q->on_unknown(q); /* deleted in between */
     }
 }
 
 bool request_seen(const struct request *q)
 {
-    return rk_map_get(q->app->known, rk_strn(q->env.key, RK_KEY_LEN)) != NULL;
+    return known_find(q->app, q->env.key) != NULL;
 }
 
 void request_resolve(struct request *q, request_found_fn *on_found, request_step_fn *on_unknown)
 {
-    struct known_peer *k = rk_map_get(q->app->known, rk_strn(q->env.key, RK_KEY_LEN));
+    const struct known_peer *k = known_find(q->app, q->env.key);
 
     q->on_found = on_found;
     q->on_unknown = on_unknown;

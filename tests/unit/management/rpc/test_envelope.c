@@ -42,13 +42,19 @@ static struct rk_str message(const char *key, const char *body_hex, uint8_t *out
     return rk_strn(out, 4 + k + n);
 }
 
+static const struct rk_box *known_as(void *arg, const uint8_t key[RK_KEY_LEN])
+{
+    (void)key;
+    return arg;
+}
+
 static int
 open_it(struct rk_str m, struct rk_arena *arena, struct envelope *env, struct rk_err *err)
 {
     struct rk_keypair server;
 
     keypair(SERVER_PRIVATE, &server);
-    return envelope_open(&server, m, arena, env, err);
+    return envelope_open(&server, known_as, NULL, m, arena, env, err);
 }
 
 static void a_sealed_request_opens_to_its_plaintext_and_sender(void **state)
@@ -67,6 +73,27 @@ static void a_sealed_request_opens_to_its_plaintext_and_sender(void **state)
                         5);
     assert_int_equal(open_it(message(PEER_PUBLIC, sealed_empty, buf), arena, &env, NULL), 0);
     assert_int_equal(env.plain.n, 0);
+}
+
+static void a_key_that_is_known_is_not_computed(void **state)
+{
+    rk_auto(rk_arena_free) struct rk_arena *arena = rk_arena_new(65536);
+    struct rk_keypair server, nobody;
+    struct envelope env;
+    struct rk_box box;
+    uint8_t buf[512];
+    struct rk_str m = message(PEER_PUBLIC, sealed_abc, buf);
+
+    (void)state;
+    assert_int_equal(open_it(m, arena, &env, NULL), 0);
+    box = env.box;
+    rk_keypair_new(&nobody);
+    assert_int_equal(envelope_open(&nobody, known_as, &box, m, arena, &env, NULL), 0);
+    assert_int_equal(env.plain.n, 5);
+    assert_memory_equal(&env.box, &box, sizeof(box));
+    box.k[0] ^= 1;
+    keypair(SERVER_PRIVATE, &server);
+    assert_int_equal(envelope_open(&server, known_as, &box, m, arena, &env, NULL), RK_INVALID);
 }
 
 static void every_truncation_and_every_flipped_byte_is_refused(void **state)
@@ -139,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sealed_request_opens_to_its_plaintext_and_sender),
+        cmocka_unit_test(a_key_that_is_known_is_not_computed),
         cmocka_unit_test(every_truncation_and_every_flipped_byte_is_refused),
         cmocka_unit_test(a_key_that_is_no_key_is_named_in_the_error),
         cmocka_unit_test(a_sealed_answer_is_one_grpc_frame_the_peer_can_open),
