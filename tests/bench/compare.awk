@@ -9,11 +9,7 @@ FNR == 1 {
 }
 
 file == 1 {
-    if ($0 !~ /^#/) {
-        row[++rows] = $1 FS $2 FS $3
-        unit[rows] = $4
-        title[rows] = $5
-    }
+    take_row()
     next
 }
 

@@ -1,6 +1,15 @@
 # What the scripts beside this one share: figures, one a line, "benchmark case subject value number", and how they are written.
 # A key is "benchmark FS case FS value FS subject"; a figure's rounds are value[key, 1..count[key]].
 
+# Of rows.tsv: what a table shows, in its order.
+function take_row() {
+    if (/^#/)
+        return
+    row[++rows] = $1 FS $2 FS $3
+    unit[rows] = $4
+    title[rows] = $5
+}
+
 function take(    key) {
     key = $1 FS $2 FS $4 FS $3
     value[key, ++count[key]] = $5

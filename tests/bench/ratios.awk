@@ -8,11 +8,7 @@ BEGIN {
 }
 
 FNR == NR {
-    if ($0 !~ /^#/) {
-        row[++rows] = $1 FS $2 FS $3
-        title[rows] = $5
-        unit[rows] = $4
-    }
+    take_row()
     next
 }
 

@@ -6,11 +6,7 @@ BEGIN {
 }
 
 FNR == NR {
-    if ($0 !~ /^#/) {
-        row[++rows] = $1 FS $2 FS $3
-        unit[rows] = $4
-        title[rows] = $5
-    }
+    take_row()
     next
 }
 
