@@ -31,6 +31,7 @@ function bar(share, y, colour, what) {
 }
 
 function escaped(s) {
+    sub(/;.*/, "", s)
     gsub(/&/, "\\&amp;", s)
     gsub(/</, "\\&lt;", s)
     return s
@@ -45,8 +46,8 @@ END {
         shown[++n] = i
     }
     height = 60 + n * 2 * step
-    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1000 %d\" font-family=\"sans-serif\" font-size=\"11\">\n", height
-    printf "<rect width=\"1000\" height=\"%d\" fill=\"#fff\"/>\n", height
+    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1060 %d\" font-family=\"sans-serif\" font-size=\"11\">\n", height
+    printf "<rect width=\"1060\" height=\"%d\" fill=\"#fff\"/>\n", height
     split("1/1000 1/100 1/10 1", label, " ")
     for (i = 1; i <= 4; i++)
         printf "<path d=\"M%d 24 V%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"16\" text-anchor=\"middle\">%s</text>\n",
@@ -55,7 +56,7 @@ END {
         i = shown[j]
         k = row[i] FS
         y = 24 + j * 2 * step - step / 2
-        printf "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", left - 8, y + 4, escaped(substr(title[i], 1, 74))
+        printf "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", left - 8, y + 4, escaped(title[i])
         if (count[k "stock"])
             bar(median(k "ours") / median(k "stock"), y - 4, "#1b6ca8", "of stock")
         if (count[k "ref"])
