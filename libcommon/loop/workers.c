@@ -28,6 +28,7 @@ struct thread {
     struct rk_list waiting; /* in the pool's; under lock, like what follows */
     bool cold;              /* it has had nothing to do for IDLE_S */
     uint64_t lane;          /* of the job that runs; 0 = none */
+    unsigned kind;          /* of the last job that had one */
 };
 
 struct rk_workers {
@@ -145,6 +146,7 @@ static void *work(void *arg)
         if (!j)
             break; /* stopping, and nothing left */
         t->lane = j->lane;
+        t->kind = j->kind ? j->kind : t->kind;
         rk_list_remove(&j->task.node);
         q->n--;
         j->refused = w->stopping;
@@ -208,13 +210,19 @@ void rk_workers_free(struct rk_workers *w)
 }
 
 /* Who is woken waits no more, so that the next job wakes another. */
-static void wake_one(struct rk_workers *w)
+static void wake_one(struct rk_workers *w, unsigned kind)
 {
+    struct rk_list *n, *tmp;
     struct thread *t;
 
     if (rk_list_empty(&w->waiting))
         return;
     t = rk_list_entry(w->waiting.prev, struct thread, waiting);
+    rk_list_each(&w->waiting, n, tmp)
+    {
+        if (kind != 0 && rk_list_entry(n, struct thread, waiting)->kind == kind)
+            t = rk_list_entry(n, struct thread, waiting);
+    }
     rk_list_remove(&t->waiting);
     pthread_cond_signal(&t->wake);
 }
@@ -232,7 +240,7 @@ static bool submit(struct rk_workers *w, struct queue *q, struct rk_loop *home, 
         rk_list_append(&q->jobs, &j->task.node);
         q->n++;
         if (!lane_runs(w, j->lane)) /* else who runs it finds the next one */
-            wake_one(w);
+            wake_one(w, j->kind);
         if (q == &w->queue[FIRST])
             pthread_cond_signal(&w->first);
     }

@@ -24,7 +24,10 @@ struct rk_job {
         struct rk_job *j); /* loop thread; always called, also for jobs refused at shutdown */
     uint64_t lane; /* 0 = none. Of a lane one job runs at a time, in order, however many threads
                       are free: for jobs that would only wait for one another. */
-    bool refused;  /* in done: run never happened because the pool was stopping */
+    /* 0 = none. Of the threads that wait, the one is woken that has done a job of this kind last:
+     * its context knows how, and has what it needs at hand. */
+    unsigned kind;
+    bool refused; /* in done: run never happened because the pool was stopping */
 };
 
 struct rk_workers_ops {

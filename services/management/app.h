@@ -59,8 +59,8 @@ struct app {
     struct rk_keeper *keeper;     /* of its keys */
     struct rk_sign_in_rules sign_in;
 
-    struct rk_map *hubs;  /* account id → struct hub */
-    struct rk_map *known; /* 32-byte key → struct known_peer (rpc/known.h) */
+    struct rk_map *hubs;      /* account id → struct hub */
+    struct rk_map *known;     /* 32-byte key → struct known_peer (rpc/known.h) */
     struct rk_map *jobs_open; /* peer id → struct job_stream */
     struct rk_list relay_refresh;
     struct edges *edges;
@@ -100,6 +100,14 @@ struct worker {
  * It never goes back. */
 int64_t app_now_us(const struct app *a);
 void app_clock(struct app *a, int64_t ahead_us); /* as of a beat */
+
+/* Jobs whose statements are many and long: a connection that has not made them before needs ten
+ * times as much for them. */
+enum job_kind {
+    KIND_NONE,
+    KIND_JOIN,
+    KIND_LOAD,
+};
 
 /* Tells every replica, this one included, that an account changed. */
 void app_ring(struct app *a, const char *account_id, uint64_t serial);

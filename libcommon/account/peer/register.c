@@ -282,12 +282,10 @@ static bool among(const char *s, const struct rk_str *v, size_t n)
 
 static void refuse_those_known(struct registering *g, const struct rk_pg_result *res, int col)
 {
-    rk_auto(rk_cfree) char *block = NULL;
-    struct rk_str *keys = NULL;
+    rk_auto(rk_free) struct rk_str *keys = NULL;
     size_t n = 0;
 
     rk_pg_array(res, 0, col, &keys, &n);
-    block = (char *)keys;
     for (size_t i = 0; i < g->n; i++) {
         if (g->v[i].waits && among(g->v[i].key_b64, keys, n))
             refuse_known(&g->v[i]);
@@ -297,12 +295,10 @@ static void refuse_those_known(struct registering *g, const struct rk_pg_result 
 /* A name that somebody has, or one before in this list, gets the end of the address behind it. */
 static void suffix_those_taken(struct registering *g, const struct rk_pg_result *res, int col)
 {
-    rk_auto(rk_cfree) char *block = NULL;
-    struct rk_str *labels = NULL;
+    rk_auto(rk_free) struct rk_str *labels = NULL;
     size_t n = 0;
 
     rk_pg_array(res, 0, col, &labels, &n);
-    block = (char *)labels;
     for (size_t i = 0; i < g->n; i++) {
         struct newcomer *p = &g->v[i];
 
@@ -316,8 +312,8 @@ static void suffix_those_taken(struct registering *g, const struct rk_pg_result 
 
 static int ask_taken(struct registering *g, struct rk_pg_result **out, struct rk_err *err)
 {
-    rk_auto(rk_cfree) char *block = (char *)rk_new_array(struct rk_str, 2 * g->n);
-    struct rk_str *keys = (struct rk_str *)(void *)block, *labels = keys + g->n;
+    rk_auto(rk_free) struct rk_str *keys = rk_new_array(struct rk_str, 2 * g->n);
+    struct rk_str *labels = keys + g->n;
     size_t n = strings(g, offsetof(struct newcomer, key_b64), keys);
 
     (void)strings(g, offsetof(struct newcomer, label), labels);
@@ -388,8 +384,7 @@ static int ask_key(struct registering *g, struct rk_err *err)
 static int find_account(struct registering *g, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *found = NULL;
-    rk_auto(rk_cfree) char *block = (char *)rk_new_array(struct rk_str, g->n);
-    struct rk_str *keys = (struct rk_str *)(void *)block;
+    rk_auto(rk_free) struct rk_str *keys = rk_new_array(struct rk_str, g->n);
     size_t n = strings(g, offsetof(struct newcomer, key_b64), keys);
     int r = rk_pg_run(g->pg, &find_key, &found, err, RK_P_C(g->hash), RK_P_ARRAY(keys, n));
 
@@ -630,8 +625,7 @@ static int insert_peers(struct registering *g, struct rk_err *err)
 /* Of those who got in. *out_n = how many they are. */
 static int tell(struct registering *g, size_t *out_n, struct rk_err *err)
 {
-    rk_auto(rk_cfree) char *block = (char *)rk_new_array(struct rk_str, g->n);
-    struct rk_str *ids = (struct rk_str *)(void *)block;
+    rk_auto(rk_free) struct rk_str *ids = rk_new_array(struct rk_str, g->n);
     size_t n = 0;
     int r = 0;
 

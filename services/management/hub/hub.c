@@ -314,6 +314,7 @@ static void load_start(struct hub *h)
     ld = rk_new(struct load);
     ld->job.run = load_run;
     ld->job.done = load_done;
+    ld->job.kind = KIND_LOAD;
     ld->hub = h;
     (void)rk_str_copy(rk_str(h->id), ld->id, sizeof(ld->id));
     ld->heard = h->heard;

@@ -179,6 +179,7 @@ static void set_out(struct crowd *c)
         }
         c->job.run = job_run;
         c->job.done = job_done;
+        c->job.kind = KIND_JOIN;
         c->party = p;
         if (rk_workers_submit(app->workers, app->loop, &c->job))
             return;

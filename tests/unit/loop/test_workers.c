@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "libcommon/base/alloc.h"
@@ -383,6 +384,61 @@ static void who_has_been_idle_is_woken_last(void **state)
     rk_loop_free(two.loop);
 }
 
+/* Two jobs that run at once, of which the second ends last, and one more. */
+struct skilled {
+    struct rk_job job;
+    struct rk_loop *loop;
+    pid_t thread;
+    atomic_bool runs, may_end;
+};
+
+static void run_skilled(struct rk_job *j, void *worker)
+{
+    struct skilled *s = rk_container_of(j, struct skilled, job);
+
+    (void)worker;
+    s->thread = gettid();
+    atomic_store(&s->runs, true);
+    while (!atomic_load(&s->may_end))
+        (void)sched_yield();
+}
+
+static void done_skilled(struct rk_job *j)
+{
+    rk_loop_stop(rk_container_of(j, struct skilled, job)->loop);
+}
+
+static void who_has_done_such_a_job_is_woken_for_it(void **state)
+{
+    static struct skilled jobs[3];
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(2, 3, &ops, NULL);
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        jobs[i].job = (struct rk_job){ .run = run_skilled, .done = done_skilled };
+        jobs[i].job.kind = i == 1 ? 2 : 1;
+        jobs[i].loop = l;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(rk_workers_submit(w, l, &jobs[i].job));
+        while (!atomic_load(&jobs[i].runs))
+            (void)sched_yield();
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        atomic_store(&jobs[i].may_end, true);
+        rk_loop_run(l);
+        wait_until_asleep(jobs[i].thread);
+    }
+    atomic_store(&jobs[2].may_end, true);
+    assert_true(rk_workers_submit(w, l, &jobs[2].job));
+    rk_loop_run(l);
+    assert_int_not_equal(jobs[0].thread, jobs[1].thread);
+    assert_int_equal(jobs[2].thread, jobs[0].thread); /* the other has waited less */
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
 static uint64_t rest_for_good(void *worker)
 {
     (void)worker;
@@ -597,6 +653,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_has_been_idle_is_woken_last),
+        cmocka_unit_test(who_has_done_such_a_job_is_woken_for_it),
         cmocka_unit_test(jobs_of_a_lane_run_one_after_the_other),
         cmocka_unit_test(others_pass_a_lane_that_waits),
         cmocka_unit_test(one_of_a_lane_takes_those_along_that_wait),
