@@ -120,14 +120,14 @@ int rk_invite_create(struct rk_pg *pg,
     int r;
 
     r = rk_user_validate(&user, err);
-    if (r == 0)
-        r = check_life(in->expires_in_s, err);
     if (r < 0)
         return r;
     rk_xid_new(id);
     r = rk_actor_begin(pg, actor, RK_WATCH_INVITE, id, NULL, &ch, err);
     if (r == 0)
         r = check_email(ch, in->email, err);
+    if (r == 0)
+        r = check_life(in->expires_in_s, err);
     if (r == 0)
         r = user_check_groups(ch, in->email, in->auto_groups, in->auto_groups_n, err);
     if (r < 0)

@@ -55,6 +55,7 @@ static void a_new_one_is_checked(void **state)
     make(&usual, id, plain);
     in = usual;
     in.email = "I@d.TEST";
+    in.expires_in_s = 60; /* is looked at after the address */
     refused(rk_invite_create(pg, &actor, &in, id, plain, &err), RK_EXISTS, &err,
             "invite already exists for this email");
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM user_invite"), 1);
