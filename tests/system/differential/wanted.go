@@ -94,10 +94,6 @@ var rules = []rule{
 	{"the `domains` of a new nameserver group for which none are sent", func(d *difference) bool {
 		return d.of("nameserver", "POST") && d.Field == "domains" && d.Op.sent("domains") == nil && encode(d.Stock) == "[]" && d.Ours == nil
 	}},
-	{"an account that is handed over to who is blocked by the same request", func(d *difference) bool {
-		const words = "unable to block owner user"
-		return d.of("user", "PUT") && d.Op.sent("role") == "owner" && d.Op.sent("is_blocked") == true && (d.refusedBy(200, 403, words) || d.refusedBy(422, 403, words))
-	}},
 	{"temporary access without rules", func(d *difference) bool {
 		return d.of("visitor", "POST") && d.Field == "rules" && d.Stock == nil && encode(d.Ours) == "[]"
 	}},
