@@ -350,6 +350,9 @@ func (a *account) takeBack(o *op, stock, ours *harness.Answer) error {
 		}
 	}
 	a.undone = append(a.undone, inEvents(o))
+	if ip, _ := o.sent("ip").(string); o.kind == "peer" && strings.HasSuffix(ip, ".0.0") {
+		a.undone = append(a.undone, "<network 4>") // some events name a peer by its address
+	}
 	if o.kind == "visitor" {
 		a.undone = append(a.undone, fmt.Sprintf("Temporary access policy for peer %v", o.sent("name")))
 	}
