@@ -21,6 +21,7 @@
 #define IDLE_MS (5 * 60 * 1000)
 #define FLUSH_MS 5000
 #define MAX_CONNECTIONS 65536
+#define PUSH_BYTES (16 * 1024)
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define PREFACE_LEN (sizeof(preface) - 1)
@@ -190,7 +191,9 @@ static void end_conn(struct server_conn *sc, const char *why)
 
 static size_t io_queued(void *io);
 
-/* What the session has had to hold back follows as long as the kernel takes all. */
+/* Much leaves at once, and what the session has had to hold back follows as long as the kernel
+ * takes all. Little waits for the end of the turn, to leave together with what others have: each
+ * packet that finds the network idle costs an interrupt. */
 static int flush_and_push(struct server_conn *sc, struct rk_err *err)
 {
     bool held_back;
@@ -199,7 +202,8 @@ static int flush_and_push(struct server_conn *sc, struct rk_err *err)
     do {
         r = flush_session(sc, err);
         held_back = io_queued(sc) >= RK_H2_OUT_HIGH;
-        rk_conn_push(sc->conn);
+        if (rk_conn_queued(sc->conn) >= PUSH_BYTES)
+            rk_conn_push(sc->conn);
     } while (r == 0 && held_back && io_queued(sc) == 0);
     return r;
 }
