@@ -190,18 +190,26 @@ rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops 
     return w;
 }
 
-void rk_workers_free(struct rk_workers *w)
+void rk_workers_stop(struct rk_workers *w)
 {
-    if (!w)
-        return;
+    bool stopped;
+
     pthread_mutex_lock(&w->lock);
+    stopped = w->stopping;
     w->stopping = true;
     for (unsigned i = 0; i < w->count; i++)
         pthread_cond_signal(&w->threads[i].wake);
     pthread_cond_broadcast(&w->first);
     pthread_mutex_unlock(&w->lock);
-    for (unsigned i = 0; i < w->count; i++)
+    for (unsigned i = 0; !stopped && i < w->count; i++)
         pthread_join(w->threads[i].id, NULL);
+}
+
+void rk_workers_free(struct rk_workers *w)
+{
+    if (!w)
+        return;
+    rk_workers_stop(w);
     for (unsigned i = 0; i < w->count; i++)
         pthread_cond_destroy(&w->threads[i].wake);
     pthread_cond_destroy(&w->first);

@@ -41,7 +41,10 @@ struct rk_workers_ops {
 
 struct rk_workers *
 rk_workers_new(unsigned threads, size_t max_queued, const struct rk_workers_ops *ops, void *arg);
-/* Finishes running jobs, refuses queued ones, joins. Loop must still run turns for `done`. */
+/* Finishes running jobs, refuses queued ones and all that come, joins. Loop must still run turns
+ * for `done`. Loop thread. */
+void rk_workers_stop(struct rk_workers *w);
+/* Stops first, where that has not been done. NULL is fine. */
 void rk_workers_free(struct rk_workers *w);
 
 /* False when max_queued jobs wait already: the caller answers "try again" (nothing was taken). Loop

@@ -463,9 +463,11 @@ void app_free(struct app *a)
         rk_timer_close(&a->drain, NULL);
     provider_stop(a);
     joins_stop(a->joins);
-    rk_workers_free(a->workers);
+    rk_workers_stop(a->workers);
     makers_stop(a->makers);
-    uv_run(rk_loop_uv(a->loop), UV_RUN_NOWAIT); /* the jobs' last steps */
+    uv_run(rk_loop_uv(a->loop),
+           UV_RUN_NOWAIT); /* the jobs' last steps, some of which would go on */
+    rk_workers_free(a->workers);
     provider_close(a);
     geo_close(a->geo_watch);
     joins_close(a->joins);

@@ -83,6 +83,35 @@ static void queued_jobs_are_refused_at_the_end_and_still_come_back(void **state)
     rk_loop_free(l);
 }
 
+struct chain {
+    struct count count;
+    struct rk_workers *w;
+    bool went_on;
+};
+
+static void go_on(struct rk_job *j)
+{
+    struct chain *c = rk_container_of(j, struct chain, count.job);
+
+    c->went_on = rk_workers_submit(c->w, c->count.loop, j);
+    rk_loop_stop(c->count.loop);
+}
+
+static void what_comes_back_after_the_end_does_not_go_on(void **state)
+{
+    struct rk_loop *l = rk_loop_new();
+    struct rk_workers *w = rk_workers_new(1, JOBS, &ops, NULL);
+    struct chain c = { { .job = { .run = run, .done = go_on }, .loop = l }, w, true };
+
+    (void)state;
+    assert_true(rk_workers_submit(w, l, &c.count.job));
+    rk_workers_stop(w);
+    rk_loop_run(l);
+    assert_false(c.went_on);
+    rk_workers_free(w);
+    rk_loop_free(l);
+}
+
 /* --- a worker that stands still until it is let go --- */
 
 struct gate {
@@ -659,6 +688,7 @@ int main(void)
         cmocka_unit_test(one_of_a_lane_takes_those_along_that_wait),
         cmocka_unit_test(every_job_comes_back_once),
         cmocka_unit_test(queued_jobs_are_refused_at_the_end_and_still_come_back),
+        cmocka_unit_test(what_comes_back_after_the_end_does_not_go_on),
         cmocka_unit_test(a_full_queue_says_so_and_takes_nothing),
         cmocka_unit_test(those_who_go_first_do_and_have_places_of_their_own),
         cmocka_unit_test(each_worker_makes_and_ends_its_context_on_its_own_thread),
