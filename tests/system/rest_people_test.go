@@ -56,7 +56,7 @@ func TestRESTPeopleOfAnotherProvider(t *testing.T) {
 	var me struct{ ID string }
 	s.Want(t, 200, "GET", "/api/users/current", nil, &me)
 	r.WantError(t, 412, "can't invite a user with an activated netbird account", "POST", "/api/users/"+me.ID+"/invite", nil)
-	r.WantError(t, 404, "user account nobody doesn't exist", "POST", "/api/users/nobody/invite", nil)
+	r.WantError(t, 404, "user: nobody not found", "POST", "/api/users/nobody/invite", nil)
 	r.WantError(t, 412, "password change is only available with embedded identity provider", "PUT", "/api/users/"+me.ID+"/password",
 		map[string]string{"old_password": "x", "new_password": "y"})
 	for _, call := range [][2]string{{"GET", ""}, {"POST", ""}, {"DELETE", "/x"}, {"POST", "/x/regenerate"},

@@ -55,10 +55,10 @@ int rk_pre_invite_again(struct rk_pg *pg,
     if (r < 0)
         return r;
     r = user_lock(ch, id, &row, err);
-    if (r == RK_NOT_FOUND || (r == 0 && rk_pg_bool(row, 0, USER_SERVICE)))
-        return rk_fail(err, RK_NOT_FOUND, "user account %s doesn't exist", id);
     if (r < 0)
         return r;
+    if (rk_pg_bool(row, 0, USER_SERVICE))
+        return rk_fail(err, RK_NOT_FOUND, "user account %s doesn't exist", id);
     if (!rk_pg_bool(row, 0, USER_INVITED))
         return rk_fail(err, RK_PRECONDITION,
                        "can't invite a user with an activated netbird account");

@@ -223,7 +223,7 @@ func (a *account) request(o *op) error {
 		}
 	}
 	a.moved = a.moved || o.kind == "settings" || o.kind == "peer" || o.kind == "visitor"
-	if o.kind == "peer" && o.method == "PUT" && stock.Status != http.StatusOK && ours.Status != http.StatusOK {
+	if (o.kind == "peer" || o.kind == "visitor") && o.method == "PUT" && stock.Status != http.StatusOK && ours.Status != http.StatusOK {
 		if err := a.giveBackAddresses(o); err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ static void an_invited_user_is_a_user_already(void **state)
     assert_int_equal(events("user.invite"), 2);
     assert_int_equal(rk_pre_invite_again(pg, &actor, "owner", &err), RK_PRECONDITION);
     assert_int_equal(rk_pre_invite_again(pg, &actor, "nobody", &err), RK_NOT_FOUND);
-    assert_string_equal(err.msg, "user account nobody doesn't exist");
+    assert_string_equal(err.msg, "user: nobody not found");
     /* Blocked before they come, blocked when they come. */
     come(&single, "sub|1", "new@team.test", true);
     assert_true(got.blocked && !got.pending_approval);
