@@ -30,7 +30,7 @@ function of(size, what) {
     return median("map" FS size FS what FS "ours")
 }
 
-function row(what,    i) {
+function line(what,    i) {
     printf "| %s |", title[what]
     for (i = 1; i <= sizes; i++)
         printf " %s |", short(of(size[i], what))
@@ -46,9 +46,9 @@ function table(    i) {
         printf "---|"
     print ""
     for (i = 1; i <= lines; i++)
-        row(name[i])
+        line(name[i])
     for (i = 1; i <= rest; i++)
-        row(other[i])
+        line(other[i])
 }
 
 function log10(v) {
@@ -63,7 +63,7 @@ function y(us) {
     return 450 - (log10(us < 10 ? 10 : us) - 1) * 60
 }
 
-function unit(what) {
+function microseconds(what) {
     return what ~ /_ms$/ ? 1000 : 1
 }
 
@@ -82,7 +82,7 @@ function svg(    i, k, d, v, label) {
     for (k = 1; k <= lines; k++) {
         d = ""
         for (i = 1; i <= sizes; i++) {
-            v = of(size[i], name[k]) * unit(name[k])
+            v = of(size[i], name[k]) * microseconds(name[k])
             d = d sprintf("%s%.1f %.1f", i == 1 ? "M" : " L", x(size[i]), y(v))
         }
         printf "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", d, colour[k]

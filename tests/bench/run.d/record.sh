@@ -51,6 +51,7 @@ record() {
 
 # The part of the page between its two marks, and the plots.
 write_page() {
+    grep -qxF -- "$FIGURES_BEGIN" "$PAGE" || die "$PAGE has no place for figures" "it is after a line '$FIGURES_BEGIN'"
     figures_awk ratios "$BENCH/rows.tsv" "$RECORDED" >"$ROOT/docs/ratios.svg"
     ! grep -q '^map' "$RECORDED" || figures_awk growth -v format=svg "$RECORDED" >"$ROOT/docs/map-growth.svg"
     {
