@@ -34,8 +34,8 @@
 #include "tests/bench/lib/watch.h"
 
 #define AT_ONCE 100
-#define QUIET_MS 1000 /* without a message: it is over */
-#define SETTLE_MS 2000
+#define QUIET_MS 1000  /* without a message: it is over */
+#define SETTLE_MS 7000 /* management gives free heap back every 5 s */
 #define LIMIT_MS 300000
 #define CALL_MS 60000
 #define TICK_MS 10
