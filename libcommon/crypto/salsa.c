@@ -128,36 +128,6 @@ WIDE static size_t xor_wide(uint8_t *out,
     return at;
 }
 
-static size_t xor_whole(uint8_t *out,
-                        const uint8_t *in,
-                        size_t n,
-                        const uint8_t *nonce,
-                        uint64_t block,
-                        const uint8_t *key)
-{
-    if (n < AT_ONCE || !__builtin_cpu_supports("avx512f"))
-        return 0;
-    return xor_wide(out, in, n, nonce, block, key);
-}
-
-#else
-
-static size_t xor_whole(uint8_t *out,
-                        const uint8_t *in,
-                        size_t n,
-                        const uint8_t *nonce,
-                        uint64_t block,
-                        const uint8_t *key)
-{
-    (void)out;
-    (void)in;
-    (void)n;
-    (void)nonce;
-    (void)block;
-    (void)key;
-    return 0;
-}
-
 #endif
 
 void rk_salsa_xor(uint8_t *out,
@@ -167,8 +137,12 @@ void rk_salsa_xor(uint8_t *out,
                   uint64_t block,
                   const uint8_t key[RK_SALSA_KEY])
 {
-    size_t done = xor_whole(out, in, n, nonce, block, key);
+    size_t done = 0;
 
+#if defined(__x86_64__)
+    if (n >= AT_ONCE && __builtin_cpu_supports("avx512f"))
+        done = xor_wide(out, in, n, nonce, block, key);
+#endif
     if (done < n)
         (void)crypto_stream_salsa20_xor_ic(out + done, in + done, n - done, nonce,
                                            block + done / RK_SALSA_BLOCK, key);
