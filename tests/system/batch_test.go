@@ -87,14 +87,19 @@ func sharedSerials(t *testing.T, c *harness.Cluster) {
 	}
 }
 
+// countersAlone are the counters of a cluster that this test alone uses, its first replica of the API, and its owner's id.
+func countersAlone(t *testing.T) (*harness.Cluster, *harness.REST, []*counter, string) {
+	t.Helper()
+	c := own(t)
+	needsProcesses(t, c)
+	r := harness.NewREST("http://"+c.Proc(t, "dashboard-api-1").Listen, c.Token)
+	return c, r, newCounters(t, r), c.SQL(t, "SELECT id FROM users WHERE role = 'owner'")
+}
+
 // Changes by one token that come at once share a commit, and each is answered by itself: what some of them are refused for does not
 // concern the others.
 func TestConcurrentChangesShareACommit(t *testing.T) {
-	c := own(t, 26700)
-	needsProcesses(t, c)
-	r := harness.NewREST("http://"+c.Proc(t, "dashboard-api-1").Listen, c.Token)
-	all := newCounters(t, r)
-	owner := c.SQL(t, "SELECT id FROM users WHERE role = 'owner'")
+	c, r, all, owner := countersAlone(t)
 	refused := []struct {
 		status       int
 		method, path string
@@ -141,11 +146,7 @@ func TestConcurrentChangesShareACommit(t *testing.T) {
 // Postgres and the replica die under changes that share their commits: what was acknowledged stands, nothing stands twice, and every
 // change has its event.
 func TestFailureKillUnderSharedCommits(t *testing.T) {
-	c := own(t, 26800)
-	needsProcesses(t, c)
-	r := harness.NewREST("http://"+c.Proc(t, "dashboard-api-1").Listen, c.Token)
-	all := newCounters(t, r)
-	owner := c.SQL(t, "SELECT id FROM users WHERE role = 'owner'")
+	c, r, all, owner := countersAlone(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var wait sync.WaitGroup

@@ -29,7 +29,7 @@ func TestUpWithACertificate(t *testing.T) {
 		harness.ReplaceFile(t, cert, append(pair.Certificate, root...))
 	}
 	renew(1)
-	c, err := harness.UpWith(29820, 2, nil, "--cert", cert, "--key", key)
+	c, err := harness.UpWith(2, nil, "--cert", cert, "--key", key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ SELECT coalesce(string_agg(DISTINCT what, ', '), '') FROM r WHERE id NOT IN (SEL
 // Fifty clients write at once, through both replicas: nothing is lost, nobody is refused for a reason that is ours, serials
 // rise, and every peer ends up with the map that a fresh look at the database gives.
 func TestConcurrentWriters(t *testing.T) {
-	c := own(t, 26400)
+	c := own(t)
 	needsProcesses(t, c)
 	limit := writersFor
 	if text := os.Getenv("ROOKERY_TEST_WRITERS"); text != "" {

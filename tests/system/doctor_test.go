@@ -11,8 +11,6 @@ import (
 	"rookery.test/system/harness"
 )
 
-const doctorPort = 27700
-
 // amiss are the findings that are not ok, one a line.
 func amiss(all []harness.Finding) string {
 	var lines []string
@@ -25,7 +23,7 @@ func amiss(all []harness.Finding) string {
 }
 
 func TestDoctor(t *testing.T) {
-	c := own(t, doctorPort)
+	c := own(t)
 	front := []string{"--management", c.ManagementURL}
 
 	all, code := c.Doctor(t, nil, front...)

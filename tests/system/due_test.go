@@ -112,7 +112,7 @@ func (r *mortals) noneStale(t *testing.T, c *harness.Cluster) {
 // is put right although none of the others lives for long.
 func TestDueWithKills(t *testing.T) {
 	const count, left, life = 1000, 5, 12
-	c := own(t, 25700)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Lonely(t)
 	yes := true
@@ -308,7 +308,7 @@ func TestManagement13LoginExpires(t *testing.T) {
 func TestManagement25EphemeralPeer(t *testing.T) {
 	t.Parallel()
 	const life = 4 * time.Second
-	c := own(t, 26500)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	yes := true

@@ -134,7 +134,7 @@ func killEachInTurn(t *testing.T, c *harness.Cluster, way harness.Path, recovery
 
 func TestFailureKillEachDirect(t *testing.T) {
 	t.Parallel()
-	c := own(t, 25100)
+	c := own(t)
 	needsProcesses(t, c)
 	killEachInTurn(t, c, harness.Direct, 30*time.Second)
 }
@@ -145,7 +145,7 @@ func TestFailureKillEachRelayed(t *testing.T) {
 	if !harness.InChild(t, nil, "NB_FORCE_RELAY=true") {
 		return
 	}
-	c := own(t, 26100)
+	c := own(t)
 	needsProcesses(t, c)
 	killEachInTurn(t, c, harness.Relayed, time.Minute)
 }
@@ -195,7 +195,7 @@ func TestFailureKillRelay(t *testing.T) {
 
 // Reading and replacing go on while each replica of dashboard-api dies with requests under way.
 func TestFailureKillUnderRequests(t *testing.T) {
-	c := own(t, 26200)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	id := s.Allow(t, s.Group, s.Group, "tcp", true, "7999")
@@ -251,7 +251,7 @@ func TestFailureKillUnderRequests(t *testing.T) {
 
 func TestFailureRedis(t *testing.T) {
 	t.Parallel()
-	c := own(t, 25200)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	changing := s.Allow(t, s.Group, s.Group, "tcp", true, "7999")
@@ -284,7 +284,7 @@ func TestFailureRedis(t *testing.T) {
 
 func TestFailurePostgres(t *testing.T) {
 	t.Parallel()
-	c := own(t, 25300)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	at := managements(t, c)

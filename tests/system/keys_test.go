@@ -15,7 +15,7 @@ import (
 // those that tokens are signed with are what they were.
 func TestKeysAreChanged(t *testing.T) {
 	t.Parallel()
-	c := own(t, 29800)
+	c := own(t)
 	s := c.Space(t)
 	b := harness.NewBare(t, front(t, c), s.Name+"-peer")
 	first := harness.RelayToken(t, b.Login(t, s.Key).GetNetbirdConfig().GetRelay())

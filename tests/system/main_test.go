@@ -17,11 +17,9 @@ var shared struct {
 	err     error
 }
 
-const sharedPort = 25000 // below the range of ephemeral ports
-
 func cluster(t *testing.T) *harness.Cluster {
 	t.Helper()
-	shared.once.Do(func() { shared.cluster, shared.err = harness.Up(sharedPort) })
+	shared.once.Do(func() { shared.cluster, shared.err = harness.Up() })
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
@@ -30,9 +28,9 @@ func cluster(t *testing.T) *harness.Cluster {
 }
 
 // own starts a cluster for one test alone. A child process joins its parent's.
-func own(t *testing.T, basePort int) *harness.Cluster {
+func own(t *testing.T) *harness.Cluster {
 	t.Helper()
-	c, err := harness.Up(basePort)
+	c, err := harness.Up()
 	if err != nil {
 		t.Fatal(err)
 	}

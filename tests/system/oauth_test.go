@@ -550,7 +550,7 @@ func rotate(t *testing.T, r *harness.Sibling, command string) {
 // S20. Keys rotate while people are signed in: nobody notices, neither the API nor relying parties.
 func TestProviderKeyRotationInMidSession(t *testing.T) {
 	t.Parallel()
-	c := own(t, 26300)
+	c := own(t)
 	needsProcesses(t, c)
 	api := c.DashboardAPI(t, 2, nil)
 	ctx := oidc.ClientContext(t.Context(), &http.Client{Transport: &http.Transport{Proxy: nil}, Timeout: 20 * time.Second})

@@ -18,7 +18,7 @@ import (
 // What is asked while Postgres dies, is away and comes back is answered rightly or with "try again": status 14 by
 // management, 503 by REST. Nothing else, and no map that a failed read made.
 func TestOutagePostgresIsRetryableEverywhere(t *testing.T) {
-	c := own(t, 25500)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	at := managements(t, c)

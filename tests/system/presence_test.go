@@ -121,7 +121,7 @@ func TestPresenceReplicaDrains(t *testing.T) {
 // Changes that nobody will read again go, whichever replica finds them; agents notice nothing.
 func TestUpkeepPrunesOldChanges(t *testing.T) {
 	t.Parallel()
-	c := own(t, 25600)
+	c := own(t)
 	needsProcesses(t, c)
 	s := c.Space(t)
 	b := harness.NewBare(t, managements(t, c)[0], "follower")

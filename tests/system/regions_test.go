@@ -32,7 +32,7 @@ func stunURLs(config *proto.NetbirdConfig) []string {
 // drain, a death and a farewell within seconds, over the stream that it has.
 func TestRegions(t *testing.T) {
 	t.Parallel()
-	c := own(t, 29600)
+	c := own(t)
 	const berlin, york = "192.0.2.7", "198.51.100.9"
 	file := filepath.Join(t.TempDir(), "city.mmdb")
 	harness.WriteCities(t, file, 1,

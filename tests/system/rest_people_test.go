@@ -98,7 +98,7 @@ func TestRESTWhoVouchesForAUser(t *testing.T) {
 
 // Two who set the instance up at once, each at another replica: one of them owns it.
 func TestIdentity01SetupHappensOnce(t *testing.T) {
-	c := own(t, 27000)
+	c := own(t)
 	needsProcesses(t, c)
 	at := apiReplicas(c, "")
 	if len(at) < 2 {

@@ -17,7 +17,7 @@ import (
 
 // A server that nobody has set up yet, and one whose owner has deleted the account.
 func TestREST07And09AnEmptyServer(t *testing.T) {
-	c := own(t, 27000)
+	c := own(t)
 	needsProcesses(t, c)
 	owner, nobody := c.REST(), anonymous(c)
 	var accounts []struct{ ID string }

@@ -58,7 +58,7 @@ func archive(t *testing.T, c *harness.Cluster) (string, func()) {
 // Agents that never stopped go on with what was true then, and nobody enrols again.
 func TestRestoreToAPointInTime(t *testing.T) {
 	t.Parallel()
-	c := own(t, 26600)
+	c := own(t)
 	s := c.Lonely(t)
 	policy := s.Allow(t, s.Group, s.Group, "tcp", true, harness.EchoPort, "7000")
 	a := harness.StartAgent(t, "alpha", s.Key, c.ManagementURL)

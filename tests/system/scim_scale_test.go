@@ -26,7 +26,7 @@ func TestSCIMWholeDirectory(t *testing.T) {
 		users = n
 	}
 	groups := users / 10
-	c := own(t, 25900)
+	c := own(t)
 	d := newDirectory(t, c, nil)
 	ids, groupIDs := make([]string, users), make([]string, groups)
 	var busy atomic.Int64

@@ -134,7 +134,7 @@ func TestTenantsAreSeparate(t *testing.T) {
 // Two tenants in one deployment with the built-in provider: the second is made by a command, and neither sees
 // anything of the other.
 func TestTenantsOfTheEmbeddedProviderAreSeparate(t *testing.T) {
-	c := own(t, 29400)
+	c := own(t)
 	several := map[string]string{"oidc_single_account": "false"}
 
 	for _, refused := range []struct {

@@ -13,7 +13,7 @@ import (
 // of them do what they do. One that says it is not for them is refused.
 func TestOlderPrograms(t *testing.T) {
 	t.Parallel()
-	c := own(t, 29700)
+	c := own(t)
 	s := c.Space(t)
 	works := func(when, management string, rest *harness.REST) {
 		t.Helper()

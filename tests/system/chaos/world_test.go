@@ -16,10 +16,7 @@ import (
 	"rookery.test/system/harness"
 )
 
-const (
-	basePort = 25000
-	replicas = 3
-)
+const replicas = 3
 
 // world is all that can be broken: three replicas of every service with TLS, Postgres with a synchronous standby and Redis with
 // a replica under three Sentinels, each server of both behind a proxy; and the agents.
@@ -59,9 +56,9 @@ func newWorld(t *testing.T) *world {
 	var c *harness.Cluster
 	var err error
 	if *before != "" {
-		c, err = harness.UpAs(*before, basePort, replicas, stores, "--tls")
+		c, err = harness.UpAs(*before, replicas, stores, "--tls")
 	} else {
-		c, err = harness.UpWith(basePort, replicas, stores, "--tls")
+		c, err = harness.UpWith(replicas, stores, "--tls")
 	}
 	if err != nil {
 		t.Fatal(err)

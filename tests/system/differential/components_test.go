@@ -17,12 +17,10 @@ import (
 	"rookery.test/system/harness"
 )
 
-const componentsPort = 25700
-
 // The two forms of a map say the same: what our servers make of an account, and what the agent's own code makes of the
 // components that it gets from a replica that is set to send them.
 func TestComponentsAreTheMap(t *testing.T) {
-	cluster, err := harness.Up(componentsPort)
+	cluster, err := harness.Up()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,6 @@ var (
 	flagShrink   = flag.Bool("shrink", true, "make the script of an account that differs as short as it can be")
 )
 
-const basePort = 25600
-
 func TestMain(m *testing.M) {
 	if os.Getenv("ROOKERY_IN_NETNS") == "" {
 		fmt.Fprintln(os.Stderr, "run this through tests/system/differential/run: it needs a network namespace of its own")
@@ -57,7 +55,7 @@ func plans(t *testing.T) []plan {
 
 // The stock server and ours hold the same random accounts, and say the same about them to everybody.
 func TestAccountsAreTheSame(t *testing.T) {
-	cluster, err := harness.Up(basePort)
+	cluster, err := harness.Up()
 	if err != nil {
 		t.Fatal(err)
 	}

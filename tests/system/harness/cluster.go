@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -67,12 +68,17 @@ type Cluster struct {
 	attached bool
 }
 
-// Up starts a control plane of two replicas a tier with ports from basePort on, in a new directory.
-func Up(basePort int) (*Cluster, error) { return UpWith(basePort, 2, nil) }
+// Ports of the clusters of this process: 60 each from a base on. Below the clients' own (in-netns), above FreePort's.
+const firstBasePort, basePortStep, maxClusters = 24000, 60, 100
+
+var clusters atomic.Int32
+
+// Up starts a control plane of two replicas a tier, in a new directory, with ports that no other cluster of this process has had.
+func Up() (*Cluster, error) { return UpWith(2, nil) }
 
 // UpWith is Up with so many replicas, unless there are none settings that say where Postgres and Redis are, and more options of
 // `rookery up`.
-func UpWith(basePort, replicas int, stores map[string]string, options ...string) (*Cluster, error) {
+func UpWith(replicas int, stores map[string]string, options ...string) (*Cluster, error) {
 	if file := os.Getenv(EnvStatus); file != "" {
 		return attach(file)
 	}
@@ -80,16 +86,16 @@ func UpWith(basePort, replicas int, stores map[string]string, options ...string)
 	if err != nil {
 		return nil, err
 	}
-	return upBy(script, basePort, replicas, stores, options)
+	return upBy(script, replicas, stores, options)
 }
 
 // UpAs is UpWith as the version of another tree, which is built already. What is started later is of this one.
-func UpAs(tree string, basePort, replicas int, stores map[string]string, options ...string) (*Cluster, error) {
+func UpAs(tree string, replicas int, stores map[string]string, options ...string) (*Cluster, error) {
 	script, err := findScript()
 	if err != nil {
 		return nil, err
 	}
-	c, err := upBy(filepath.Join(tree, "rookery"), basePort, replicas, stores, options)
+	c, err := upBy(filepath.Join(tree, "rookery"), replicas, stores, options)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +103,7 @@ func UpAs(tree string, basePort, replicas int, stores map[string]string, options
 	return c, nil
 }
 
-func upBy(script string, basePort, replicas int, stores map[string]string, options []string) (*Cluster, error) {
+func upBy(script string, replicas int, stores map[string]string, options []string) (*Cluster, error) {
 	// Short, as Unix sockets lie below it, and open to the user that Postgres runs as.
 	dir, err := os.MkdirTemp("", "rk")
 	if err != nil {
@@ -106,7 +112,11 @@ func upBy(script string, basePort, replicas int, stores map[string]string, optio
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	c := &Cluster{script: script, dir: dir, port: basePort, options: append([]string{"--replicas", strconv.Itoa(replicas)}, options...)}
+	n := int(clusters.Add(1))
+	if n > maxClusters {
+		return nil, fmt.Errorf("more than %d clusters in one process", maxClusters)
+	}
+	c := &Cluster{script: script, dir: dir, port: firstBasePort + (n-1)*basePortStep, options: append([]string{"--replicas", strconv.Itoa(replicas)}, options...)}
 	if stores != nil {
 		var text strings.Builder
 		for key, value := range stores {
