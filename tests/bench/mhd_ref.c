@@ -1,11 +1,12 @@
 /*
  * What a small REST answer costs libmicrohttpd at the least: one thread, its own epoll, the
- * Authorization header looked at, a constant answer. `mhd_ref ADDRESS:PORT`; says "ready" when it
- * listens.
+ * Authorization header looked at, a constant answer, of as many bytes as the path says: `/80`.
+ * `mhd_ref ADDRESS:PORT`; says "ready" when it listens.
  */
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,8 +15,7 @@
 
 #include "tests/bench/lib/report.h"
 
-static char body[] = "{\"id\":\"ch8i4ug6lnn4g9hqv7m0\",\"name\":\"peer-1\",\"connected\":true,"
-                     "\"ip\":\"100.64.0.1\"}";
+static char body[16384];
 
 static enum MHD_Result answer(void *arg,
                               struct MHD_Connection *c,
@@ -27,11 +27,11 @@ static enum MHD_Result answer(void *arg,
                               void **state)
 {
     static int seen;
+    unsigned long bytes = strtoul(url + 1, NULL, 10);
     struct MHD_Response *r;
     enum MHD_Result done;
 
     (void)arg;
-    (void)url;
     (void)method;
     (void)version;
     (void)upload;
@@ -42,7 +42,8 @@ static enum MHD_Result answer(void *arg,
     }
     if (!MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization"))
         return MHD_NO;
-    r = MHD_create_response_from_buffer(sizeof(body) - 1, body, MHD_RESPMEM_PERSISTENT);
+    r = MHD_create_response_from_buffer(bytes < sizeof(body) ? bytes : sizeof(body), body,
+                                        MHD_RESPMEM_PERSISTENT);
     (void)MHD_add_response_header(r, "Content-Type", "application/json");
     done = MHD_queue_response(c, MHD_HTTP_OK, r);
     MHD_destroy_response(r);
@@ -54,6 +55,7 @@ int main(int argc, char **argv)
     struct sockaddr_in self = bench_address(argc > 1 ? argv[1] : "");
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
+    memset(body, 'x', sizeof(body));
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (bind(fd, (const struct sockaddr *)&self, sizeof(self)) < 0 || listen(fd, 128) < 0)
         bench_die("listening: %s", strerror(errno));

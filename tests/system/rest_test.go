@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,20 @@ func TestREST01To03Authentication(t *testing.T) {
 	byBearer := anonymous(c).Do(t, "GET", "/api/accounts", nil, "Authorization: Bearer "+c.Token)
 	if byBearer.Status != 200 || string(byBearer.Body) != string(byToken.Body) {
 		t.Errorf("Bearer: %d %s", byBearer.Status, byBearer.Body)
+	}
+	ids := map[string]bool{}
+	for range 5 { // some of them given again
+		again := c.REST().Want(t, 200, "GET", "/api/accounts", nil, nil)
+		if id := again.Header.Values("X-Request-Id"); len(id) != 1 || ids[id[0]] {
+			t.Errorf("X-Request-Id %q after %v", id, ids)
+		} else {
+			ids[id[0]] = true
+		}
+		for _, name := range []string{"Content-Type", "ETag", "Cache-Control"} {
+			if got, want := again.Header.Values(name), byToken.Header.Values(name); !slices.Equal(got, want) {
+				t.Errorf("%s %q, then %q", name, want, got)
+			}
+		}
 	}
 	if got := byToken.Header.Get("Content-Type"); got != "application/json; charset=UTF-8" {
 		t.Errorf("Content-Type %q", got)

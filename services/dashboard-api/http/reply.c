@@ -10,6 +10,8 @@
 #include "services/dashboard-api/http/server_int.h"
 #include "services/dashboard-api/page/page.h"
 
+static const char request_id[] = "X-Request-Id";
+
 static void add(struct MHD_Response *response, const char *name, const char *value)
 {
     /* Refused only for a value with line breaks, which MHD does not hand us in a request header
@@ -143,20 +145,14 @@ static void add_worker_headers(struct MHD_Response *response, const struct reque
         add(response, "Link", c->link);
 }
 
-static void on_sent(void *arg)
-{
-    kept_answer_unref(arg);
-}
-
-/* The bytes of a kept answer are lent to the response. */
+/* The bytes of a kept answer are lent to the response: q holds it until it has been completed. */
 static struct MHD_Response *make_response(struct request *q, struct rk_buf *body)
 {
     if (!q->kept || body != &q->call.out)
         return MHD_create_response_from_buffer(body->n, body->p, MHD_RESPMEM_MUST_FREE);
     if (q->status == 304)
         return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    return MHD_create_response_from_buffer_with_free_callback_cls(
-        q->kept->body_n, q->kept->body, on_sent, kept_answer_ref(q->kept));
+    return MHD_create_response_from_buffer(q->kept->body_n, q->kept->body, MHD_RESPMEM_PERSISTENT);
 }
 
 /* The body moves from the request to the response. */
@@ -186,6 +182,23 @@ static struct MHD_Response *make_answer(struct request *q, struct rk_buf *body)
     return response;
 }
 
+/* Nothing in it but its id is this request's own. */
+static bool is_alike(const struct server *s, const struct request *q)
+{
+    return q->kept && q->status == 200 && !q->has_origin && !s->draining;
+}
+
+/* NULL when none is idle, or can be used. */
+static struct MHD_Response *borrow(struct server *s, struct request *q)
+{
+    struct MHD_Response *r = is_alike(s, q) ? kept_lend(s->kept, q->kept) : NULL;
+    const char *id = r ? MHD_get_response_header(r, request_id) : NULL;
+
+    if (id)
+        (void)MHD_del_response_header(r, request_id, id);
+    return r;
+}
+
 /* The route and not the path, which may hold a secret, such as that of an invitation. */
 static void tell(const struct request *q)
 {
@@ -209,18 +222,23 @@ enum MHD_Result reply_queue(struct server *s, struct request *q, struct MHD_Conn
         response = make_preflight(q);
         q->status = 204;
     } else {
-        response = make_answer(q, q->reply.n > 0 ? &q->reply : &q->call.out);
+        response = borrow(s, q);
+        if (!response)
+            response = make_answer(q, q->reply.n > 0 ? &q->reply : &q->call.out);
     }
     if (!response)
         return MHD_NO;
     if (!q->unknown)
-        add(response, "X-Request-Id", q->trace.id);
+        add(response, request_id, q->trace.id);
     if (s->draining)
         add(response, "Connection", "close");
     server_count(q);
     tell(q);
     s->queued = true;
     r = MHD_queue_response(connection, q->status, response);
-    MHD_destroy_response(response);
+    if (is_alike(s, q))
+        q->lent = response;
+    else
+        MHD_destroy_response(response);
     return r;
 }

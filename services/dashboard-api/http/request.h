@@ -77,6 +77,7 @@ struct request {
     struct check_item check;
     char version[2 * KEPT_VERSION_MAX]; /* the answer may be kept, as of that; "" = not */
     struct kept_answer *kept;           /* is the answer */
+    struct MHD_Response *lent;          /* of `kept`, until the request has been completed */
 };
 
 struct request *request_new(struct server *s, const char *uri);

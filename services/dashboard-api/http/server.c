@@ -525,6 +525,8 @@ static void on_completed(void *cls,
     if (q->rest == REST_AWAKE)
         s->awake--;
     q->rest = REST_NONE;
+    if (q->lent)
+        kept_take_back(s->kept, q->kept, rk_steal(q->lent));
     if (!q->at_worker)
         request_free(q);
     check_drained(s);

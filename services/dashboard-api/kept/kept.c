@@ -4,13 +4,20 @@
 
 #include <stdlib.h>
 
+#include <microhttpd.h>
+
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/map.h"
+
+#define IDLE_MAX 64   /* of one answer */
+#define IDLE_ALL 1024 /* less than a KiB each */
+#define IDLE_BYTES (IDLE_MAX * sizeof(struct MHD_Response *))
 
 struct kept {
     struct rk_map *by_key;
     struct rk_list by_use; /* the next to go first */
     size_t bytes, max_bytes;
+    unsigned idle_n; /* of all answers */
 };
 
 struct kept_answer *kept_answer_new(uint8_t *body, size_t n, const char *etag, const char *link)
@@ -39,6 +46,7 @@ void kept_answer_unref(struct kept_answer *a)
     free(a->key);
     free(a->body);
     free(a->link);
+    free(a->idle);
     free(a);
 }
 
@@ -54,7 +62,7 @@ struct kept *kept_new(size_t max_bytes)
 
 static size_t cost(const struct kept_answer *a)
 {
-    return sizeof(*a) + a->key_n + a->body_n + strlen(a->link);
+    return sizeof(*a) + a->key_n + a->body_n + strlen(a->link) + (a->idle ? IDLE_BYTES : 0);
 }
 
 static void drop(struct kept *k, struct kept_answer *a)
@@ -62,6 +70,9 @@ static void drop(struct kept *k, struct kept_answer *a)
     (void)rk_map_del(k->by_key, rk_strn(a->key, a->key_n));
     rk_list_remove(&a->by_use);
     k->bytes -= cost(a);
+    k->idle_n -= a->idle_n;
+    while (a->idle_n > 0)
+        MHD_destroy_response(a->idle[--a->idle_n]);
     kept_answer_unref(a);
 }
 
@@ -113,6 +124,28 @@ void kept_put(
     rk_list_append(&k->by_use, &a->by_use);
     while (k->bytes > k->max_bytes)
         drop(k, rk_list_entry(k->by_use.next, struct kept_answer, by_use));
+}
+
+struct MHD_Response *kept_lend(struct kept *k, struct kept_answer *a)
+{
+    if (a->idle_n == 0)
+        return NULL;
+    k->idle_n--;
+    return a->idle[--a->idle_n];
+}
+
+void kept_take_back(struct kept *k, struct kept_answer *a, struct MHD_Response *r)
+{
+    if (rk_list_empty(&a->by_use) || a->idle_n == IDLE_MAX || k->idle_n == IDLE_ALL) {
+        MHD_destroy_response(r);
+        return;
+    }
+    if (!a->idle) {
+        a->idle = rk_new_array(struct MHD_Response *, IDLE_MAX);
+        k->bytes += IDLE_BYTES;
+    }
+    k->idle_n++;
+    a->idle[a->idle_n++] = r;
 }
 
 size_t kept_bytes(const struct kept *k)

@@ -23,9 +23,11 @@
 
 struct kept;
 
-/* Counted; what is in it never changes. */
+/* Counted; what clients see of it never changes. */
 struct kept_answer {
     unsigned refs;
+    struct MHD_Response **idle; /* made for it, and given to nobody now */
+    unsigned idle_n;
     struct rk_list by_use;
     char *key;
     size_t key_n;
@@ -49,6 +51,11 @@ kept_find(struct kept *k, struct rk_str key, const char *version, uint64_t now_m
 void kept_put(
     struct kept *k, struct rk_str key, const char *version, uint64_t now_ms, struct kept_answer *a);
 void kept_clear(struct kept *k);
+/* Responses that were made for a kept answer are used again: making one, and its headers, costs
+ * more than all else about it. NULL when none is idle. The caller's own until it comes back, once
+ * its request has been completed. */
+struct MHD_Response *kept_lend(struct kept *k, struct kept_answer *a) RK_CHECKED;
+void kept_take_back(struct kept *k, struct kept_answer *a, struct MHD_Response *r);
 size_t kept_bytes(const struct kept *k);
 
 /* `body` is taken over, `link` copied. */

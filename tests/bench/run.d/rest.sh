@@ -3,6 +3,7 @@
 REST_PEERS=1000
 REST_FEWER=500 # of which lists are asked before the others join
 REST_CONNECTIONS=16
+REST_MANY=64 # of small answers, once more
 
 # rest_cases SUBJECT PORT PROCESS_ID...: the answers that one server gives.
 rest_cases() {
@@ -10,8 +11,8 @@ rest_cases() {
 
     shift 2
     rest_case "$subject" "$port" peers /api/peers "$@"
-    rest_case "$subject" "$port" user /api/users/current "$@"
-    rest_case "$subject" "$port" instance /api/instance "$@"
+    small_case "$subject" "$port" user /api/users/current "$@"
+    small_case "$subject" "$port" instance /api/instance "$@"
 }
 
 # fewer_cases SUBJECT PORT POLICY_ID GROUP_ID PROCESS_ID...: the same with fewer peers, and a policy that is another one each time.
@@ -54,7 +55,23 @@ rest_case() {
     local subject=$1 port=$2 case=$3 path=$4
 
     shift 4
-    measure rest "$case" "$subject" "$BIN/bench-rest_load" "$SERVER:$port" "$path" $REST_CONNECTIONS 1500 "$@"
+    measure rest "$case" "$subject" "$BIN/bench-rest_load" "$SERVER:$port" "$path" "${CONNECTIONS:-$REST_CONNECTIONS}" 1500 "$@"
+}
+
+# The same, and with more connections.
+small_case() {
+    local subject=$1 port=$2 case=$3
+
+    shift 3
+    rest_case "$subject" "$port" "$case" "$@"
+    CONNECTIONS=$REST_MANY rest_case "$subject" "$port" "$case-many" "$@"
+}
+
+# reference_cases CASE PATH: a constant answer as long as ours.
+reference_cases() {
+    local case=$1 path=$2
+
+    small_case ref 22095 "$case" "/$(rest_ask 22080 "$path" | wc -c)" "${PID[mhd_ref]}"
 }
 
 # The peers join as agents do; that is not measured here. rest_join SUBJECT NUMBER FLEET_ARGUMENT...
@@ -94,7 +111,7 @@ each_has_fewer() {
 }
 
 bench_rest() {
-    local round case pinned=$PIN
+    local round pinned=$PIN
     local -A REST_IDS=()
 
     PIN=no
@@ -119,9 +136,9 @@ bench_rest() {
     each_server each_joins $((REST_PEERS - REST_FEWER))
     for ((round = 0; round < ROUNDS; round++)); do
         each_server rest_cases
-        for case in user instance; do
-            rest_case ref 22095 $case / "${PID[mhd_ref]}"
-        done
+        ROOKERY_BENCH_TOKEN=$REST_TOKEN
+        reference_cases user users/current
+        reference_cases instance instance
     done
     stop management dashboard-api
     instance_down

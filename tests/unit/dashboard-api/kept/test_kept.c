@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <microhttpd.h>
+
 #include "libcommon/base/alloc.h"
 #include "services/dashboard-api/kept/kept.h"
 #include "tests/support/test.h"
@@ -113,6 +115,83 @@ static void who_holds_an_answer_may_read_it_after_it_went(void **state)
     assert_string_equal(a->etag, "\"tag\"");
 }
 
+static struct MHD_Response *response_of(struct kept_answer *a)
+{
+    return MHD_create_response_from_buffer(a->body_n, a->body, MHD_RESPMEM_PERSISTENT);
+}
+
+static void a_response_is_lent_to_one_at_a_time(void **state)
+{
+    rk_auto(kept_free) struct kept *k = kept_new(100000);
+    rk_auto(kept_answer_unref) struct kept_answer *a = NULL;
+    struct MHD_Response *r, *other;
+
+    (void)state;
+    put(k, "a", "1", 0, 10);
+    a = kept_find(k, RK_STR("a"), "1", 0);
+    assert_null(kept_lend(k, a));
+    r = response_of(a);
+    other = response_of(a);
+    kept_take_back(k, a, r);
+    assert_ptr_equal(kept_lend(k, a), r);
+    assert_null(kept_lend(k, a));
+    kept_take_back(k, a, r);
+    kept_take_back(k, a, other);
+    assert_ptr_equal(kept_lend(k, a), other);
+    assert_ptr_equal(kept_lend(k, a), r);
+    kept_take_back(k, a, r);
+    kept_take_back(k, a, other);
+    kept_clear(k); /* what is idle goes with it */
+    assert_int_equal(kept_bytes(k), 0);
+}
+
+static void a_response_that_comes_back_after_its_answer_went_is_not_kept(void **state)
+{
+    rk_auto(kept_free) struct kept *k = kept_new(100000);
+    rk_auto(kept_answer_unref) struct kept_answer *a = NULL;
+
+    (void)state;
+    put(k, "a", "1", 0, 10);
+    a = kept_find(k, RK_STR("a"), "1", 0);
+    kept_clear(k);
+    kept_take_back(k, a, response_of(a));
+    assert_null(kept_lend(k, a));
+    assert_int_equal(kept_bytes(k), 0);
+}
+
+static void idle_responses_are_bounded(void **state)
+{
+    rk_auto(kept_free) struct kept *k = kept_new(1000000);
+    char key[16];
+    unsigned all = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        rk_auto(kept_answer_unref) struct kept_answer *a = NULL;
+
+        (void)snprintf(key, sizeof(key), "%u", i);
+        put(k, key, "1", 0, 10);
+        a = kept_find(k, rk_str(key), "1", 0);
+        for (unsigned j = 0; j < 100; j++)
+            kept_take_back(k, a, response_of(a));
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        rk_auto(kept_answer_unref) struct kept_answer *a = NULL;
+        struct MHD_Response *r;
+        unsigned n = 0;
+
+        (void)snprintf(key, sizeof(key), "%u", i);
+        a = kept_find(k, rk_str(key), "1", 0);
+        while ((r = kept_lend(k, a)) != NULL) {
+            MHD_destroy_response(r);
+            n++;
+        }
+        assert_true(n <= 64);
+        all += n;
+    }
+    assert_int_equal(all, 1024);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +201,9 @@ int main(void)
         cmocka_unit_test(what_was_asked_for_longest_ago_goes_first),
         cmocka_unit_test(an_answer_that_is_large_is_not_kept_and_takes_the_old_one_away),
         cmocka_unit_test(who_holds_an_answer_may_read_it_after_it_went),
+        cmocka_unit_test(a_response_is_lent_to_one_at_a_time),
+        cmocka_unit_test(a_response_that_comes_back_after_its_answer_went_is_not_kept),
+        cmocka_unit_test(idle_responses_are_bounded),
     };
 
     return RUN_TESTS(tests);
