@@ -125,6 +125,8 @@ void rk_pg_cut(struct rk_pg *c);
 /* Unprepared, possibly several statements: migrations only. */
 int rk_pg_script(struct rk_pg *c, const char *sql, struct rk_err *err) RK_CHECKED;
 
+/* One thread; each is given back with rk_pg_result_free. */
+struct rk_pg_result *rk_pg_result_ref(struct rk_pg_result *r);
 void rk_pg_result_free(struct rk_pg_result *r);
 RK_DEFINE_AUTO(struct rk_pg_result, rk_pg_result_free)
 int rk_pg_rows(const struct rk_pg_result *r);

@@ -11,6 +11,7 @@
 
 struct rk_pg_result {
     PGresult *res;
+    unsigned refs;
 };
 
 struct rk_pg_result *pg_result_new(PGresult *res)
@@ -18,12 +19,19 @@ struct rk_pg_result *pg_result_new(PGresult *res)
     struct rk_pg_result *r = rk_new(struct rk_pg_result);
 
     r->res = res;
+    r->refs = 1;
+    return r;
+}
+
+struct rk_pg_result *rk_pg_result_ref(struct rk_pg_result *r)
+{
+    r->refs++;
     return r;
 }
 
 void rk_pg_result_free(struct rk_pg_result *r)
 {
-    if (!r)
+    if (!r || --r->refs > 0)
         return;
     PQclear(r->res);
     free(r);

@@ -8,7 +8,10 @@
 #include "libcommon/account/rules/group.h"
 #include "libcommon/account/rules/refs.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
 #include "libcommon/base/map.h"
+
+#define MAX_NAMED ((size_t)1 << 20) /* more is asked each time */
 
 static const struct rk_pg_stmt get_stmt = {
     "policy_get", "SELECT name FROM policy WHERE account_id = $1 AND id = $2"
@@ -25,8 +28,7 @@ static const struct rk_pg_stmt update_stmt = {
     "policy_update",
     "UPDATE policy SET name = $3, description = $4, enabled = $5,"
     " source_posture_checks = CASE WHEN $6::boolean THEN $7::text[] END WHERE account_id = $1 AND "
-    "id = $2 AND row(name, description, enabled, source_posture_checks) IS DISTINCT FROM "
-    "row($3, $4, $5, CASE WHEN $6::boolean THEN $7::text[] END)"
+    "id = $2"
 };
 static const struct rk_pg_stmt delete_stmt = {
     "policy_delete", "DELETE FROM policy WHERE account_id = $1 AND id = $2"
@@ -150,14 +152,10 @@ int rk_policy_validate(const struct rk_policy_input *in, struct rk_err *err)
 /* === A policy as an object ===
  * with a member for each column, as the audit trail looks at it (audit.c). */
 
-/* Asks which of the rules' groups the account has. */
-static int ask_groups(struct rk_pg *pg,
-                      const struct rk_actor *actor,
-                      const struct rk_policy_input *in,
-                      struct rk_pg_result **out,
-                      struct rk_err *err)
+/* All groups that the rules name, one after the other; free them. */
+static struct rk_str *named_groups(const struct rk_policy_input *in, size_t *out_n)
 {
-    rk_auto(rk_free) struct rk_str *all = NULL;
+    struct rk_str *all;
     size_t n = 0;
 
     for (size_t i = 0; i < in->rules_n; i++)
@@ -171,8 +169,49 @@ static int ask_groups(struct rk_pg *pg,
             for (size_t g = 0; g < side[k]->groups_n; g++)
                 all[n++] = side[k]->groups[g];
     }
-    return rk_pg_later(pg, &known_groups_stmt, out, err, RK_P_C(actor->account_id),
-                       RK_P_ARRAY(all, n));
+    *out_n = n;
+    return all;
+}
+
+/* Which of the groups that a change names the account has. */
+struct found {
+    struct rk_left left;
+    struct rk_buf named;
+    struct rk_pg_result *groups;
+};
+
+static void found_free(struct rk_left *l)
+{
+    struct found *f = rk_container_of(l, struct found, left);
+
+    rk_buf_done(&f->named);
+    rk_pg_result_free(f->groups);
+    rk_free(f);
+}
+
+static struct found *found_new(const struct rk_str *named, size_t n)
+{
+    struct found *f = rk_new(struct found);
+
+    f->left.free = found_free;
+    rk_buf_init(&f->named, MAX_NAMED);
+    for (size_t i = 0; i < n; i++) {
+        rk_buf_put_str(&f->named, named[i]);
+        rk_buf_put_u8(&f->named, 0);
+    }
+    return f;
+}
+
+/* What the change before found, if it named the same. */
+static struct rk_pg_result *found_before(const struct rk_change *ch, const struct found *f)
+{
+    struct rk_left *l = rk_change_left(ch);
+    const struct found *was =
+        l && l->free == found_free ? rk_container_of(l, struct found, left) : NULL;
+
+    return was && !f->named.overflow && rk_str_eq(rk_buf_str(&was->named), rk_buf_str(&f->named))
+               ? was->groups
+               : NULL;
 }
 
 /* What else the account has to have, read in one round trip. */
@@ -193,12 +232,26 @@ static int ask_refs(struct rk_change *ch,
                     struct refs *out,
                     struct rk_err *err)
 {
-    int r = ask_groups(rk_change_pg(ch), actor, in, &out->groups, err);
+    size_t n = 0;
+    rk_auto(rk_free) struct rk_str *named = named_groups(in, &n);
+    struct found *f = found_new(named, n);
+    struct rk_pg_result *before = found_before(ch, f);
+    int r = 0;
 
+    rk_change_leave(ch, &f->left);
+    if (before)
+        out->groups = rk_pg_result_ref(before);
+    else
+        r = rk_pg_later(rk_change_pg(ch), &known_groups_stmt, &out->groups, err,
+                        RK_P_C(actor->account_id), RK_P_ARRAY(named, n));
     if (r == 0 && in->posture_checks_n > 0)
         r = rk_refs_ask_posture_checks(ch, in->posture_checks, in->posture_checks_n, &out->checks,
                                        err);
-    return r == 0 ? rk_pg_catch_up(rk_change_pg(ch), err) : r;
+    if (r == 0)
+        r = rk_pg_catch_up(rk_change_pg(ch), err);
+    if (r == 0)
+        f->groups = rk_pg_result_ref(out->groups);
+    return r;
 }
 
 static json_t *text(struct rk_str s)
@@ -439,6 +492,20 @@ static bool same_policy(const json_t *a, const json_t *b)
     return true;
 }
 
+/* What is written of the policy by itself. */
+static bool equal_but_rules(const json_t *a, const json_t *b)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)a, name, value)
+    {
+        if (strcmp(name, "rules") != 0 && !json_equal(value, json_object_get(b, name)))
+            return false;
+    }
+    return true;
+}
+
 /* === Changes === */
 
 /* Writes the rules as they will be, behind the policy. */
@@ -597,10 +664,11 @@ int rk_policy_update(struct rk_pg *pg,
         return 0;
     }
     rk_change_becomes(ch, id, after);
-    r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
-                    RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
-                    RK_P_BOOL(in->has_posture_checks),
-                    RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
+    if (!equal_but_rules(before, after))
+        r = rk_pg_later(pg, &update_stmt, NULL, err, RK_P_C(actor->account_id), RK_P_C(id),
+                        RK_P_C(in->name), RK_P_C(in->description), RK_P_BOOL(in->enabled),
+                        RK_P_BOOL(in->has_posture_checks),
+                        RK_P_ARRAY(in->posture_checks, in->posture_checks_n));
     if (r == 0)
         r = store_rules(pg, id, before, after, err);
     if (r == 0)

@@ -34,6 +34,7 @@ struct rk_change {
     struct touches touched;
     struct audit *audit;    /* NULL until something is watched */
     struct rk_batch *batch; /* NULL: it is committed by itself */
+    struct rk_left *left, *leaves;
 };
 
 struct rk_batch {
@@ -43,6 +44,7 @@ struct rk_batch {
     char account_id[RK_XID_LEN + 1]; /* "" until something is changed */
     struct touches touched;
     struct rk_pg_result *serial;
+    struct rk_left *left; /* by the change that was put off last */
 };
 
 static const struct rk_pg_stmt lock_account = {
@@ -131,6 +133,8 @@ static int begin_with(struct rk_pg *pg,
         return no_account(account_id, err);
     ch->batch = batch_for(pg, account_id);
     locked = ch->batch && rk_pg_put_off(pg);
+    if (locked)
+        ch->left = rk_steal(ch->batch->left);
     r = rk_pg_begin(pg, ch->batch ? RK_PG_SHARED : RK_PG_READ_COMMITTED, &ch->tx, err);
     if (r == 0 && !locked)
         r = rk_pg_later(pg, lock, &ch->lock, err, RK_P_C(account_id));
@@ -191,12 +195,31 @@ int rk_change_begin_idle(struct rk_pg *pg,
     return begin_now(pg, &lock_idle_account, account_id, out, err);
 }
 
+static void forget_left(struct rk_left *l)
+{
+    if (l)
+        l->free(l);
+}
+
+struct rk_left *rk_change_left(const struct rk_change *ch)
+{
+    return ch->left;
+}
+
+void rk_change_leave(struct rk_change *ch, struct rk_left *l)
+{
+    forget_left(ch->leaves);
+    ch->leaves = l;
+}
+
 void rk_change_abort(struct rk_change *ch)
 {
     if (!ch)
         return;
     rk_pg_rollback(ch->tx);
     rk_pg_result_free(ch->lock);
+    forget_left(ch->left);
+    forget_left(ch->leaves);
     audit_free(ch->audit);
     free(ch->touched.v);
     free(ch);
@@ -317,6 +340,8 @@ static int commit_in_batch(struct rk_change *ch, struct rk_err *err)
     r = rk_pg_commit(&ch->tx, err);
     if (r < 0)
         b->touched.n = before;
+    else
+        b->left = rk_steal(ch->leaves);
     return r;
 }
 
@@ -387,6 +412,7 @@ int rk_batch_end(struct rk_batch *b, struct rk_pg *pg, struct rk_bell *out_bell,
         out_bell->serial = serial_in(b->serial);
     }
     rk_pg_result_free(b->serial);
+    forget_left(b->left);
     free(b->touched.v);
     rk_free(b);
     return r;

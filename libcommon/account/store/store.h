@@ -147,3 +147,15 @@ struct rk_batch;
 struct rk_batch *rk_batch_begin(struct rk_pg *pg, bool (*more)(void *arg), void *arg);
 int rk_batch_end(struct rk_batch *b, struct rk_pg *pg, struct rk_bell *out_bell, struct rk_err *err)
     RK_CHECKED;
+
+/*
+ * What a change has read of the account and leaves as it is: the next change of its batch need not
+ * read it again, as nobody else changes the account meanwhile. It is there for that one only, which
+ * may leave it again. Whose it is is told by `free`.
+ */
+struct rk_left {
+    void (*free)(struct rk_left *l);
+};
+struct rk_left *rk_change_left(const struct rk_change *ch); /* by the one before; NULL: nothing */
+/* Once it has committed. Instead of what was left before. */
+void rk_change_leave(struct rk_change *ch, struct rk_left *l);

@@ -279,6 +279,101 @@ static void an_update_is_two_round_trips(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT count(DISTINCT (id, position)) FROM policy_rule"), 3);
 }
 
+static unsigned waiting; /* so many commits are put off */
+
+static bool more(void *arg)
+{
+    (void)arg;
+    if (waiting == 0)
+        return false;
+    waiting--;
+    return true;
+}
+
+/* What an update finds the group `dev` to be called. */
+static const char *called(const char *id, const struct rk_policy_input *in)
+{
+    static char name[32], description[8];
+    static int n;
+    rk_auto(rk_policy_made_done) struct rk_policy_made made = { .policy = NULL };
+    struct rk_policy_input other = *in;
+    struct rk_err err = { 0 };
+
+    snprintf(description, sizeof(description), "%d", n++);
+    other.description = description;
+    done(rk_policy_update(pg, &actor, id, &other, &made, &bell, &err), &err);
+    assert_true(rk_str_eq(rk_pg_str(made.groups, 0, 0), rk_str(dev)));
+    assert_true(rk_str_copy(rk_pg_str(made.groups, 0, 1), name, sizeof(name)));
+    return name;
+}
+
+/* As no change of the account does it: who does not look does not see it. */
+static void rename_beside(const char *name)
+{
+    char sql[200];
+
+    snprintf(sql, sizeof(sql),
+             "WITH x AS (UPDATE account_group SET name = '%s' WHERE id = '%s' RETURNING 1) "
+             "SELECT count(*) FROM x",
+             name, dev);
+    assert_int_equal(pg_ask(&fx, sql), 1);
+}
+
+static void what_one_has_found_the_next_of_its_batch_need_not_ask(void **state)
+{
+    struct rk_policy_rule_input rule = from_to("tcp"), other = from_to("tcp");
+    const struct rk_policy_input in = of(&rule), names_less = of(&other);
+    const struct rk_group_input renamed = { .name = "ops2" };
+    char id[RK_XID_LEN + 1];
+    struct rk_err err = { 0 };
+    struct rk_batch *b;
+
+    (void)state;
+    other.destination.groups = &dev_list;
+    make(&in, id);
+    waiting = 9;
+    b = rk_batch_begin(pg, more, NULL);
+    assert_string_equal(called(id, &in), "dev");
+    rename_beside("a");
+    assert_string_equal(called(id, &in), "dev");
+    assert_string_equal(called(id, &in), "dev");
+    assert_string_equal(called(id, &names_less), "a");
+    rename_beside("b");
+    assert_string_equal(called(id, &names_less), "a");
+    done(rk_group_update(pg, &actor, ops, &renamed, &bell, &err), &err);
+    assert_string_equal(called(id, &names_less), "b");
+    done(rk_batch_end(b, pg, &bell, &err), &err);
+    rename_beside("c");
+    waiting = 9;
+    b = rk_batch_begin(pg, more, NULL);
+    assert_string_equal(called(id, &names_less), "c");
+    done(rk_batch_end(b, pg, &bell, &err), &err);
+    rename_beside("d");
+    assert_string_equal(called(id, &names_less), "d");
+    assert_int_equal(events("policy.update"), 8);
+}
+
+static void of_a_policy_only_what_differs_is_written(void **state)
+{
+    struct rk_policy_rule_input rule = from_to("tcp");
+    struct rk_policy_input in = of(&rule);
+    char id[RK_XID_LEN + 1];
+    struct rk_err err = { 0 };
+    int64_t row;
+
+    (void)state;
+    make(&in, id);
+    row = pg_ask(&fx, "SELECT xmin::text FROM policy");
+    rule.description = "x";
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
+    assert_int_equal(pg_ask(&fx, "SELECT xmin::text FROM policy"), row);
+    in.description = "y";
+    done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy p JOIN policy_rule r ON p.id = "
+                                 "r.policy_id WHERE (p.description, r.description) = ('y', 'x')"),
+                     1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +386,8 @@ int main(void)
         cmocka_unit_test_setup(authorised_groups_belong_to_ssh_and_hold_on_to_their_groups, fresh),
         cmocka_unit_test_setup(whom_access_was_given_to_stays_with_the_rule, fresh),
         cmocka_unit_test_setup(an_update_is_two_round_trips, fresh),
+        cmocka_unit_test_setup(what_one_has_found_the_next_of_its_batch_need_not_ask, fresh),
+        cmocka_unit_test_setup(of_a_policy_only_what_differs_is_written, fresh),
     };
 
     return cmocka_run_group_tests(tests, account_start, account_stop);
