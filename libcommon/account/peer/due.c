@@ -31,8 +31,7 @@ static const char *const names[RK_DUE_KINDS] = { "ephemeral", "login", "inactivi
     "coalesce((a.settings->>'peer_inactivity_expiration_enabled')::boolean, false) THEN "          \
     "s.last_seen + make_interval(secs => "                                                         \
     "coalesce((a.settings->>'peer_inactivity_expiration')::bigint, 600)) END"
-#define PEERS                                                                                      \
-    "FROM peer p JOIN account a ON a.id = p.account_id JOIN peer_status s ON s.peer_id = p.id "
+#define OF_PEERS "JOIN account a ON a.id = p.account_id JOIN peer_status s ON s.peer_id = p.id "
 /* In one order, so that two that write rows of the same peers do not wait for each other. */
 #define PUT                                                                                        \
     "INSERT INTO due (kind, object_id, account_id, at) "                                           \
@@ -47,11 +46,12 @@ int rk_due_follow(struct rk_pg *pg,
                   struct rk_err *err)
 {
     static const struct rk_pg_stmt follow = {
-        "due_follow", "WITH want AS MATERIALIZED (SELECT k.kind, p.id, p.account_id, k.at " PEERS
-                      "CROSS JOIN LATERAL (VALUES ('ephemeral', " EPHEMERAL_AT(
-                          "$2") "), ('login', " LOGIN_AT "), ('inactivity', " INACTIVITY_AT
-                                ")) k(kind, at) WHERE p.id = ANY($1::text[]) AND "
-                                "(p.ephemeral OR p.user_id <> '')) " PUT
+        "due_follow",
+        "WITH want AS MATERIALIZED (SELECT k.kind, p.id, p.account_id, k.at FROM "
+        "unnest($1::text[]) i CROSS JOIN LATERAL (SELECT * FROM peer WHERE id = i "
+        "LIMIT 1) p " OF_PEERS "CROSS JOIN LATERAL (VALUES ('ephemeral', " EPHEMERAL_AT(
+            "$2") "), ('login', " LOGIN_AT "), ('inactivity', " INACTIVITY_AT
+                  ")) k(kind, at) WHERE p.ephemeral OR p.user_id <> '') " PUT
     };
 
     return rk_pg_later(pg, &follow, NULL, err, RK_P_ARRAY(peer_ids, n), RK_P_INT(ephemeral_s));
@@ -61,7 +61,7 @@ int rk_due_follow_account(struct rk_change *ch, struct rk_err *err)
 {
     static const struct rk_pg_stmt follow = {
         "due_follow_account",
-        "WITH want AS MATERIALIZED (SELECT k.kind, p.id, p.account_id, k.at " PEERS
+        "WITH want AS MATERIALIZED (SELECT k.kind, p.id, p.account_id, k.at FROM peer p " OF_PEERS
         "CROSS JOIN LATERAL (VALUES ('login', " LOGIN_AT "), ('inactivity', " INACTIVITY_AT
         ")) k(kind, at) WHERE p.account_id = $1 AND p.user_id <> '') " PUT
     };

@@ -22,9 +22,9 @@ static const struct rk_pg_stmt store = {
     "  AS t(peer_id, connected, session, replica, ip, n)), "
     "last AS (SELECT DISTINCT ON (peer_id) * FROM given ORDER BY peer_id, session DESC, "
     "connected), "
-    "held AS MATERIALIZED (SELECT s.peer_id, s.session FROM peer_status s WHERE s.peer_id = "
-    "ANY($1::text[]) "
-    "  ORDER BY s.peer_id FOR UPDATE), "
+    "held AS MATERIALIZED (SELECT s.* FROM (SELECT DISTINCT peer_id FROM given ORDER BY peer_id) k "
+    "  CROSS JOIN LATERAL (SELECT peer_id, session FROM peer_status WHERE peer_id = k.peer_id "
+    "  LIMIT 1 FOR UPDATE) s), "
     "done AS (UPDATE peer_status s SET connected = l.connected, session = l.session, last_seen = "
     "clock_timestamp(), "
     "  replica = CASE WHEN l.connected THEN l.replica ELSE s.replica END, "
@@ -41,8 +41,9 @@ int peer_presence_note(struct rk_pg *pg, const struct rk_str *ids, size_t n, str
 {
     static const struct rk_pg_stmt note = {
         "presence_note",
-        "INSERT INTO account_presence (account_id) SELECT DISTINCT account_id FROM peer WHERE id = "
-        "ANY($1::text[]) ORDER BY account_id ON CONFLICT (account_id) DO UPDATE SET times = "
+        "INSERT INTO account_presence (account_id) SELECT DISTINCT p.account_id FROM "
+        "unnest($1::text[]) i CROSS JOIN LATERAL (SELECT account_id FROM peer WHERE id = i LIMIT "
+        "1) p ORDER BY account_id ON CONFLICT (account_id) DO UPDATE SET times = "
         "account_presence.times + 1"
     };
 

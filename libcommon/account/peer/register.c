@@ -27,10 +27,15 @@ static const char key_invalid[] = "couldn't add peer: setup key is invalid";
     " NOT revoked AND (expires_at IS NULL OR now() <= expires_at) AND (usage_limit = 0 OR "        \
     "used_times < usage_limit)"
 
-/* Before anything is locked: whose key it is, and who is there already. */
+/*
+ * Before anything is locked: whose key it is, and who is there already. Here as wherever rows of
+ * peers are named, each one is looked up by itself: `key = ANY($2)`, planned while the table was
+ * small, would be kept as a way through all of it that compares each row with each name.
+ */
+#define THOSE_WITH_KEY " CROSS JOIN LATERAL (SELECT p.key FROM peer p WHERE p.key = k LIMIT 1) p"
 static const struct rk_pg_stmt find_key = {
     "register_find_key", "SELECT (SELECT account_id FROM setup_key WHERE hash = $1 AND" KEY_VALID
-                         "), ARRAY(SELECT key FROM peer WHERE key = ANY($2::text[]))"
+                         "), ARRAY(SELECT p.key FROM unnest($2::text[]) k" THOSE_WITH_KEY ")"
 };
 /* What the account says about newcomers with a row k: their groups, whether they have IPv6,
  * networks, domain. */
@@ -86,9 +91,10 @@ enum {
 };
 /* Of these keys and names, those that somebody has. */
 static const struct rk_pg_stmt taken = {
-    "register_taken", "SELECT ARRAY(SELECT key FROM peer WHERE key = ANY($1::text[])), "
-                      "ARRAY(SELECT dns_label FROM peer WHERE account_id = $2 AND dns_label = "
-                      "ANY($3::text[]))"
+    "register_taken", "SELECT ARRAY(SELECT p.key FROM unnest($1::text[]) k" THOSE_WITH_KEY
+                      "), ARRAY(SELECT p.dns_label FROM unnest($3::text[]) l CROSS JOIN LATERAL "
+                      "(SELECT dns_label FROM peer WHERE account_id = $2 AND dns_label = l LIMIT "
+                      "1) p)"
 };
 /*
  * All that a newcomer is, for as many as there are, one use of the key for each (not a user's: $3

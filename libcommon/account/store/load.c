@@ -46,8 +46,8 @@ struct queries {
     struct rk_pg_stmt some, all;
 };
 static const struct queries peers = {
-    { "load_peers",
-      "SELECT " PEER_COLUMNS " FROM peer p WHERE p.account_id = $1 AND p.id = ANY($2::text[])" },
+    { "load_peers", "SELECT " PEER_COLUMNS " FROM unnest($2::text[]) i CROSS JOIN LATERAL "
+                    "(SELECT * FROM peer WHERE id = i LIMIT 1) p WHERE p.account_id = $1" },
     { "load_all_peers",
       "SELECT " PEER_COLUMNS " FROM peer p WHERE p.account_id = $1 ORDER BY p.id" },
 };
@@ -73,8 +73,8 @@ static const struct queries rules = {
 };
 static const struct rk_pg_stmt members = {
     "load_members",
-    "SELECT m.group_id, m.peer_id FROM group_peer m JOIN unnest($1::text[], $2::text[]) AS t(g, p) "
-    "ON m.group_id = t.g AND m.peer_id = t.p"
+    "SELECT m.group_id, m.peer_id FROM unnest($1::text[], $2::text[]) AS t(g, p) CROSS JOIN "
+    "LATERAL (SELECT * FROM group_peer WHERE group_id = t.g AND peer_id = t.p LIMIT 1) m"
 };
 
 struct names {

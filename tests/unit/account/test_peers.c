@@ -540,6 +540,52 @@ static void an_agent_that_logs_out_is_its_owners_doing_or_nobodys(void **state)
     }
 }
 
+/* Rows of the tables that grow with the account which all sessions together have looked at. */
+static int64_t rows_read(void)
+{
+    pg_must(pg, "SELECT pg_stat_force_next_flush()");
+    return pg_ask(&fx, "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM "
+                       "pg_stat_user_tables WHERE relname IN ('peer', 'peer_status', "
+                       "'group_peer')");
+}
+
+/* A peer comes, is loaded, connects and goes. */
+static void come_and_go(uint64_t *serial)
+{
+    rk_auto(rk_delta_free) struct rk_delta *d = NULL;
+    struct rk_peer_presence row = { .connected = true, .session = 1, .replica = "r" };
+    struct rk_err err = { 0 };
+    struct rk_bell bell;
+
+    assert_int_equal(register_peer(pg, "h", NULL, &bell, &err), 0);
+    d = load(*serial);
+    *serial = d->serial;
+    memcpy(row.peer_id, item(d, RK_OBJ_PEER)->row.peer_row->id, sizeof(row.peer_id));
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, NULL, &err), 0);
+    row.connected = false;
+    assert_int_equal(rk_peer_store_presence(pg, &row, 1, RK_EPHEMERAL_LIFE_S, NULL, &err), 0);
+}
+
+static void what_was_planned_for_a_small_account_does_not_read_all_of_a_large_one(void **state)
+{
+    uint64_t serial = 0;
+    int64_t before;
+
+    (void)state;
+    fresh(0);
+    for (int i = 0; i < 20; i++)
+        come_and_go(&serial);
+    pg_must(pg, "WITH n AS (INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT "
+                "'n' || i, a.id, 'n' || i, host(network(a.net4))::inet + i, 'n' || i, 'n' FROM "
+                "account a, generate_series(1, 3000) i ON CONFLICT DO NOTHING RETURNING id), "
+                "s AS (INSERT INTO peer_status (peer_id) SELECT id FROM n) "
+                "INSERT INTO group_peer (group_id, peer_id) SELECT g.id, n.id FROM account_group "
+                "g, n");
+    before = rows_read();
+    come_and_go(&serial);
+    assert_in_range(rows_read() - before, 1, 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,6 +601,7 @@ int main(void)
         cmocka_unit_test(labels_follow_the_rules),
         cmocka_unit_test(a_failure_at_any_step_leaves_nothing),
         cmocka_unit_test(metadata_changes_once_and_an_empty_ui_version_keeps_the_old),
+        cmocka_unit_test(what_was_planned_for_a_small_account_does_not_read_all_of_a_large_one),
         cmocka_unit_test(the_newer_session_wins),
         cmocka_unit_test(a_deleted_peer_takes_its_policies_along),
         cmocka_unit_test(an_agent_that_logs_out_is_its_owners_doing_or_nobodys),
