@@ -2,9 +2,9 @@
  * nghttp2 session with our policy.
  *
  * Memory: most agents are idle, so nothing is allocated for a quiet connection beyond nghttp2's own
- * state, and both HPACK tables are sized to what pays (see new_options). DATA is not copied into
- * nghttp2's frame buffer: it asks for the length with `ready`, and `take` writes the bytes straight
- * into the connection's output.
+ * state (memory.h), and both HPACK tables are sized to what pays (see new_options). DATA is not
+ * copied into nghttp2's frame buffer: it asks for the length with `ready`, and `take` writes the
+ * bytes straight into the connection's output.
  */
 
 #include "libcommon/http2/session.h"
@@ -13,6 +13,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/http2/memory.h"
 
 #define RESET_WINDOW_MS 10000
 #define RESETS_UNTRUSTED 200
@@ -38,6 +39,7 @@ struct rate {
 
 struct rk_h2 {
     nghttp2_session *ng;
+    struct rk_h2_memory memory;
     const struct rk_h2_ops *ops;
     void *arg;
     struct rate resets;
@@ -373,14 +375,15 @@ struct rk_h2 *rk_h2_new(bool server, bool trusted, const struct rk_h2_ops *ops, 
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, RK_H2_MAX_STREAMS },
         { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
     };
+    nghttp2_mem mem = rk_h2_memory_init(&h->memory);
     int r;
 
     h->server = server;
     h->factor = trusted ? TRUSTED_FACTOR : 1;
     h->ops = ops;
     h->arg = arg;
-    r = server ? nghttp2_session_server_new2(&h->ng, cb, h, o)
-               : nghttp2_session_client_new2(&h->ng, cb, h, o);
+    r = server ? nghttp2_session_server_new3(&h->ng, cb, h, o, &mem)
+               : nghttp2_session_client_new3(&h->ng, cb, h, o, &mem);
     if (r != 0)
         abort();
     nghttp2_session_callbacks_del(cb);
@@ -396,6 +399,7 @@ void rk_h2_free(struct rk_h2 *h)
     if (!h)
         return;
     nghttp2_session_del(h->ng);
+    rk_h2_memory_done(&h->memory);
     free(h);
 }
 
