@@ -467,7 +467,8 @@ static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
     c->io.in_n = n;
     if (c->state == CONN_HANDSHAKE)
         handshake(c);
-    while (c->state == CONN_OPEN) {
+    /* Not asked for more than there is: that would cost a buffer, given back at once. */
+    while (c->state == CONN_OPEN && (c->io.in_n > 0 || SSL_has_pending(c->ssl))) {
         r = SSL_read_ex(c->ssl, clear_buffer, READ_BUFFER, &got);
         if (r == 1) {
             c->ops->on_read(c, clear_buffer, got, c->arg);
