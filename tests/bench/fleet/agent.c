@@ -164,6 +164,8 @@ void agent_look(struct agent *a)
         return;
     now = rk_mono_ns();
     a->online = true;
+    if (a->first_ns == 0)
+        a->first_ns = now;
     tally_time(a->fleet->tally, a->started ? METRIC_ONLINE : METRIC_BACK, now - a->since_ns);
     a->fleet->on_online(a);
 }
@@ -204,6 +206,7 @@ void agent_again(struct agent *a)
 void agent_start(struct agent *a)
 {
     a->started = true;
+    a->first_ns = 0;
     a->since_ns = rk_mono_ns();
     a->fleet->tally->count[COUNT_STARTS]++;
     a->serial = 0; /* a new process has none */
@@ -215,6 +218,7 @@ void agent_start(struct agent *a)
 void agent_stop(struct agent *a)
 {
     a->online = false;
+    a->first_ns = 0;
     close_all(a);
     a->phase = PHASE_OFF;
 }

@@ -86,6 +86,7 @@ struct agent {
     uint64_t dial_ms;      /* of the tries to dial, before the back-off of all */
     uint64_t since_ns;     /* started, or lost what it had */
     bool started;          /* since_ns is of a start */
+    uint64_t first_ns;     /* since its start it was online first then; 0: not yet */
     struct backoff engine; /* of the whole */
     struct link management, signal;
     struct stream stream[STREAMS];

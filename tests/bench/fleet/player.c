@@ -22,7 +22,7 @@
 #define SWEEP_MS 1000
 #define PLAIN_MAX ((size_t)64 * 1024 * 1024)
 
-/* A change that not everybody has who was online when it was acknowledged. */
+/* A change that not everybody has who expected it when it was acknowledged. */
 struct pending {
     uint32_t change, left;
     uint64_t at_ns, last_ns; /* 0 left: the newest moment that somebody got it */
@@ -112,6 +112,12 @@ static void ended_way(struct agent *a)
 
 /* -- changes -- */
 
+/* Whoever was online once, and has not been stopped since: it may have lost its connection. */
+static bool expects(const struct agent *a, uint64_t at_ns)
+{
+    return a->first_ns != 0 && a->first_ns <= at_ns;
+}
+
 static void got(struct player *p, struct group *g, unsigned i)
 {
     struct pending *c = &g->pending[i];
@@ -136,7 +142,7 @@ static void on_map(struct agent *a, const struct map_facts *m, uint32_t before, 
 
         if (c->change <= before || c->change > a->change)
             continue;
-        if (!fresh)
+        if (expects(a, c->at_ns))
             tally_time(p->fleet.tally, METRIC_CHANGE, now > c->at_ns ? now - c->at_ns : 0);
         c->last_ns = now;
         got(p, g, i);
@@ -158,7 +164,7 @@ static void changed(struct player *p, const struct note *n)
     for (uint32_t i = from; i < to; i++) {
         struct agent *a = fleet_agent(&p->fleet, i);
 
-        if (!a || !a->online)
+        if (!a || !expects(a, c.at_ns))
             continue;
         if (a->change < c.change) {
             c.left++;

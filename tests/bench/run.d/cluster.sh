@@ -103,7 +103,6 @@ fleets_start() {
     [ "$count" = 1 ] || cluster_without_default
     for ((i = 1; i <= count; i++)); do
         FLEET_FILES+=("$OUT/log/fleet-$i")
-        rm -f "$OUT/log/fleet-$i.json"
         fleet_start "$i" "$scenario" --agents $((agents / count)) --groups $((groups / count)) "$@"
     done
 }
@@ -131,11 +130,18 @@ fleet_start() {
     fleet_run "$i" "http://$management" "http://$api" "$scenario" "$@"
 }
 
+# fleet_forget NUMBER: what an earlier run has written, before anybody waits for a step and finds that.
+fleet_forget() {
+    rm -f "$OUT/log/fleet-$1.json"
+    : >"$OUT/log/fleet-$1.log"
+}
+
 # fleet_run NUMBER MANAGEMENT_URL API_URL SCENARIO OPTION...
 fleet_run() {
     local i=$1 management=$2 api=$3 scenario=$4
 
     shift 4
+    fleet_forget "$i"
     (
         raise_file_limit
         ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN exec "$BIN/rookery-fleet" --management "$management" --api "$api" \

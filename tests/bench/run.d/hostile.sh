@@ -59,6 +59,7 @@ hostile_fleet() {
 
     ! chrt -f 1 true 2>/dev/null || before=(chrt -f 1)
     FLEET_FILES=("$OUT/log/fleet-1")
+    fleet_forget 1
     (
         raise_file_limit
         ROOKERY_TOKEN=$(cat "$DIR/secrets/token") as_agents "${before[@]}" "$BIN/rookery-fleet" --ca "$DIR/ca.pem" \
