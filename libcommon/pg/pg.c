@@ -72,6 +72,11 @@ struct rk_pg *rk_pg_new(const char *conninfo, const char *application_name)
     return c;
 }
 
+void rk_pg_plan_once(struct rk_pg *c)
+{
+    c->plan_once = true;
+}
+
 void rk_pg_free(struct rk_pg *c)
 {
     if (!c)
@@ -270,15 +275,16 @@ static void no_notice(void *arg, const char *message)
 
 static int set_session(struct rk_pg *c, struct rk_err *err)
 {
-    char sql[256];
+    char sql[320];
 
     /* Whole-account queries look dear to the planner, and compiling one takes ten times what it
      * saves. */
     snprintf(sql, sizeof(sql),
              "SET statement_timeout = %u; SET idle_in_transaction_session_timeout = 30000;"
              "SET jit = off; SET TimeZone = 'UTC'; SET DateStyle = 'ISO';"
-             "SET bytea_output = 'hex'; SET client_min_messages = warning",
-             c->timeout_ms);
+             "SET bytea_output = 'hex'; SET client_min_messages = warning;"
+             "SET plan_cache_mode = %s",
+             c->timeout_ms, c->plan_once ? "force_generic_plan" : "auto");
     return simple(c, sql, "session settings", err);
 }
 

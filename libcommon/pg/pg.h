@@ -34,6 +34,12 @@ struct rk_pg_stmt {
 };
 
 struct rk_pg *rk_pg_new(const char *conninfo, const char *application_name); /* connects lazily */
+/*
+ * Every statement is planned once, for any values; otherwise anew for each of its first five, which
+ * costs more than most statements themselves, and after that where it looks worth it. For who asks
+ * by keys alone. Before the first use.
+ */
+void rk_pg_plan_once(struct rk_pg *c);
 void rk_pg_free(struct rk_pg *c);
 RK_DEFINE_AUTO(struct rk_pg, rk_pg_free)
 /* Connects if need be and says whether it works (SELECT 1). */

@@ -56,6 +56,7 @@ struct rk_pg {
     unsigned queued_n;
     PGresult *come; /* rk_pg_come: what there is of an answer that is not whole */
     unsigned timeout_ms;
+    bool plan_once;
     unsigned backoff_ms;
     uint64_t retry_at_ms;
     char why[256]; /* of the last failed connect */

@@ -40,6 +40,7 @@ static void *worker_open(void *arg)
 
     w->cfg = a->cfg;
     w->pg = rk_pg_new(a->cfg->postgres, a->cfg->common.instance);
+    rk_pg_plan_once(w->pg);
     return w;
 }
 

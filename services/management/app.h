@@ -107,6 +107,7 @@ enum job_kind {
     KIND_NONE,
     KIND_JOIN,
     KIND_LOAD,
+    KIND_PRESENCE,
 };
 
 /* Tells every replica, this one included, that an account changed. */

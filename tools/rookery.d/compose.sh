@@ -112,7 +112,7 @@ compose_secrets() {
     done
     printf '%s password=%s' "${POSTGRES:-host=postgres dbname=rookery user=rookery}" "$(cat "$DIR/secrets/postgres_password")" |
         keep_secret "$DIR/secrets/postgres"
-    printf "bind 0.0.0.0\nprotected-mode no\nsave ''\nappendonly no\nrequirepass %s\n" "$(cat "$DIR/secrets/redis_password")" |
+    printf "bind 0.0.0.0\nprotected-mode no\nsave ''\nappendonly no\nhz 2\nrequirepass %s\n" "$(cat "$DIR/secrets/redis_password")" |
         keep_secret "$DIR/redis/redis.conf"
     chmod 755 "$DIR/conf" "$DIR/redis" "$DIR/secrets"
     chmod 644 "$DIR/redis/redis.conf" "$DIR"/secrets/{secret_key,relay_secret,postgres,postgres_password,redis_password,grafana_password}

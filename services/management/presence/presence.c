@@ -203,6 +203,7 @@ static void on_flush(struct rk_timer *t)
     b->owner = p;
     b->job.run = batch_run;
     b->job.done = batch_done;
+    b->job.kind = KIND_PRESENCE;
     while (b->n < BATCH_MAX && rk_map_each(p->rows, &it, &value)) {
         b->rows[b->n] = value;
         b->out[b->n] = b->rows[b->n]->p;

@@ -53,6 +53,32 @@ static void values_come_back_as_they_went(void **state)
     assert_int_equal(n, 0);
 }
 
+static void who_plans_once_never_plans_for_a_value(void **state)
+{
+    static const struct rk_pg_stmt st = { "plan", "SELECT count(*) FROM pg_class WHERE relname = "
+                                                  "$1" };
+    static const struct rk_pg_stmt plans = {
+        "plans", "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement "
+                 "LIKE '%FROM pg_class%' AND statement NOT LIKE '%prepared%'"
+    };
+
+    (void)state;
+    for (int once = 0; once <= 1; once++) {
+        rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+        rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
+        struct rk_err err = { 0 };
+
+        if (once)
+            rk_pg_plan_once(c);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(rk_pg_run(c, &st, NULL, &err, RK_P_C("pg_class")), 0);
+        assert_int_equal(rk_pg_run0(c, &plans, &res, &err), 0);
+        assert_int_equal(rk_pg_rows(res), 1);
+        assert_int_equal(rk_pg_int(res, 0, 0), once ? 0 : 3);
+        assert_int_equal(rk_pg_int(res, 0, 1), once ? 3 : 0);
+    }
+}
+
 static void a_nul_in_text_is_refused_before_the_server(void **state)
 {
     static const struct rk_pg_stmt st = { "nul", "SELECT $1::text" };
@@ -494,6 +520,7 @@ int main(void)
         cmocka_unit_test(values_come_back_as_they_went),
         cmocka_unit_test(what_is_asked_behind_a_commit_comes_with_it),
         cmocka_unit_test(a_change_that_fails_asks_nothing),
+        cmocka_unit_test(who_plans_once_never_plans_for_a_value),
         cmocka_unit_test(a_nul_in_text_is_refused_before_the_server),
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(an_unfinished_transaction_leaves_nothing),
