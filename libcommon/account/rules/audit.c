@@ -7,12 +7,10 @@
 
 #include "libcommon/account/rules/policy.h"
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/arena.h"
 #include "libcommon/base/jansson.h"
 #include "libcommon/base/map.h"
 
 #define MAX_HELD_BYTES ((size_t)1 << 20)
-#define ARENA_BYTES (8 * MAX_HELD_BYTES)
 
 /* Of a row its columns without those that never change or say nothing. */
 #define BUT " - '{id,account_id,public_id,created_at,updated_at}'::text[]"
@@ -86,9 +84,12 @@ static const struct rk_pg_stmt looks[RK_WATCH_COUNT] = {
                              "account_id = $1 AND id = $2" },
 };
 
-static const struct rk_pg_stmt add_event = {
-    "audit_event", "INSERT INTO event (account_id, code, initiator_id, target_id, meta, changes) "
-                   "VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb)"
+static const struct rk_pg_stmt add_events = {
+    "audit_events",
+    "INSERT INTO event (account_id, code, initiator_id, target_id, meta, changes) "
+    "SELECT $1, x.code, x.initiator, x.target, x.meta::jsonb, nullif(x.changes, '')::jsonb "
+    "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
+    "AS x(code, initiator, target, meta, changes)"
 };
 
 struct watch {
@@ -101,18 +102,108 @@ struct watch {
     char *changes; /* JSON; NULL when nothing differs */
 };
 
-struct held {
-    struct held *next;
-    const char *code, *initiator, *target;
-    struct rk_str meta;
+struct audit_event {
+    struct audit_event *next;
+    char *code, *initiator, *target, *meta;
+    char *changes; /* NULL: none */
 };
 
 struct audit {
-    struct rk_arena *arena;
-    size_t bytes; /* of the events */
     struct watch *watches;
-    struct held *first, **last;
 };
+
+/* === Events that wait === */
+
+void audit_events_init(struct audit_events *e)
+{
+    *e = (struct audit_events){ .last = &e->first };
+}
+
+static void events_free(struct audit_event *v)
+{
+    struct audit_event *next;
+
+    for (; v; v = next) {
+        next = v->next;
+        rk_free(v->code);
+        rk_free(v->initiator);
+        rk_free(v->target);
+        rk_free(v->meta);
+        rk_free(v->changes);
+        rk_free(v);
+    }
+}
+
+void audit_events_done(struct audit_events *e)
+{
+    events_free(e->first);
+}
+
+bool audit_events_hold(struct audit_events *e,
+                       const char *code,
+                       const char *initiator_id,
+                       const char *target_id,
+                       struct rk_str meta)
+{
+    size_t n = sizeof(struct audit_event) + strlen(code) + strlen(initiator_id) +
+               strlen(target_id) + meta.n;
+    struct audit_event *v;
+
+    if (n > MAX_HELD_BYTES || e->bytes > MAX_HELD_BYTES - n)
+        return false;
+    v = rk_new(struct audit_event);
+    v->code = rk_strdup(code);
+    v->initiator = rk_strdup(initiator_id);
+    v->target = rk_strdup(target_id);
+    v->meta = rk_strndup(meta.p, meta.n);
+    e->bytes += n;
+    e->n++;
+    *e->last = v;
+    e->last = &v->next;
+    return true;
+}
+
+void audit_events_move(struct audit_events *to, struct audit_events *from)
+{
+    if (!from->first)
+        return;
+    *to->last = from->first;
+    to->last = from->last;
+    to->n += from->n;
+    audit_events_init(from);
+}
+
+void audit_events_cut(struct audit_events *e, size_t n)
+{
+    e->n = n;
+    for (e->last = &e->first; n > 0; n--)
+        e->last = &(*e->last)->next;
+    events_free(rk_steal(*e->last));
+}
+
+int audit_events_write(const struct audit_events *e,
+                       struct rk_pg *pg,
+                       const char *account_id,
+                       struct rk_err *err)
+{
+    rk_auto(rk_cfree) char *block = rk_alloc((5 * e->n + 1) * sizeof(struct rk_str));
+    struct rk_str *codes = (struct rk_str *)(void *)block, *initiators = codes + e->n,
+                  *targets = initiators + e->n, *metas = targets + e->n, *changes = metas + e->n;
+    size_t i = 0;
+
+    if (e->n == 0)
+        return 0;
+    for (const struct audit_event *v = e->first; v; v = v->next, i++) {
+        codes[i] = rk_str(v->code);
+        initiators[i] = rk_str(v->initiator);
+        targets[i] = rk_str(v->target);
+        metas[i] = rk_str(v->meta);
+        changes[i] = rk_str(v->changes);
+    }
+    return rk_pg_later(pg, &add_events, NULL, err, RK_P_C(account_id), RK_P_ARRAY(codes, e->n),
+                       RK_P_ARRAY(initiators, e->n), RK_P_ARRAY(targets, e->n),
+                       RK_P_ARRAY(metas, e->n), RK_P_ARRAY(changes, e->n));
+}
 
 /* === Differences === */
 
@@ -199,11 +290,8 @@ int audit_watch(struct audit **audit,
     struct audit *a = *audit;
     struct watch *w;
 
-    if (!a) {
+    if (!a)
         a = *audit = rk_new(struct audit);
-        a->arena = rk_arena_new(ARENA_BYTES);
-        a->last = &a->first;
-    }
     w = rk_new(struct watch);
     w->next = a->watches;
     a->watches = w;
@@ -211,28 +299,6 @@ int audit_watch(struct audit **audit,
     w->id = rk_strdup(id);
     w->also = also ? rk_strdup(also) : NULL;
     return rk_pg_later(pg, &looks[kind], &w->before, err, RK_P_C(account_id), RK_P_C(id));
-}
-
-bool audit_hold(struct audit *a,
-                const char *code,
-                const char *initiator_id,
-                const char *target_id,
-                struct rk_str meta)
-{
-    size_t n = strlen(code) + strlen(initiator_id) + strlen(target_id) + meta.n;
-    struct held *h;
-
-    if (n > MAX_HELD_BYTES || a->bytes > MAX_HELD_BYTES - n)
-        return false;
-    a->bytes += n + sizeof(*h);
-    h = rk_arena_alloc(a->arena, sizeof(*h));
-    h->code = rk_arena_strdup(a->arena, code);
-    h->initiator = rk_arena_strdup(a->arena, initiator_id);
-    h->target = rk_arena_strdup(a->arena, target_id);
-    h->meta = rk_str(rk_arena_strn(a->arena, meta));
-    *a->last = h;
-    a->last = &h->next;
-    return true;
 }
 
 static json_t *seen(const struct rk_pg_result *res)
@@ -285,45 +351,53 @@ static void compare(struct watch *w)
     w->changes = diff ? json_dumps(diff, JSON_COMPACT) : NULL;
 }
 
-static bool tells_of(const struct held *h, const struct watch *w)
+static bool tells_of(const struct audit_event *v, const struct watch *w)
 {
-    return strcmp(h->target, w->id) == 0 || (w->also && strcmp(h->target, w->also) == 0);
+    return strcmp(v->target, w->id) == 0 || (w->also && strcmp(v->target, w->also) == 0);
 }
 
-static bool told(const struct audit *a, const struct watch *w)
+static bool told(const struct audit_events *e, const struct watch *w)
 {
-    for (const struct held *h = a->first; h; h = h->next)
-        if (tells_of(h, w))
+    for (const struct audit_event *v = e->first; v; v = v->next)
+        if (tells_of(v, w))
             return true;
     return false;
 }
 
-static const char *changes_of(const struct audit *a, const struct held *h)
+static const char *
+changes_of(const struct audit *a, const struct audit_events *e, const struct audit_event *v)
 {
     for (const struct watch *w = a->watches; w; w = w->next)
-        if (w->changes && tells_of(h, w))
+        if (w->changes && tells_of(v, w))
             return w->changes;
     /* The first event speaks for what no event names. */
-    for (const struct watch *w = a->watches; w && h == a->first; w = w->next)
-        if (w->changes && !told(a, w))
+    for (const struct watch *w = a->watches; w && v == e->first; w = w->next)
+        if (w->changes && !told(e, w))
             return w->changes;
     return NULL;
 }
 
-int audit_write(struct audit *a, struct rk_pg *pg, const char *account_id, struct rk_err *err)
+int audit_compare(struct audit *a,
+                  struct audit_events *events,
+                  struct rk_pg *pg,
+                  const char *account_id,
+                  struct rk_err *err)
 {
     int r;
 
-    if (!a->first)
+    if (!events->first)
         return 0;
     r = look_again(a, pg, account_id, err);
-    for (struct watch *w = a->watches; r == 0 && w; w = w->next)
+    if (r < 0)
+        return r;
+    for (struct watch *w = a->watches; w; w = w->next)
         compare(w);
-    for (const struct held *h = a->first; r == 0 && h; h = h->next)
-        r = rk_pg_later(pg, &add_event, NULL, err, RK_P_C(account_id), RK_P_C(h->code),
-                        RK_P_C(h->initiator), RK_P_C(h->target), RK_P_STR(h->meta),
-                        RK_P_C(changes_of(a, h)));
-    return r;
+    for (struct audit_event *v = events->first; v; v = v->next) {
+        const char *changes = changes_of(a, events, v);
+
+        v->changes = changes ? rk_strdup(changes) : NULL;
+    }
+    return 0;
 }
 
 void audit_free(struct audit *a)
@@ -342,6 +416,5 @@ void audit_free(struct audit *a)
         free(w->changes);
         rk_free(w);
     }
-    rk_arena_free(a->arena);
     rk_free(a);
 }

@@ -32,7 +32,8 @@ struct rk_change {
     struct rk_pg_result *lock; /* NULL: not waited for yet */
     char account_id[RK_XID_LEN + 1];
     struct touches touched;
-    struct audit *audit;    /* NULL until something is watched */
+    struct audit *audit; /* NULL until something is watched */
+    struct audit_events events;
     struct rk_batch *batch; /* NULL: it is committed by itself */
     struct rk_left *left, *leaves;
 };
@@ -43,6 +44,7 @@ struct rk_batch {
     void *arg;
     char account_id[RK_XID_LEN + 1]; /* "" until something is changed */
     struct touches touched;
+    struct audit_events events;
     struct rk_pg_result *serial;
     struct rk_left *left; /* by the change that was put off last */
 };
@@ -129,6 +131,7 @@ static int begin_with(struct rk_pg *pg,
     int r;
 
     ch->pg = pg;
+    audit_events_init(&ch->events);
     if (!rk_str_copy(rk_str(account_id), ch->account_id, sizeof(ch->account_id)))
         return no_account(account_id, err);
     ch->batch = batch_for(pg, account_id);
@@ -221,6 +224,7 @@ void rk_change_abort(struct rk_change *ch)
     forget_left(ch->left);
     forget_left(ch->leaves);
     audit_free(ch->audit);
+    audit_events_done(&ch->events);
     free(ch->touched.v);
     free(ch);
 }
@@ -273,7 +277,7 @@ int rk_change_event(struct rk_change *ch,
 {
     if (meta.n == 0)
         meta = RK_STR("{}");
-    if (ch->audit && audit_hold(ch->audit, code, initiator_id, target_id, meta))
+    if (audit_events_hold(&ch->events, code, initiator_id, target_id, meta))
         return 0;
     return rk_pg_later(ch->pg, &add_event, NULL, err, RK_P_C(ch->account_id), RK_P_C(code),
                        RK_P_C(initiator_id), RK_P_C(target_id), RK_P_STR(meta));
@@ -298,7 +302,7 @@ int rk_change_watch(struct rk_change *ch,
     return audit_watch(&ch->audit, ch->pg, ch->account_id, kind, id, also, err);
 }
 
-/* On the way to COMMIT: raises the serial and writes account_change, where anything was touched. */
+/* Raises the serial and writes account_change, where anything was touched. */
 static int write_changes(struct rk_pg *pg,
                          const char *account_id,
                          const struct touches *t,
@@ -329,27 +333,32 @@ static uint64_t serial_in(const struct rk_pg_result *res)
 static int commit_in_batch(struct rk_change *ch, struct rk_err *err)
 {
     struct rk_batch *b = ch->batch;
-    size_t before = b->touched.n;
+    size_t before = b->touched.n, events_before = b->events.n;
     int r;
 
     for (size_t i = 0; i < ch->touched.n; i++) {
         *touches_next(&b->touched) = ch->touched.v[i];
         b->touched.n++;
     }
+    audit_events_move(&b->events, &ch->events);
     memcpy(b->account_id, ch->account_id, sizeof(b->account_id));
     r = rk_pg_commit(&ch->tx, err);
-    if (r < 0)
+    if (r < 0) {
         b->touched.n = before;
-    else
-        b->left = rk_steal(ch->leaves);
-    return r;
+        audit_events_cut(&b->events, events_before);
+        return r;
+    }
+    b->left = rk_steal(ch->leaves);
+    return 0;
 }
 
 static int commit_alone(struct rk_change *ch, uint64_t *out_serial, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
-    int r = write_changes(ch->pg, ch->account_id, &ch->touched, &res, err);
+    int r = audit_events_write(&ch->events, ch->pg, ch->account_id, err);
 
+    if (r == 0)
+        r = write_changes(ch->pg, ch->account_id, &ch->touched, &res, err);
     if (r == 0)
         r = rk_pg_commit(&ch->tx, err);
     if (r == 0)
@@ -363,7 +372,7 @@ int rk_change_commit(struct rk_change **ch, uint64_t *out_serial, struct rk_err 
     int r = 0;
 
     if ((*ch)->audit)
-        r = audit_write((*ch)->audit, (*ch)->pg, (*ch)->account_id, err);
+        r = audit_compare((*ch)->audit, &(*ch)->events, (*ch)->pg, (*ch)->account_id, err);
     if (r == 0 && (*ch)->lock)
         r = check_lock(*ch, err);
     if (r == 0)
@@ -387,7 +396,10 @@ static bool batch_more(struct rk_pg_share *s)
 static int batch_close(struct rk_pg_share *s, struct rk_pg *pg, struct rk_err *err)
 {
     struct rk_batch *b = rk_container_of(s, struct rk_batch, share);
+    int r = audit_events_write(&b->events, pg, b->account_id, err);
 
+    if (r < 0)
+        return r;
     rk_pg_result_free(rk_steal(b->serial));
     return write_changes(pg, b->account_id, &b->touched, &b->serial, err);
 }
@@ -397,6 +409,7 @@ struct rk_batch *rk_batch_begin(struct rk_pg *pg, bool (*more)(void *arg), void 
     struct rk_batch *b = rk_new(struct rk_batch);
 
     b->share = (struct rk_pg_share){ .more = batch_more, .close = batch_close };
+    audit_events_init(&b->events);
     b->more = more;
     b->arg = arg;
     rk_pg_share(pg, &b->share);
@@ -413,6 +426,7 @@ int rk_batch_end(struct rk_batch *b, struct rk_pg *pg, struct rk_bell *out_bell,
     }
     rk_pg_result_free(b->serial);
     forget_left(b->left);
+    audit_events_done(&b->events);
     free(b->touched.v);
     rk_free(b);
     return r;
