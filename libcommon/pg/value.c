@@ -21,21 +21,31 @@ void pg_values_done(struct pg_values *v)
     rk_buf_done(&v->text);
 }
 
+static void put_item(struct rk_buf *b, struct rk_str s)
+{
+    uint8_t *begin = rk_buf_reserve(b, 2 * s.n + 2), *at = begin;
+
+    if (!at)
+        return;
+    *at++ = '"';
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"' || s.p[i] == '\\')
+            *at++ = '\\';
+        *at++ = (uint8_t)s.p[i];
+    }
+    *at++ = '"';
+    rk_buf_commit(b, (size_t)(at - begin));
+}
+
 static void put_array(struct rk_buf *b, const struct rk_str *items, size_t n)
 {
-    size_t i, k;
+    size_t i;
 
     rk_buf_put_u8(b, '{');
     for (i = 0; i < n; i++) {
         if (i)
             rk_buf_put_u8(b, ',');
-        rk_buf_put_u8(b, '"');
-        for (k = 0; k < items[i].n; k++) {
-            if (items[i].p[k] == '"' || items[i].p[k] == '\\')
-                rk_buf_put_u8(b, '\\');
-            rk_buf_put_u8(b, (uint8_t)items[i].p[k]);
-        }
-        rk_buf_put_u8(b, '"');
+        put_item(b, items[i]);
     }
     rk_buf_put_u8(b, '}');
 }

@@ -97,6 +97,7 @@ struct watch {
     enum rk_watched kind;
     const char *id, *also;
     struct rk_pg_result *before, *now;
+    json_t *was;   /* what `before` says, once somebody wants to know */
     json_t *after; /* where `known` */
     bool known;    /* rk_change_becomes */
     char *changes; /* JSON; NULL when nothing differs */
@@ -314,9 +315,16 @@ static struct watch *watch_of(const struct audit *a, const char *id)
     return NULL;
 }
 
+static json_t *was(struct watch *w)
+{
+    if (!w->was)
+        w->was = seen(w->before);
+    return w->was;
+}
+
 json_t *audit_seen(const struct audit *a, const char *id)
 {
-    return seen(watch_of(a, id)->before);
+    return json_incref(was(watch_of(a, id)));
 }
 
 void audit_becomes(struct audit *a, const char *id, json_t *after)
@@ -344,9 +352,8 @@ static int look_again(struct audit *a, struct rk_pg *pg, const char *account_id,
 
 static void compare(struct watch *w)
 {
-    rk_auto(json_decref) json_t *before = seen(w->before);
     rk_auto(json_decref) json_t *after = w->known ? json_incref(w->after) : seen(w->now);
-    rk_auto(json_decref) json_t *diff = rk_audit_diff(before, after);
+    rk_auto(json_decref) json_t *diff = rk_audit_diff(was(w), after);
 
     w->changes = diff ? json_dumps(diff, JSON_COMPACT) : NULL;
 }
@@ -410,6 +417,7 @@ void audit_free(struct audit *a)
         next = w->next;
         rk_pg_result_free(w->before);
         rk_pg_result_free(w->now);
+        json_decref(w->was);
         json_decref(w->after);
         rk_free((char *)(uintptr_t)w->id);
         rk_free((char *)(uintptr_t)w->also);

@@ -36,17 +36,14 @@ static const struct rk_pg_stmt delete_stmt = {
 static const struct rk_pg_stmt clear_rules_stmt = {
     "policy_clear_rules", "DELETE FROM policy_rule WHERE policy_id = $1 AND position >= $2"
 };
-/* Rules are written over those that had their places: indexes stay as they are. */
-static const struct rk_pg_stmt store_rules_stmt = {
-    "policy_store_rules",
+/* A rule is written over the one that had its place: indexes stay as they are. */
+static const struct rk_pg_stmt store_rule_stmt = {
+    "policy_store_rule",
     "INSERT INTO policy_rule (policy_id, position, id, name, description, enabled, action, "
     "protocol, bidirectional, sources, destinations, source_resource_id, source_resource_type, "
     "destination_resource_id, destination_resource_type, ports, port_ranges, authorized_groups, "
-    "authorized_user) SELECT $1, r.ordinality - 1, r.id, r.name, r.description, r.enabled, "
-    "r.action, r.protocol, r.bidirectional, r.sources, r.destinations, r.source_resource_id, "
-    "r.source_resource_type, r.destination_resource_id, r.destination_resource_type, r.ports, "
-    "r.port_ranges, r.authorized_groups, r.authorized_user "
-    "FROM jsonb_populate_recordset(NULL::policy_rule, $2::jsonb) WITH ORDINALITY AS r "
+    "authorized_user) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+    "$16, $17, $18, $19) "
     "ON CONFLICT (policy_id, position) DO UPDATE SET id = excluded.id, name = excluded.name, "
     "description = excluded.description, enabled = excluded.enabled, action = excluded.action, "
     "protocol = excluded.protocol, bidirectional = excluded.bidirectional, "
@@ -508,20 +505,78 @@ static bool equal_but_rules(const json_t *a, const json_t *b)
 
 /* === Changes === */
 
-/* Writes the rules as they will be, behind the policy. */
+static const char *member(const json_t *rule, const char *name)
+{
+    return json_string_value(json_object_get(rule, name));
+}
+
+static bool flag(const json_t *rule, const char *name)
+{
+    return json_is_true(json_object_get(rule, name));
+}
+
+/* A list of texts as a parameter, whose items are laid into *at. */
+static struct rk_pg_param list(const json_t *rule, const char *name, struct rk_str **at)
+{
+    const json_t *items = json_object_get(rule, name);
+    size_t n = json_array_size(items);
+    struct rk_str *v = *at;
+
+    for (size_t i = 0; i < n; i++)
+        v[i] = rk_str(json_string_value(json_array_get(items, i)));
+    *at += n;
+    return RK_P_ARRAY(v, n);
+}
+
+static size_t listed(const json_t *rule)
+{
+    return json_array_size(json_object_get(rule, "sources")) +
+           json_array_size(json_object_get(rule, "destinations")) +
+           json_array_size(json_object_get(rule, "ports")) +
+           json_array_size(json_object_get(rule, "port_ranges"));
+}
+
+static int store_rule(
+    struct rk_pg *pg, const char *policy_id, size_t place, const json_t *rule, struct rk_err *err)
+{
+    const json_t *allowed = json_object_get(rule, "authorized_groups");
+    rk_auto(rk_cfree) char *allowed_text =
+        json_is_object(allowed) ? json_dumps(allowed, JSON_COMPACT) : NULL;
+    rk_auto(rk_free) struct rk_str *items = rk_new_array(struct rk_str, listed(rule) + 1);
+    struct rk_str *at = items;
+    struct rk_pg_param sources = list(rule, "sources", &at),
+                       destinations = list(rule, "destinations", &at),
+                       ports = list(rule, "ports", &at), ranges = list(rule, "port_ranges", &at);
+
+    return rk_pg_later(pg, &store_rule_stmt, NULL, err, RK_P_C(policy_id), RK_P_INT((int64_t)place),
+                       RK_P_C(member(rule, "id")), RK_P_C(member(rule, "name")),
+                       RK_P_C(member(rule, "description")), RK_P_BOOL(flag(rule, "enabled")),
+                       RK_P_C(member(rule, "action")), RK_P_C(member(rule, "protocol")),
+                       RK_P_BOOL(flag(rule, "bidirectional")), sources, destinations,
+                       RK_P_C(member(rule, "source_resource_id")),
+                       RK_P_C(member(rule, "source_resource_type")),
+                       RK_P_C(member(rule, "destination_resource_id")),
+                       RK_P_C(member(rule, "destination_resource_type")), ports, ranges,
+                       RK_P_C(allowed_text), RK_P_C(member(rule, "authorized_user")));
+}
+
+/* Writes the rules that will be others in their places, behind the policy. */
 static int store_rules(
     struct rk_pg *pg, const char *id, const json_t *before, const json_t *after, struct rk_err *err)
 {
-    const json_t *rules = json_object_get(after, "rules");
-    rk_auto(rk_cfree) char *dump = json_dumps(rules, JSON_COMPACT);
+    const json_t *were = json_object_get(before, "rules"), *rules = json_object_get(after, "rules");
     size_t n = json_array_size(rules);
     int r = 0;
 
-    if (json_array_size(json_object_get(before, "rules")) > n)
+    if (json_array_size(were) > n)
         r = rk_pg_later(pg, &clear_rules_stmt, NULL, err, RK_P_C(id), RK_P_INT((int64_t)n));
-    if (r < 0)
-        return r;
-    return rk_pg_later(pg, &store_rules_stmt, NULL, err, RK_P_C(id), RK_P_C(dump));
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        const json_t *rule = json_array_get(rules, i);
+
+        if (!json_equal(rule, json_array_get(were, i)))
+            r = store_rule(pg, id, i, rule, err);
+    }
+    return r;
 }
 
 void rk_policy_made_done(struct rk_policy_made *made)

@@ -367,8 +367,10 @@ static void of_a_policy_only_what_differs_is_written(void **state)
     rule.description = "x";
     done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
     assert_int_equal(pg_ask(&fx, "SELECT xmin::text FROM policy"), row);
+    row = pg_ask(&fx, "SELECT xmin::text FROM policy_rule");
     in.description = "y";
     done(rk_policy_update(pg, &actor, id, &in, NULL, &bell, &err), &err);
+    assert_int_equal(pg_ask(&fx, "SELECT xmin::text FROM policy_rule"), row);
     assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM policy p JOIN policy_rule r ON p.id = "
                                  "r.policy_id WHERE (p.description, r.description) = ('y', 'x')"),
                      1);
