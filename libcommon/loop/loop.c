@@ -89,9 +89,14 @@ static void costly_is_due(uv_timer_t *t)
 /* What has been put off for longer than a burst is not made up for. */
 void rk_costly_took(uint64_t *due_ns, uint64_t from_ns)
 {
+    uint64_t took_ns = rk_mono_ns() - from_ns;
+
     if (*due_ns + RK_COSTLY_BURST_NS < from_ns)
         *due_ns = from_ns - RK_COSTLY_BURST_NS;
-    *due_ns += RK_COSTLY_SHARE * (rk_mono_ns() - from_ns);
+    /* Longer than any piece is: the process was stopped in the middle of one. */
+    if (took_ns > RK_COSTLY_BURST_NS)
+        took_ns = RK_COSTLY_BURST_NS;
+    *due_ns += RK_COSTLY_SHARE * took_ns;
 }
 
 static void run_one(struct rk_loop *l, struct rk_task *t)
