@@ -122,6 +122,30 @@ enum rk_ws_kind rk_ws_frame_parse(const uint8_t *p,
 
 typedef uint32_t lane __attribute__((vector_size(32)));
 
+/* Of whole lanes; how many bytes that were. */
+static inline __attribute__((always_inline)) size_t
+mask_lanes(uint8_t *out, const uint8_t *in, size_t n, uint32_t word)
+{
+    lane k = { word, word, word, word, word, word, word, word }, v;
+    size_t i = 0;
+
+    for (; i + sizeof(lane) <= n; i += sizeof(lane)) {
+        memcpy(&v, in + i, sizeof(v));
+        v ^= k;
+        memcpy(out + i, &v, sizeof(v));
+    }
+    return i;
+}
+
+#if defined(__x86_64__)
+/* A lane is one register there, and two where every processor is to be able to do it. */
+__attribute__((target("avx2"))) static size_t
+mask_wide(uint8_t *out, const uint8_t *in, size_t n, uint32_t word)
+{
+    return mask_lanes(out, in, n, word);
+}
+#endif
+
 void rk_ws_mask(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4], size_t phase)
 {
     const uint8_t key[4] = { mask[phase % 4], mask[(phase + 1) % 4], mask[(phase + 2) % 4],
@@ -130,12 +154,12 @@ void rk_ws_mask(uint8_t *out, const uint8_t *in, size_t n, const uint8_t mask[4]
     size_t i = 0;
 
     memcpy(&word, key, sizeof(word));
-    for (lane k = { word, word, word, word, word, word, word, word }, v; i + sizeof(lane) <= n;
-         i += sizeof(lane)) {
-        memcpy(&v, in + i, sizeof(v));
-        v ^= k;
-        memcpy(out + i, &v, sizeof(v));
-    }
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        i = mask_wide(out, in, n, word);
+#endif
+    if (i == 0)
+        i = mask_lanes(out, in, n, word);
     for (; i < n; i++)
         out[i] = (uint8_t)(in[i] ^ key[i % 4]);
 }

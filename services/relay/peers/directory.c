@@ -20,6 +20,7 @@ struct peer {
 struct directory {
     struct core *core;
     struct rk_map *peers; /* id -> struct peer */
+    struct peer *last;    /* found last: bursts go to one; NULL: none */
     struct interests *interests;
 };
 
@@ -52,11 +53,11 @@ void directory_free(struct directory *d)
     free(d);
 }
 
-const struct handle *directory_find(const struct directory *d, const struct relay_id *id)
+const struct handle *directory_find(struct directory *d, const struct relay_id *id)
 {
-    const struct peer *p = rk_map_get(d->peers, key_of(id));
-
-    return p ? &p->handle : NULL;
+    if (!d->last || memcmp(d->last->id.b, id->b, sizeof(id->b)) != 0)
+        d->last = rk_map_get(d->peers, key_of(id));
+    return d->last ? &d->last->handle : NULL;
 }
 
 static bool same(struct handle a, struct handle b)
@@ -98,6 +99,8 @@ static void apply_offline(struct directory *d, const struct relay_id *id, struct
     if (!p || !same(p->handle, h))
         return;
     rk_map_del(d->peers, key_of(id));
+    if (d->last == p)
+        d->last = NULL;
     interest_notify(d->interests, RELAY_PEERS_WENT_OFFLINE, id);
     free(p);
 }

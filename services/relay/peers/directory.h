@@ -21,7 +21,7 @@ struct directory *directory_new(struct core *core);
 void directory_free(struct directory *d);
 
 /* NULL when absent. Valid until the next message from another loop is handled. */
-const struct handle *directory_find(const struct directory *d, const struct relay_id *id);
+const struct handle *directory_find(struct directory *d, const struct relay_id *id);
 
 /* A session of this loop asks for its ID, or gives it up. */
 void directory_publish(struct directory *d, const struct relay_id *id, struct handle h);
