@@ -75,6 +75,10 @@ bool rk_buf_put_c(struct rk_buf *b, const char *cstr)
 
 bool rk_buf_put_u8(struct rk_buf *b, uint8_t v)
 {
+    if (b->n < b->cap && b->n < b->max) {
+        b->p[b->n++] = v;
+        return true;
+    }
     return rk_buf_put(b, &v, 1);
 }
 

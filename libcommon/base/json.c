@@ -14,6 +14,11 @@ void rk_json_init(struct rk_json *j, struct rk_buf *out)
     *j = (struct rk_json){ .out = out };
 }
 
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void put_string(struct rk_buf *out, struct rk_str v)
 {
     static const char hex[] = "0123456789abcdef";
@@ -22,10 +27,15 @@ static void put_string(struct rk_buf *out, struct rk_str v)
 
     rk_buf_put_u8(out, '"');
     while (i < v.n) {
-        size_t n = rk_utf8_len(p + i, v.n - i);
         char esc[7] = { '\\', 0 };
+        size_t n;
 
-        if (n > 1 || (n == 1 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7f)) {
+        if (is_plain(p[i])) { /* most are */
+            i++;
+            continue;
+        }
+        n = rk_utf8_len(p + i, v.n - i);
+        if (n > 1) {
             i += n;
             continue;
         }
