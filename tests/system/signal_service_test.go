@@ -3,11 +3,13 @@ package system
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/netbirdio/netbird/shared/signal/proto"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	pb "google.golang.org/protobuf/proto"
@@ -263,5 +265,42 @@ func TestSignalDrain(t *testing.T) {
 	}
 	if code := m.Exited(t, 10*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// One who reads nothing, and to whom the kernel takes nothing any more, does not hold up a replica that goes: what waits for
+// such a one, the news that it goes included, is given up.
+func TestSignalDrainWithOneWhoReadsNothing(t *testing.T) {
+	m := soloSignal(t, map[string]string{"drain_ms": "2000"})
+	sender := harness.NewSignal(t, m.Listen)
+	dead := harness.NewSignal(t, m.Listen)
+	conn := stalled(t, m.Listen, dead.ID())
+	if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(conn, nil) // as far as HTTP/2 goes, all may be sent
+	if err := framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	if err := framer.WriteWindowUpdate(0, 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	message := sender.Message(dead.ID(), make([]byte, 100_000))
+	harness.Eventually(t, 20*time.Second, "a full queue", func() error {
+		for range 10 {
+			sender.Send(t, message)
+		}
+		if queued := counted(t, m.Admin, "rookery_signal_queued_bytes"); queued < 200_000 {
+			return fmt.Errorf("%v bytes queued", queued)
+		}
+		return nil
+	})
+	start := time.Now()
+	m.Terminate(t)
+	if code := m.Exited(t, 10*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
