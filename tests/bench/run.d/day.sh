@@ -20,6 +20,16 @@ round_day_stock() {
     stop stock_management
 }
 
+# day_whole SUBJECT: what all steps of the day have cost so far, over the number of days.
+day_whole() {
+    awk -F'\t' -v subject="$1" '
+        $1 == "day" && $3 == subject && $4 == "servers_cpu_s" && $2 != "whole" {
+            sum += $5
+            days += $2 == "2-run"
+        }
+        END { print "servers_cpu_s", sum / days }' "$FIGURES" | figures day whole "$1"
+}
+
 bench_day() {
     local round pinned=$PIN agents=${AGENTS:-$DAY_AGENTS}
 
@@ -27,9 +37,11 @@ bench_day() {
     for ((round = 0; round < ROUNDS; round++)); do
         note "$agents agents (ours)"
         round_day_ours "$agents"
+        day_whole ours
         [ "$STOCK" = yes ] || continue
         note "$agents agents (stock)"
         round_day_stock "$agents"
+        day_whole stock
     done
     PIN=$pinned
 }
