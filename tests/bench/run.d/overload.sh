@@ -1,7 +1,7 @@
 # Agents are started anew at a growing rate, until several times more come than one replica of everything can take: what it gets
 # done must not fall, and what is done must not cost more.
 
-OVERLOAD_AGENTS=3000
+OVERLOAD_AGENTS=12000
 OVERLOAD_A_GROUP=50
 
 bench_overload() {
