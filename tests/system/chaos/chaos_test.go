@@ -76,7 +76,7 @@ func play(t *testing.T, w *world, writers []*writer, from, n int) {
 	}
 	fleet := w.StartFleet(t, scenario+"leave\n")
 	w.fleet = fleet
-	fleet.After(t, "join", time.Minute)
+	fleet.After(t, "join", 3*time.Minute)
 	for round := from; round < from+n; round++ {
 		w.log(t, "round %d of seed %d", round, *seed)
 		begun := time.Now()
