@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -26,6 +27,12 @@ func InChild(t *testing.T, c *Cluster, env ...string) bool {
 	cmd.Env = append(os.Environ(), envChild+"="+t.Name())
 	if c != nil {
 		cmd.Env = append(cmd.Env, EnvStatus+"="+c.SaveStatus(t))
+	} else {
+		port, err := nextBasePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Env = append(cmd.Env, envBasePort+"="+strconv.Itoa(port))
 	}
 	cmd.Env = append(cmd.Env, env...)
 	pipe, err := cmd.StdoutPipe()

@@ -68,12 +68,30 @@ type Cluster struct {
 	attached bool
 }
 
-// Ports of the clusters of this process: 60 each from a base on. Below the clients' own (in-netns), above FreePort's.
+// Ports of the clusters of a run: 60 each from a base on. Below the clients' own (in-netns), above FreePort's.
 const firstBasePort, basePortStep, maxClusters = 24000, 60, 100
+
+// envBasePort is of the one cluster that a child process may start: the others of the run are not known to it.
+const envBasePort = "ROOKERY_TEST_BASE_PORT"
 
 var clusters atomic.Int32
 
-// Up starts a control plane of two replicas a tier, in a new directory, with ports that no other cluster of this process has had.
+// nextBasePort is of ports that no other cluster of the run has had.
+func nextBasePort() (int, error) {
+	n := int(clusters.Add(1))
+	port := os.Getenv(envBasePort)
+	switch {
+	case port != "" && n == 1:
+		return strconv.Atoi(port)
+	case port != "":
+		return 0, errors.New("a child process starts one cluster")
+	case n > maxClusters:
+		return 0, fmt.Errorf("more than %d clusters in one run", maxClusters)
+	}
+	return firstBasePort + (n-1)*basePortStep, nil
+}
+
+// Up starts a control plane of two replicas a tier, in a new directory, with ports of its own.
 func Up() (*Cluster, error) { return UpWith(2, nil) }
 
 // UpWith is Up with so many replicas, unless there are none settings that say where Postgres and Redis are, and more options of
@@ -112,11 +130,11 @@ func upBy(script string, replicas int, stores map[string]string, options []strin
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	n := int(clusters.Add(1))
-	if n > maxClusters {
-		return nil, fmt.Errorf("more than %d clusters in one process", maxClusters)
+	port, err := nextBasePort()
+	if err != nil {
+		return nil, err
 	}
-	c := &Cluster{script: script, dir: dir, port: firstBasePort + (n-1)*basePortStep, options: append([]string{"--replicas", strconv.Itoa(replicas)}, options...)}
+	c := &Cluster{script: script, dir: dir, port: port, options: append([]string{"--replicas", strconv.Itoa(replicas)}, options...)}
 	if stores != nil {
 		var text strings.Builder
 		for key, value := range stores {
