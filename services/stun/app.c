@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "libcommon/base/cores.h"
 #include "libcommon/admin/admin.h"
@@ -39,6 +40,12 @@ static const struct rk_setting rows[] = {
       .def = "2000",
       .max = 1000000000,
       .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread; 0: no cap" },
+    { .key = "nice",
+      .type = RK_SET_INT,
+      .offset = AT(nice),
+      .def = "10",
+      .max = 19,
+      .help = "how far behind others of this machine it stands for a core, as nice(1) counts" },
     { .key = "exposed_url",
       .type = RK_SET_STRING,
       .offset = AT(exposed_url),
@@ -255,6 +262,9 @@ int stun_app_run(const struct stun_config *cfg)
         (void)fprintf(stderr, "rookery-stun: %s\n", err.msg);
         return 1;
     }
+    /* STUN knows nobody: what floods it from many addresses gets the time that others leave.
+     * Threads inherit it. */
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int)cfg->nice);
     rk_metrics_register(metrics, RK_COUNT(metrics));
     rk_registrar_metrics_register();
     a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : rk_cores();

@@ -11,6 +11,7 @@ struct stun_config {
     char *listen;
     int64_t loops; /* 0: one a core */
     int64_t prefix_rate;
+    int64_t nice;
     char *exposed_url;
     char *relay_secret;
     char *relay_secret_file;

@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,6 +160,27 @@ func TestStunBurst(t *testing.T) {
 	m.Terminate(t)
 	if code := m.Exited(t, 5*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// Whatever comes from however many addresses, the other services of the machine go first.
+func TestStunStandsBehindOthers(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := c.Sibling(t, "stun-1", map[string]string{"nice": "7", "loops": "2"}).PID
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil || len(threads) < 3 {
+		t.Fatalf("%d threads, %v", len(threads), err)
+	}
+	for _, thread := range threads {
+		tid, _ := strconv.Atoi(thread.Name())
+		if got, err := syscall.Getpriority(syscall.PRIO_PROCESS, tid); err != nil || got != own-7 { // both are 20 less the niceness
+			t.Errorf("thread %d: %d, %v; the test's own %d", tid, got, err, own)
+		}
 	}
 }
 

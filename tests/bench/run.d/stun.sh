@@ -9,7 +9,7 @@ stun_case() {
 bench_stun() {
     local round case
 
-    start_ours stun 22000 ROOKERY_LISTEN=0.0.0.0:22000 ROOKERY_LOOPS=1 ROOKERY_PREFIX_RATE=0
+    start_ours stun 22000 ROOKERY_LISTEN=0.0.0.0:22000 ROOKERY_LOOPS=1 ROOKERY_PREFIX_RATE=0 ROOKERY_NICE=0
     start_reference stun_ref 22010
     [ "$STOCK" = no ] || start_stock_relay
     for ((round = 0; round < ROUNDS; round++)); do
