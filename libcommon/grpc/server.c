@@ -16,6 +16,7 @@
 #include "libcommon/net/conn.h"
 
 #define PREFACE_MS 10000
+#define NUDGE_MS 500
 #define KEEPALIVE_MS 30000
 #define ANSWER_MS 15000
 #define IDLE_MS (5 * 60 * 1000)
@@ -28,6 +29,7 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum alive {
     ALIVE_PREFACE, /* waiting for the client's preface */
+    ALIVE_NEW,     /* has not asked for anything yet; next look after nudge_ms */
     ALIVE_QUIET,   /* next look after keepalive_ms */
     ALIVE_PINGED,  /* any frame counts as the answer */
     ALIVE_DOUBTED, /* none came; the socket is looked at once more */
@@ -56,6 +58,7 @@ struct server_conn {
     struct rk_timer timer;
     struct rk_task flush;
     uint64_t frames_seen;
+    uint64_t nudge_ms;
     uint64_t busy_ms; /* rk_mono_ms when a stream was last seen */
     enum alive alive;
     unsigned preface_n;
@@ -280,6 +283,25 @@ static void conn_drain(struct rk_conn *c, void *arg)
 
 /* --- time --- */
 
+/* A proxy may have a request for this connection and not send it before it hears something: haproxy
+ * 2.6 misses, now and then under load, that it may begin. Hence a PING, and another after twice the
+ * time, to who has asked for nothing yet. */
+static void look_for_calls(struct server_conn *sc)
+{
+    bool no_more = sc->nudge_ms >= sc->server->cfg.keepalive_ms || rk_h2_asked(sc->link.h2);
+
+    sc->alive = no_more ? ALIVE_QUIET : ALIVE_NEW;
+    rk_timer_start(&sc->timer, no_more ? sc->server->cfg.keepalive_ms : sc->nudge_ms, 0);
+}
+
+static void nudge(struct server_conn *sc)
+{
+    if (!rk_h2_asked(sc->link.h2))
+        rk_h2_ping(sc->link.h2);
+    sc->nudge_ms *= 2;
+    look_for_calls(sc);
+}
+
 static void on_timer(struct rk_timer *t)
 {
     struct server_conn *sc = rk_container_of(t, struct server_conn, timer);
@@ -290,6 +312,10 @@ static void on_timer(struct rk_timer *t)
         return;
     if (sc->alive == ALIVE_PREFACE) {
         rk_conn_close(sc->conn, "no HTTP/2 preface");
+        return;
+    }
+    if (sc->alive == ALIVE_NEW) {
+        nudge(sc);
         return;
     }
     frames = rk_h2_frames_in(sc->link.h2);
@@ -355,9 +381,9 @@ static bool check_preface(struct server_conn *sc, const uint8_t *p, size_t n)
         sc->preface_n++;
     }
     if (sc->preface_n == PREFACE_LEN) {
-        sc->alive = ALIVE_QUIET;
         sc->busy_ms = rk_mono_ms();
-        rk_timer_start(&sc->timer, sc->server->cfg.keepalive_ms, 0);
+        sc->nudge_ms = sc->server->cfg.nudge_ms;
+        look_for_calls(sc);
         io_want_flush(sc);
         return true;
     }
@@ -530,6 +556,8 @@ static struct rk_grpc_server_config with_defaults(const struct rk_grpc_server_co
         cfg.max_connections = MAX_CONNECTIONS;
     if (cfg.preface_ms == 0)
         cfg.preface_ms = PREFACE_MS;
+    if (cfg.nudge_ms == 0)
+        cfg.nudge_ms = NUDGE_MS;
     if (cfg.keepalive_ms == 0)
         cfg.keepalive_ms = KEEPALIVE_MS;
     if (cfg.answer_ms == 0)

@@ -113,6 +113,7 @@ struct rk_grpc_server_config {
     size_t max_connections;                 /* 0 = 65536; further ones are closed at once */
     /* Milliseconds; 0 stands for what is in brackets. */
     uint64_t preface_ms;   /* from accepting to the whole preface, TLS handshake included (10000) */
+    uint64_t nudge_ms;     /* without any call, before our PING; then twice that, and so on (500) */
     uint64_t keepalive_ms; /* silence before our PING (30000) */
     uint64_t answer_ms;    /* for any frame after it, else the peer is dead (15000) */
     uint64_t idle_ms;      /* without a stream, looked at every keepalive_ms (300000) */

@@ -507,6 +507,11 @@ size_t rk_h2_streams(const struct rk_h2 *h)
     return h->streams;
 }
 
+bool rk_h2_asked(const struct rk_h2 *h)
+{
+    return nghttp2_session_get_last_proc_stream_id(h->ng) > 0;
+}
+
 void rk_h2_goaway(struct rk_h2 *h)
 {
     if (h->goaway_sent || h->terminated)

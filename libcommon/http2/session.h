@@ -81,6 +81,7 @@ void rk_h2_ping(struct rk_h2 *h);
 /* Counts frames read since the start: keepalive compares two readings. */
 uint64_t rk_h2_frames_in(const struct rk_h2 *h);
 size_t rk_h2_streams(const struct rk_h2 *h);
+bool rk_h2_asked(const struct rk_h2 *h); /* server: there was a stream */
 /* No new streams: GOAWAY(NO_ERROR) with the last stream seen. Open ones go on. */
 void rk_h2_goaway(struct rk_h2 *h);
 void rk_h2_terminate(struct rk_h2 *h, uint32_t h2_error); /* GOAWAY and nothing more */

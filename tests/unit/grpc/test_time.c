@@ -23,6 +23,7 @@ static int setup(void **state)
 static struct rk_grpc_server_config patient(void)
 {
     return (struct rk_grpc_server_config){ .preface_ms = LONG,
+                                           .nudge_ms = LONG,
                                            .keepalive_ms = LONG,
                                            .answer_ms = LONG,
                                            .idle_ms = LONG,
@@ -98,6 +99,27 @@ static void a_peer_that_answers_no_ping_is_dead(void **state)
     assert_int_equal(f->gone, 1); /* its calls are told */
     assert_int_equal(rk_grpc_server_connections(f->server), 0);
     raw_end(f, &r);
+}
+
+static void who_asks_for_nothing_is_nudged(void **state)
+{
+    struct fixture *f = *state;
+    struct rk_grpc_server_config cfg = patient();
+    rk_auto(rk_buf_done) struct rk_buf b;
+    struct raw mute, busy;
+
+    rk_buf_init(&b, 4096);
+    cfg.nudge_ms = 5;
+    fixture_serve(f, cfg);
+    raw_start(f, &busy, true);
+    request(&b, 1, "POST", "/t.T/Hold", "application/grpc");
+    rk_conn_write(busy.c, b.p, b.n);
+    UNTIL(f, f->started == 1);
+    raw_start(f, &mute, true);
+    UNTIL(f, pings_of(&mute) == 4); /* 5, 15, 35 and 75 ms after its preface */
+    assert_int_equal(pings_of(&busy), 0);
+    raw_end(f, &mute);
+    raw_end(f, &busy);
 }
 
 static void answer_ping(struct raw *r)
@@ -357,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(silence_before_the_preface_closes_the_connection),
         T(the_preface_in_time_ends_its_deadline),
+        T(who_asks_for_nothing_is_nudged),
         T(a_peer_that_answers_no_ping_is_dead),
         T(a_peer_that_answers_lives_on),
         T(a_server_that_stood_still_reads_before_it_judges),
