@@ -59,6 +59,29 @@ func TestPresenceReplicaAndAgentsDieTogether(t *testing.T) {
 	}
 }
 
+// Whoever ends its connection to the proxy in front, in whatever way, is shown as gone at once.
+func TestPresenceBehindTheFront(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	s := c.Lonely(t)
+	front := strings.TrimPrefix(c.ManagementURL, "http://")
+	for name, end := range map[string]func(*harness.Bare, *harness.Stream){
+		"cancels":     func(_ *harness.Bare, stream *harness.Stream) { stream.Cut() },
+		"disconnects": func(b *harness.Bare, _ *harness.Stream) { b.Conn.Close() },
+	} {
+		b := harness.NewBare(t, front, name)
+		b.Login(t, s.Key)
+		stream := b.Sync(t)
+		stream.Next(t, 5*time.Second)
+		id := s.PeerID(t, name)
+		becomes(t, s, id, true, 5*time.Second)
+		end(b, stream)
+		left := time.Now()
+		becomes(t, s, id, false, 5*time.Second)
+		t.Logf("%s: shown as gone after %v", name, time.Since(left).Round(time.Millisecond))
+	}
+}
+
 // The newest stream of an agent is the one that stays, however wrong the clocks of the replicas are.
 func TestPresenceClocksOfReplicasDiffer(t *testing.T) {
 	t.Parallel()

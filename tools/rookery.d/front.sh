@@ -84,6 +84,8 @@ backend $service
     # An agent's streams get a connection of their own: among streams that share one, haproxy lets the agent that does not
     # read hold up all the others.
     http-reuse never
+    # Whoever goes is gone at once: a Sync stream is half-closed, and would be kept until it is written to.
+    option abortonclose
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { path $retry_paths }
     # With no replica at all haproxy answers 503, which gRPC reads as UNAVAILABLE: the agent comes back.
