@@ -154,9 +154,12 @@ func TestStunBurst(t *testing.T) {
 			seen[string(got[8:20])] = true
 		}
 	}
-	if n := harness.Metric(t, m.Admin, "rookery_stun_answers_total"); n != agents*each {
-		t.Errorf("%v answers counted", n)
-	}
+	harness.Eventually(t, 2*time.Second, "all answers are counted", func() error { // which is after they have left
+		if n := harness.Metric(t, m.Admin, "rookery_stun_answers_total"); n != agents*each {
+			return fmt.Errorf("%v of %d", n, agents*each)
+		}
+		return nil
+	})
 	m.Terminate(t)
 	if code := m.Exited(t, 5*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -207,7 +210,5 @@ func TestStunRate(t *testing.T) {
 	if answers < 10 || answers > 10*seconds {
 		t.Errorf("%d answers", answers)
 	}
-	if n := counted(t, m.Admin, `rookery_stun_dropped_total{reason="rate"}`); int(n) != 500-answers {
-		t.Errorf("%v drops counted, %d answers", n, answers)
-	}
+	counts(t, m.Admin, `rookery_stun_dropped_total{reason="rate"}`, float64(500-answers), 2*time.Second)
 }
