@@ -154,12 +154,7 @@ func TestStunBurst(t *testing.T) {
 			seen[string(got[8:20])] = true
 		}
 	}
-	harness.Eventually(t, 2*time.Second, "all answers are counted", func() error { // which is after they have left
-		if n := harness.Metric(t, m.Admin, "rookery_stun_answers_total"); n != agents*each {
-			return fmt.Errorf("%v of %d", n, agents*each)
-		}
-		return nil
-	})
+	counts(t, m.Admin, "rookery_stun_answers_total", agents*each, 2*time.Second) // which is after they have left
 	m.Terminate(t)
 	if code := m.Exited(t, 5*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
