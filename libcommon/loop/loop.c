@@ -13,6 +13,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/loop/slice.h"
 
 /* A task may defer another, as the answer to what was read defers the write: that one need not wait
  * for another look at the sockets. Two only, so that a task that defers itself stops nobody. */
@@ -207,6 +208,7 @@ uv_loop_t *rk_loop_uv(struct rk_loop *l)
 
 void rk_loop_run(struct rk_loop *l)
 {
+    rk_slice_short();
     uv_run(&l->uv, UV_RUN_DEFAULT);
     pthread_mutex_lock(&l->lock);
     l->stopping = false;

@@ -11,7 +11,8 @@
  *   reset         HTTP/2: calls that are reset at once
  *   ping settings continuation    HTTP/2: frames of the kind without an end
  *   hpack         HTTP/2: header blocks of 16 KB that stand for 60 MB
- *   stun          binding requests; ends at once where an answer is larger than twice the question
+ *   stun          binding requests; ends at once where an answer is larger than twice the question.
+ *                 stun-N: no more than so many thousand a second
  *
  * Who is closed comes again. One thread.
  */
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -476,10 +478,19 @@ static void datagrams_init(struct datagrams *d, size_t n)
     }
 }
 
-static void attack_stun(struct load *l)
+static void sleep_until(uint64_t mono_ns)
+{
+    struct timespec t = { (time_t)(mono_ns / 1000000000), (long)(mono_ns % 1000000000) };
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* per_s: 0 for as many as leave. */
+static void attack_stun(struct load *l, uint64_t per_s)
 {
     static const uint8_t magic[4] = { 0x21, 0x12, 0xa4, 0x42 };
     static struct datagrams out, in;
+    uint64_t from = rk_mono_ns();
     int fd[SOURCES];
 
     datagrams_init(&out, QUESTION);
@@ -497,8 +508,11 @@ static void attack_stun(struct load *l)
             bench_die("UDP socket: %s", strerror(errno));
     }
     for (uint64_t turn = 0; !over; turn++) {
-        int at = fd[turn % SOURCES], n = sendmmsg(at, out.msg, DATAGRAMS, 0);
+        int at = fd[turn % SOURCES], n;
 
+        if (per_s > 0)
+            sleep_until(from + turn * DATAGRAMS * 1000000000 / per_s);
+        n = sendmmsg(at, out.msg, DATAGRAMS, 0);
         l->opened += n > 0 ? (uint64_t)n : 0;
         n = recvmmsg(at, in.msg, DATAGRAMS, MSG_DONTWAIT, NULL);
         for (int i = 0; i < n; i++)
@@ -518,7 +532,7 @@ int main(int argc, char **argv)
     if (argc != 4 || inet_pton(AF_INET, argv[3], &l.first) != 1)
         bench_die("usage: hostile ADDRESS:PORT KIND FIRST");
     l.server = bench_address(argv[1]);
-    stun = strcmp(argv[2], "stun") == 0;
+    stun = strncmp(argv[2], "stun", 4) == 0;
     for (unsigned i = 0; i < RK_COUNT(kinds); i++)
         if (strcmp(argv[2], kinds[i].name) == 0)
             l.kind = &kinds[i];
@@ -528,7 +542,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     from = rk_mono_ns();
     if (stun)
-        attack_stun(&l);
+        attack_stun(&l, argv[2][4] == '-' ? 1000 * strtoull(argv[2] + 5, NULL, 10) : 0);
     else
         attack(&l);
     seconds = (double)(rk_mono_ns() - from) / 1e9;

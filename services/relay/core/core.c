@@ -11,6 +11,7 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/loop/loop.h"
+#include "libcommon/loop/slice.h"
 #include "libcommon/obs/log.h"
 #include "services/relay/core/mail.h"
 #include "services/relay/transport/ws/conn.h"
@@ -399,6 +400,7 @@ static void *run(void *arg)
     struct core *c = arg;
     bool clean = true;
 
+    rk_slice_short();
     while (!c->done) {
         turn(c, clean);
         ws_conn_end_turn(c);

@@ -109,8 +109,10 @@ fleets_start() {
 
 # The policy for everybody goes: of several fleets the first that ends would switch it on again under the others.
 cluster_without_default() {
-    local port=${API_URL##*:} policy
+    local REST_HOST port=${API_URL##*:} policy
 
+    REST_HOST=${API_URL#http://}
+    REST_HOST=${REST_HOST%:*}
     ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
     policy=$(rest_ask "$port" policies | sed 's/"rules".*//' | json_field id)
     [ -n "$policy" ] || die "the account has no policy of its own"

@@ -1,16 +1,18 @@
 # What connected agents notice of attacks: one replica of everything over TLS, agents that change, signal and relay, and in turn
 # some seconds of quiet and some of an attack on one service. Servers are on one core, agents and attacker in the network of
-# another; agents go before the attacker there, as they would have a machine of their own.
+# another. Agents go before the attacker there, and those who signal and relay before those whose maps change, each in a process
+# of their own, as all of them would have machines of their own.
 
 HOSTILE_AGENTS=200
 HOSTILE_A_GROUP=50
 HOSTILE_SECONDS=10
-HOSTILE_RATES='change 0.7/s signal 100/s relay 200/s stun 50/s' # changes far enough from each other that none waits for another's pause
+HOSTILE_CHANGES='change 0.7/s' # far enough from each other that none waits for another's pause
+HOSTILE_TALK='signal 100/s relay 200/s stun 50/s'
 HOSTILE_ATTACKS=(
     management:loris signal:loris relay:loris-relay
     management:handshakes signal:handshakes relay:handshakes
     management:reset management:ping management:settings management:continuation management:hpack
-    relay:auth stun:stun
+    relay:auth stun:stun-100 stun:stun
 )
 
 bench_hostile() {
@@ -18,13 +20,14 @@ bench_hostile() {
     each_round round_hostile
 }
 
-# hostile_scenario AGENTS: quiet, attacked, quiet, attacked, ..., quiet.
+# hostile_scenario AGENTS RATES: quiet, attacked, quiet, attacked, ..., quiet, with a second in between in which the attack
+# begins or ends, as two fleets are not done at the same moment.
 hostile_scenario() {
     local i
 
-    printf 'agents %d\ngroups %d\nalone yes\njoin within 5m\n' "$1" $(($1 / HOSTILE_A_GROUP))
+    printf 'agents %d\ngroups %d\njoin within 5m\n' "$1" $(($1 / HOSTILE_A_GROUP))
     for ((i = 0; i <= 2 * ${#HOSTILE_ATTACKS[@]}; i++)); do
-        printf 'run for %ds %s\n' $HOSTILE_SECONDS "$HOSTILE_RATES"
+        printf 'run for %ds %s\nrun for 1s\n' $HOSTILE_SECONDS "$2"
     done
     printf 'verify\nleave\n'
 }
@@ -52,26 +55,34 @@ hostile_start() {
     cluster_wait
     API_URL=http://$SERVER:$(port_of dashboard-api 1) API_OPTIONS=() API_ADVICE=("see $DIR/log")
     bootstrap 2>/dev/null
+    cluster_without_default
+    taskset -cp "$LOAD_CORE" "$BASHPID" >/dev/null # what looks on from here does so beside the agents
 }
 
+# hostile_fleet NUMBER RATES AGENTS: agents of a higher number go before the others.
 hostile_fleet() {
-    local before=()
+    local i=$1 before=()
 
-    ! chrt -f 1 true 2>/dev/null || before=(chrt -f 1)
-    FLEET_FILES=("$OUT/log/fleet-1")
-    fleet_forget 1
+    ! chrt -f 1 true 2>/dev/null || before=(chrt -f "$i")
+    hostile_scenario "$3" "$2" >"$OUT/hostile-scenario-$i"
+    FLEET_FILES+=("$OUT/log/fleet-$i")
+    fleet_forget "$i"
     (
         raise_file_limit
-        ROOKERY_TOKEN=$(cat "$DIR/secrets/token") as_agents "${before[@]}" "$BIN/rookery-fleet" --ca "$DIR/ca.pem" \
-            --management "https://$SERVER:$(port_of management 1)" --api "$API_URL" --json "${FLEET_FILES[0]}.json" \
-            "$OUT/hostile-scenario"
-    ) >"${FLEET_FILES[0]}.log" 2>&1 &
-    FLEETS=($!)
+        ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN as_agents "${before[@]}" "$BIN/rookery-fleet" --ca "$DIR/ca.pem" \
+            --management "https://$SERVER:$(port_of management 1)" --api "$API_URL" --json "$OUT/log/fleet-$i.json" \
+            "$OUT/hostile-scenario-$i"
+    ) >"$OUT/log/fleet-$i.log" 2>&1 &
+    FLEETS+=($!)
 }
 
-# hostile_runs_done N: or the fleet has ended.
+# hostile_runs_done N: by every fleet; or one has ended.
 hostile_runs_done() {
-    [ "$(grep -c '^run ' "${FLEET_FILES[0]}.log")" -ge "$1" ] || ! kill -0 "${FLEETS[0]}" 2>/dev/null
+    local i
+
+    for i in "${!FLEETS[@]}"; do
+        [ "$(grep -c '^run ' "${FLEET_FILES[i]}.log")" -ge "$1" ] || ! kill -0 "${FLEETS[i]}" 2>/dev/null || return 1
+    done
 }
 
 # hostile_attack SERVICE KIND RUNS: until the agents have done so many runs.
@@ -80,7 +91,7 @@ hostile_attack() {
 
     (
         raise_file_limit
-        as_agents "$BIN/bench-hostile" "$SERVER:$(port_of "$service" 1)" "$kind" "${AGENT%.*}.20"
+        as_agents chrt -i 0 "$BIN/bench-hostile" "$SERVER:$(port_of "$service" 1)" "$kind" "${AGENT%.*}.20"
     ) >"$OUT/log/attack" 2>"$OUT/log/attack.log" &
     pid=$!
     wait_until 120 hostile_runs_done "$3" || die "the agents do not come to an end under $kind"
@@ -96,13 +107,14 @@ round_hostile() {
     local agents=${AGENTS:-$HOSTILE_AGENTS} i
 
     hostile_start
-    hostile_scenario "$agents" >"$OUT/hostile-scenario"
     note "$agents agents join"
-    hostile_fleet
+    FLEETS=() FLEET_FILES=()
+    hostile_fleet 1 "$HOSTILE_CHANGES" $((agents / 2))
+    hostile_fleet 2 "$HOSTILE_TALK" $((agents / 2))
     for i in "${!HOSTILE_ATTACKS[@]}"; do
-        wait_until 400 hostile_runs_done $((2 * i + 1)) || die "the agents do not come to an end"
+        wait_until 400 hostile_runs_done $((4 * i + 1)) || die "the agents do not come to an end"
         note "${HOSTILE_ATTACKS[i]}"
-        hostile_attack "${HOSTILE_ATTACKS[i]%:*}" "${HOSTILE_ATTACKS[i]#*:}" $((2 * i + 2))
+        hostile_attack "${HOSTILE_ATTACKS[i]%:*}" "${HOSTILE_ATTACKS[i]#*:}" $((4 * i + 3))
     done
     fleets_figures hostile_steps
     hostile_ratios
@@ -120,7 +132,7 @@ hostile_ratios() {
         }
         function median(what, n,    i, j, t, v) {
             for (i = 0; i < n; i++)
-                v[i] = p99[2 + 2 * i, what]
+                v[i] = p99[2 + 4 * i, what]
             for (i = 1; i < n; i++)
                 for (j = i; j > 0 && v[j - 1] > v[j]; j--) {
                     t = v[j]
@@ -138,7 +150,7 @@ hostile_ratios() {
                 for (i = 1; i <= n; i++) {
                     name = attack[i]
                     sub(/:/, "-", name)
-                    ratio = p99[1 + 2 * i, whats[k]] / quiet
+                    ratio = p99[4 * i, whats[k]] / quiet
                     print "hostile", name, "ours", whats[k] "_x", ratio
                     if (k <= 3 && ratio > worst[i])
                         worst[i] = ratio

@@ -47,7 +47,7 @@ rest_ask() {
 
     shift 2
     curl --silent --fail --noproxy '*' --max-time 30 --header 'Content-Type: application/json' \
-        --header "Authorization: Token $ROOKERY_BENCH_TOKEN" "$@" "http://127.0.0.1:$port/api/$path"
+        --header "Authorization: Token $ROOKERY_BENCH_TOKEN" "$@" "http://${REST_HOST:-127.0.0.1}:$port/api/$path"
 }
 
 # rest_case SUBJECT PORT CASE PATH PROCESS_ID...
