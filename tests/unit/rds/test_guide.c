@@ -428,8 +428,9 @@ static void slot_goes_to(const struct node node[2], unsigned which)
     char question[96];
 
     snprintf(question, sizeof(question), "cluster setslot 11435 node %.40s", node[which].id);
-    says(node[which].server.port, "open", question, "OK");
+    /* First who gives it away: by gossip, heard in between, it would take the slot back. */
     says(node[!which].server.port, "open", question, "OK");
+    says(node[which].server.port, "open", question, "OK");
 }
 
 static void a_slot_that_moves_is_followed(void **state)
