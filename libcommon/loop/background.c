@@ -6,24 +6,15 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "libcommon/base/cores.h"
 #include "libcommon/base/str.h"
+#include "libcommon/loop/sched.h"
 
 #define NICE 5
 #define TURN_NS 100000000u
 #define REST_MAX_NS 2000000000u
-
-/* struct sched_attr of sched_setattr(2), as of its first version; glibc has none. */
-struct attr {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-};
 
 /* What /proc says of this thread: on a core, waiting for one, turns. 0 where it does not. */
 static struct rk_background so_far(void)
@@ -49,11 +40,9 @@ static struct rk_background so_far(void)
 
 void rk_background_begin(struct rk_background *b)
 {
-    const struct attr attr = {
-        .size = sizeof(attr), .policy = SCHED_BATCH, .nice = NICE, .runtime = TURN_NS
-    };
+    struct rk_sched s = { .policy = SCHED_BATCH, .nice = NICE, .runtime = TURN_NS };
 
-    if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0)
+    if (!rk_sched_set(&s))
         (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     *b = so_far();
 }

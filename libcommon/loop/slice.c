@@ -1,25 +1,17 @@
+/* See slice.h. */
+
 #include "libcommon/loop/slice.h"
 
 #include <sched.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-/* As the kernel has it; the C library has neither the calls nor this. */
-struct attr {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-};
+#include "libcommon/loop/sched.h"
 
 void rk_slice_short(void)
 {
-    struct attr a = { 0 };
+    struct rk_sched s;
 
-    if (syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0) < 0 || a.policy != SCHED_OTHER)
+    if (!rk_sched_get(&s) || s.policy != SCHED_OTHER)
         return;
-    a.runtime = RK_SLICE_NS;
-    (void)syscall(SYS_sched_setattr, 0, &a, 0);
+    s.runtime = RK_SLICE_NS;
+    (void)rk_sched_set(&s);
 }

@@ -526,13 +526,16 @@ int main(int argc, char **argv)
 {
     static struct load l;
     double seconds;
-    uint64_t from;
+    uint64_t from, stun_per_s = 0;
+    char *end = NULL;
     bool stun;
 
     if (argc != 4 || inet_pton(AF_INET, argv[3], &l.first) != 1)
         bench_die("usage: hostile ADDRESS:PORT KIND FIRST");
     l.server = bench_address(argv[1]);
-    stun = strncmp(argv[2], "stun", 4) == 0;
+    if (strncmp(argv[2], "stun-", 5) == 0)
+        stun_per_s = 1000 * strtoull(argv[2] + 5, &end, 10);
+    stun = strcmp(argv[2], "stun") == 0 || (stun_per_s > 0 && *end == '\0');
     for (unsigned i = 0; i < RK_COUNT(kinds); i++)
         if (strcmp(argv[2], kinds[i].name) == 0)
             l.kind = &kinds[i];
@@ -542,7 +545,7 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     from = rk_mono_ns();
     if (stun)
-        attack_stun(&l, argv[2][4] == '-' ? 1000 * strtoull(argv[2] + 5, NULL, 10) : 0);
+        attack_stun(&l, stun_per_s);
     else
         attack(&l);
     seconds = (double)(rk_mono_ns() - from) / 1e9;

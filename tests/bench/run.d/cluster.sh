@@ -109,14 +109,12 @@ fleets_start() {
 
 # The policy for everybody goes: of several fleets the first that ends would switch it on again under the others.
 cluster_without_default() {
-    local REST_HOST port=${API_URL##*:} policy
+    local policy
 
-    REST_HOST=${API_URL#http://}
-    REST_HOST=${REST_HOST%:*}
     ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
-    policy=$(rest_ask "$port" policies | sed 's/"rules".*//' | json_field id)
+    policy=$(rest_ask "$API_URL" policies | sed 's/"rules".*//' | json_field id)
     [ -n "$policy" ] || die "the account has no policy of its own"
-    rest_ask "$port" "policies/$policy" --request DELETE >/dev/null
+    rest_ask "$API_URL" "policies/$policy" --request DELETE >/dev/null
 }
 
 # fleet_start NUMBER SCENARIO OPTION...
@@ -138,6 +136,8 @@ fleet_forget() {
     : >"$OUT/log/fleet-$1.log"
 }
 
+FLEET_AS=(exec) # what becomes the fleet, with its command line after it
+
 # fleet_run NUMBER MANAGEMENT_URL API_URL SCENARIO OPTION...
 fleet_run() {
     local i=$1 management=$2 api=$3 scenario=$4
@@ -146,7 +146,7 @@ fleet_run() {
     fleet_forget "$i"
     (
         raise_file_limit
-        ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN exec "$BIN/rookery-fleet" --management "$management" --api "$api" \
+        ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN "${FLEET_AS[@]}" "$BIN/rookery-fleet" --management "$management" --api "$api" \
             --json "$OUT/log/fleet-$i.json" "$@" "$scenario"
     ) >"$OUT/log/fleet-$i.log" 2>&1 &
     FLEETS+=($!)

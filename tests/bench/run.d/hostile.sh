@@ -61,22 +61,15 @@ hostile_start() {
 
 # hostile_fleet NUMBER RATES AGENTS: agents of a higher number go before the others.
 hostile_fleet() {
-    local i=$1 before=()
+    local i=$1 FLEET_AS=(as_agents)
 
-    ! chrt -f 1 true 2>/dev/null || before=(chrt -f "$i")
+    ! chrt -f 1 true 2>/dev/null || FLEET_AS+=(chrt -f "$i")
     hostile_scenario "$3" "$2" >"$OUT/hostile-scenario-$i"
     FLEET_FILES+=("$OUT/log/fleet-$i")
-    fleet_forget "$i"
-    (
-        raise_file_limit
-        ROOKERY_TOKEN=$ROOKERY_BENCH_TOKEN as_agents "${before[@]}" "$BIN/rookery-fleet" --ca "$DIR/ca.pem" \
-            --management "https://$SERVER:$(port_of management 1)" --api "$API_URL" --json "$OUT/log/fleet-$i.json" \
-            "$OUT/hostile-scenario-$i"
-    ) >"$OUT/log/fleet-$i.log" 2>&1 &
-    FLEETS+=($!)
+    fleet_run "$i" "https://$SERVER:$(port_of management 1)" "$API_URL" "$OUT/hostile-scenario-$i" --ca "$DIR/ca.pem"
 }
 
-# hostile_runs_done N: by every fleet; or one has ended.
+# hostile_runs_done N: by every fleet that has not ended.
 hostile_runs_done() {
     local i
 

@@ -33,21 +33,21 @@ policy_text() {
 
 # rest_ids PORT: of a policy for everybody and of the group of everybody, in an account that has no peers yet.
 rest_ids() {
-    local port=$1 group policy
+    local url=http://127.0.0.1:$1 group policy
 
-    group=$(rest_ask "$port" groups | grep -o '{[^{}]*"name" *: *"All"[^{}]*}' | json_field id)
-    policy=$(rest_ask "$port" policies --data "$(policy_text "$group")" | sed 's/"rules".*//' | json_field id)
+    group=$(rest_ask "$url" groups | grep -o '{[^{}]*"name" *: *"All"[^{}]*}' | json_field id)
+    policy=$(rest_ask "$url" policies --data "$(policy_text "$group")" | sed 's/"rules".*//' | json_field id)
     [ -n "$group" ] && [ -n "$policy" ] || die "POST /api/policies gave no policy"
     printf '%s %s' "$policy" "$group"
 }
 
-# rest_ask PORT PATH [OPTION...]
+# rest_ask API_URL PATH [OPTION...]
 rest_ask() {
-    local port=$1 path=$2
+    local url=$1 path=$2
 
     shift 2
     curl --silent --fail --noproxy '*' --max-time 30 --header 'Content-Type: application/json' \
-        --header "Authorization: Token $ROOKERY_BENCH_TOKEN" "$@" "http://${REST_HOST:-127.0.0.1}:$port/api/$path"
+        --header "Authorization: Token $ROOKERY_BENCH_TOKEN" "$@" "$url/api/$path"
 }
 
 # rest_case SUBJECT PORT CASE PATH PROCESS_ID...
@@ -71,7 +71,7 @@ small_case() {
 reference_cases() {
     local case=$1 path=$2
 
-    small_case ref 22095 "$case" "/$(rest_ask 22080 "$path" | wc -c)" "${PID[mhd_ref]}"
+    small_case ref 22095 "$case" "/$(rest_ask http://127.0.0.1:22080 "$path" | wc -c)" "${PID[mhd_ref]}"
 }
 
 # The peers join as agents do; that is not measured here. rest_join SUBJECT NUMBER FLEET_ARGUMENT...

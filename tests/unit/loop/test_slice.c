@@ -6,40 +6,30 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "libcommon/loop/loop.h"
+#include "libcommon/loop/sched.h"
 #include "tests/support/test.h"
 
-struct attr {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-};
-
-static struct attr mine(void)
+static struct rk_sched mine(void)
 {
-    struct attr a = { 0 };
+    struct rk_sched s;
 
-    assert_int_equal(syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0), 0);
-    return a;
+    assert_true(rk_sched_get(&s));
+    return s;
 }
 
 struct seen {
     struct rk_task task;
     struct rk_loop *loop;
-    struct attr attr;
+    struct rk_sched sched;
 };
 
 static void look(struct rk_task *t)
 {
-    struct seen *s = (struct seen *)t;
+    struct seen *s = rk_list_entry(t, struct seen, task);
 
-    s->attr = mine();
+    s->sched = mine();
     rk_loop_stop(s->loop);
 }
 
@@ -55,7 +45,7 @@ static void *run(void *arg)
 static void a_loop_has_short_slices_and_who_computes_beside_it_has_not(void **state)
 {
     struct seen s = { .task.run = look, .loop = rk_loop_new() };
-    struct attr before = mine();
+    struct rk_sched before = mine();
     pthread_t t;
 
     (void)state;
@@ -63,16 +53,16 @@ static void a_loop_has_short_slices_and_who_computes_beside_it_has_not(void **st
     pthread_join(t, NULL);
     rk_loop_free(s.loop);
     /* A kernel without slices (before 6.12) tells 0, before and after. */
-    assert_int_equal(s.attr.runtime, before.runtime > 0 ? RK_SLICE_NS : 0);
-    assert_int_equal(s.attr.policy, before.policy);
-    assert_int_equal(s.attr.nice, before.nice);
+    assert_int_equal(s.sched.runtime, before.runtime > 0 ? RK_SLICE_NS : 0);
+    assert_int_equal(s.sched.policy, before.policy);
+    assert_int_equal(s.sched.nice, before.nice);
     assert_int_equal(mine().runtime, before.runtime);
 }
 
 static void who_is_scheduled_otherwise_stays_so(void **state)
 {
     struct sched_param none = { 0 };
-    struct attr before, after;
+    struct rk_sched before, after;
 
     (void)state;
     assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &none), 0);
