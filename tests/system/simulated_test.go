@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/netbirdio/netbird/shared/management/http/api"
+	"rookery.test/system/harness"
 )
 
 // Five hundred simulated agents, while a replica of management is killed under them: nobody ends up with a wrong map, no
@@ -58,6 +59,31 @@ leave at_once 0
 		if len(p.Name) > 6 && p.Name[:6] == "fleet-" {
 			t.Fatalf("%s is still there", p.Name)
 		}
+	}
+}
+
+// Without a balancer, half of the agents are at each replica, and their groups' maps are right.
+func TestSimulatedAgentsAreAtEveryReplica(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	c.Lonely(t)
+	at := managements(t, c)
+	f := c.StartFleet(t, `agents 40
+groups 2
+planes signal
+join
+run for 5s change 1/s
+verify
+leave
+`, "--management", "http://"+at[0]+",http://"+at[1])
+	f.After(t, "join", time.Minute)
+	for _, name := range []string{"management-1", "management-2"} {
+		if n := harness.Metric(t, c.Proc(t, name).Admin, "rookery_management_sync_streams"); n < 20 || n >= 40 {
+			t.Errorf("%s has %v streams", name, n)
+		}
+	}
+	if r, status := f.Wait(t, time.Minute); status != 0 || r.Faults != 0 {
+		t.Errorf("status %d, %d faults\n%s", status, r.Faults, f.Output())
 	}
 }
 

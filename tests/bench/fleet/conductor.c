@@ -63,23 +63,39 @@ static unsigned descriptors_each(const struct scenario *s)
     return 2u + !!(s->planes & PLANE_SIGNAL) + !!(s->planes & PLANE_RELAY);
 }
 
+static uint64_t whole(uint64_t n, uint64_t of)
+{
+    return (n + of - 1) / of;
+}
+
+/* As many as descriptors need, and equally many at each management; 0, and a message: there cannot
+ * be so many. */
 static unsigned processes_needed(const struct conductor_options *o)
 {
+    unsigned descriptors = descriptors_each(&o->scenario);
+    uint64_t agents = o->scenario.agents, each = 0, need;
     struct rlimit limit = { 0 };
-    uint64_t each, need;
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur <= SPARE_DESCRIPTORS)
-        return 0;
-    each = (limit.rlim_cur - SPARE_DESCRIPTORS) / descriptors_each(&o->scenario);
-    if (each == 0)
-        return 0;
-    need = (o->scenario.agents + each - 1) / each;
-    if (need < o->processes)
-        need = o->processes;
-    return need <= PROCESSES_MAX && need <= o->scenario.agents / 2 ? (unsigned)need : 0;
+    if (limit.rlim_cur > SPARE_DESCRIPTORS)
+        each = (limit.rlim_cur - SPARE_DESCRIPTORS) / descriptors;
+    need = each > 0 ? whole(agents, each) : UINT32_MAX;
+    need = o->managements * whole(need > o->processes ? need : o->processes, o->managements);
+    if (need > PROCESSES_MAX)
+        (void)fprintf(
+            stderr,
+            "rookery-fleet: %llu agents take %u descriptors each, and at most %u processes "
+            "may have %llu each: fewer agents, or a higher limit (ulimit -Hn)\n",
+            (unsigned long long)agents, descriptors, PROCESSES_MAX,
+            (unsigned long long)limit.rlim_cur);
+    else if (need > agents / 2)
+        (void)fprintf(stderr, "rookery-fleet: %llu processes, and fewer pairs of agents\n",
+                      (unsigned long long)need);
+    else
+        return (unsigned)need;
+    return 0;
 }
 
 static void *shared(size_t n)
@@ -118,7 +134,8 @@ static bool start_player(struct conductor *c, unsigned i)
             (void)close(c->fd[k]);
         (void)close(pair[0]);
         (void)signal(SIGINT, SIG_IGN); /* the conductor says when */
-        player_run(&c->plan, &c->tally[i], c->first[i], c->first[i + 1], pair[1]);
+        player_run(&c->plan, c->o->management[i % c->o->managements], &c->tally[i], c->first[i],
+                   c->first[i + 1], pair[1]);
     }
     (void)close(pair[1]);
     c->fd[i] = pair[0];
@@ -382,25 +399,23 @@ int conductor_run(const struct conductor_options *o)
     int status;
 
     c.plan.scenario = o->scenario;
-    c.plan.management_url = o->management_url;
     c.plan.ca_file = o->ca_file;
     c.processes = processes_needed(o);
     if (c.processes == 0)
-        return fail("too many agents for the descriptors of so many processes as there may be",
-                    "see ulimit -n");
+        return 1;
     identity_new(&c.plan.id);
     make_keys(&c.plan);
     c.plan.groups = shared(o->scenario.groups * sizeof(struct account_group));
     c.tally = tally_shared(c.processes);
     c.change = rk_new_array(uint32_t, o->scenario.groups);
-    watch_init(&c.servers, o->watch, o->watched);
+    watch_init(&c.servers, o->watch, (int)o->watched);
     c.report = (struct report){ .scenario = o->name,
-                                .management = o->management_url,
+                                .management = o->at,
                                 .run = c.plan.id.run,
                                 .agents = o->scenario.agents,
                                 .groups = o->scenario.groups,
                                 .processes = c.processes,
-                                .watched = (unsigned)o->watched,
+                                .watched = o->watched,
                                 .step = rk_new_array(struct report_step, SCENARIO_MAX_STEPS) };
     (void)signal(SIGINT, on_signal);
     (void)signal(SIGTERM, on_signal);

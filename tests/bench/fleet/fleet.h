@@ -25,7 +25,7 @@ struct agent;
 struct plan {
     struct scenario scenario;
     struct identity id;
-    const char *management_url, *ca_file;
+    const char *ca_file;
     const map_key *keys;
     struct account_group *groups;
     bool all_see_all;

@@ -34,8 +34,9 @@ enum option {
 static const struct {
     const char *name, *value, *help;
 } options[OPTIONS] = {
-    [OPTION_MANAGEMENT] = { "--management", "URL", "where agents connect: http[s]://host[:port]" },
-    [OPTION_API] = { "--api", "URL", "of the REST API, without /api (the management URL)" },
+    [OPTION_MANAGEMENT] = { "--management", "URL,...",
+                            "where agents connect: http[s]://host[:port]; processes in turn" },
+    [OPTION_API] = { "--api", "URL", "of the REST API, without /api (the first of --management)" },
     [OPTION_TOKEN_FILE] = { "--token-file", "FILE",
                             "an administrator's access token (or the variable ROOKERY_TOKEN)" },
     [OPTION_CA] = { "--ca", "FILE", "certificates (PEM) to believe, not the system's" },
@@ -130,27 +131,33 @@ static char *token_of(const char *file)
     return token;
 }
 
-/* The parts of a comma list, in place; how many. */
-static int split(char *list, char **out, int max)
+/* The parts of a comma list, in place; false, and a message: there are more. */
+static bool split(enum option o, char *list, char **out, unsigned max, unsigned *out_n)
 {
-    int n = 0;
+    unsigned n = 0;
 
-    for (char *p = list; p && n < max; n++) {
+    for (char *p = list; p; n++) {
         char *comma = strchr(p, ',');
 
+        if (n == max) {
+            (void)mistake(options[o].name, "more of them than there may be");
+            return false;
+        }
         out[n] = p;
         if (comma)
             *comma++ = '\0';
         p = comma;
     }
-    return n;
+    *out_n = n;
+    return true;
 }
 
 static int start(struct conductor_options *o, const char *const *value)
 {
     rk_auto(rk_cfree) char *watch = NULL;
+    rk_auto(rk_cfree) char *management = NULL;
     rk_auto(rk_cfree) char *token = NULL;
-    char *pids[WATCH_MAX];
+    char *pids[WATCH_MAX], *urls[CONDUCTOR_MANAGEMENTS_MAX];
     uint64_t processes = 0;
 
     if (number_option(value[OPTION_AGENTS], OPTION_AGENTS, 2, SCENARIO_MAX_AGENTS,
@@ -161,22 +168,26 @@ static int start(struct conductor_options *o, const char *const *value)
         return USAGE;
     if (o->scenario.groups > o->scenario.agents / 2)
         return mistake("more groups than pairs of agents", NULL);
-    o->management_url = value[OPTION_MANAGEMENT];
-    if (!o->management_url)
+    o->at = value[OPTION_MANAGEMENT];
+    if (!o->at)
         return mistake("--management is needed", "where do agents connect?");
+    management = rk_strdup(o->at);
+    watch = value[OPTION_WATCH] ? rk_strdup(value[OPTION_WATCH]) : NULL;
+    if (!split(OPTION_MANAGEMENT, management, urls, RK_COUNT(urls), &o->managements) ||
+        !split(OPTION_WATCH, watch, pids, RK_COUNT(pids), &o->watched))
+        return USAGE;
+    o->management = urls;
+    o->watch = pids;
     token = token_of(value[OPTION_TOKEN_FILE]);
     if (!token || token[0] == '\0')
         return token ? mistake("--token-file or the variable ROOKERY_TOKEN is needed", NULL)
                      : USAGE;
     o->token = token;
-    o->api_url = value[OPTION_API] ? value[OPTION_API] : o->management_url;
+    o->api_url = value[OPTION_API] ? value[OPTION_API] : urls[0];
     o->ca_file = value[OPTION_CA];
     o->json_file = value[OPTION_JSON];
     o->histogram_dir = value[OPTION_HISTOGRAMS];
     o->processes = (unsigned)processes;
-    watch = value[OPTION_WATCH] ? rk_strdup(value[OPTION_WATCH]) : NULL;
-    o->watched = split(watch, pids, WATCH_MAX);
-    o->watch = pids;
     return conductor_run(o);
 }
 

@@ -521,7 +521,12 @@ struct rk_tls *fleet_tls(struct fleet *f, bool relay)
     return f->tls[relay];
 }
 
-void player_run(const struct plan *plan, struct tally *tally, uint32_t first, uint32_t end, int fd)
+void player_run(const struct plan *plan,
+                const char *management,
+                struct tally *tally,
+                uint32_t first,
+                uint32_t end,
+                int fd)
 {
     struct player *p = rk_new(struct player);
     struct fleet *f = &p->fleet;
@@ -538,7 +543,7 @@ void player_run(const struct plan *plan, struct tally *tally, uint32_t first, ui
     f->loop = rk_loop_new();
     f->seen = rk_new_array(uint32_t, plan->scenario.agents);
     rk_buf_init(&f->plain, PLAIN_MAX);
-    if (rk_targets_get(&f->targets, rk_str(plan->management_url), &f->management, &err) < 0)
+    if (rk_targets_get(&f->targets, rk_str(management), &f->management, &err) < 0)
         fleet_fatal(f, "%s", err.msg);
     f->agent = rk_new_array(struct agent, end - first);
     for (uint32_t i = first; i < end; i++)

@@ -24,5 +24,10 @@ struct note {
     uint64_t change, at_ns;
 };
 
-void player_run(const struct plan *plan, struct tally *tally, uint32_t first, uint32_t end, int fd)
-    __attribute__((noreturn));
+/* Agents `first` to before `end`, who connect to `management`. */
+void player_run(const struct plan *plan,
+                const char *management,
+                struct tally *tally,
+                uint32_t first,
+                uint32_t end,
+                int fd) __attribute__((noreturn));

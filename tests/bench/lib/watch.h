@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WATCH_MAX 16
+#define WATCH_MAX 32
 
 struct watch {
     pid_t pid[WATCH_MAX];

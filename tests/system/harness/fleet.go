@@ -58,8 +58,8 @@ func (c *Cluster) Build(t testing.TB) string {
 	return build
 }
 
-// StartFleet starts rookery-fleet with a scenario.
-func (c *Cluster) StartFleet(t testing.TB, scenario string) *Fleet {
+// StartFleet starts rookery-fleet with a scenario; options come after those that it always has, and win.
+func (c *Cluster) StartFleet(t testing.TB, scenario string, options ...string) *Fleet {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scenario")
@@ -67,8 +67,8 @@ func (c *Cluster) StartFleet(t testing.TB, scenario string) *Fleet {
 		t.Fatal(err)
 	}
 	f := &Fleet{json: filepath.Join(dir, "report.json"), lines: make(chan string, 1000)}
-	f.cmd = exec.Command(filepath.Join(c.Build(t), "rookery-fleet"), "--management", c.ManagementURL,
-		"--api", c.FrontURL, "--ca", c.CAFile, "--json", f.json, file)
+	args := append([]string{"--management", c.ManagementURL, "--api", c.FrontURL, "--ca", c.CAFile, "--json", f.json}, options...)
+	f.cmd = exec.Command(filepath.Join(c.Build(t), "rookery-fleet"), append(args, file)...)
 	f.cmd.Env = append(os.Environ(), "ROOKERY_TOKEN="+c.Token)
 	f.cmd.Stderr = &f.errs
 	out, err := f.cmd.StdoutPipe()
