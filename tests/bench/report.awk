@@ -54,14 +54,15 @@ function page(    i, last) {
         if (!count[row[i] FS "ours"])
             continue
         if (benchmark(i) != last) {
+            if (last != "")
+                print ""
             last = benchmark(i)
             printf "### %s\n\n%s\n\n", last, measured[last]
             head()
         }
         line(i)
-        if (i == rows || benchmark(i + 1) != last)
-            print ""
     }
+    print ""
 }
 
 function json(    i, s, part, k, comma) {

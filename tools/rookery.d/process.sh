@@ -38,14 +38,18 @@ process_names() {
 }
 
 # Thousands of connections, but no more: some programs lay out memory for every descriptor they might have.
-raise_file_limit() {
+file_limit() {
     local hard
 
     hard=$(ulimit -Hn)
     if [ "$hard" = unlimited ] || [ "$hard" -gt 65536 ]; then
         hard=65536
     fi
-    ulimit -Sn "$hard"
+    printf '%s' "$hard"
+}
+
+raise_file_limit() {
+    ulimit -Sn "$(file_limit)"
 }
 
 # process_launch NAME COMMAND...: detached, in a session of its own, output appended to its log. Settings that come

@@ -1,10 +1,50 @@
 # A cluster of several replicas of everything with fleets of simulated agents: what storms, rolling restarts, overload and
 # soak are measured on. Servers and agents share all cores, over loopback.
 
-# cluster_start REPLICAS FRONT: FRONT=yes: behind haproxy, as `rookery up` has it; no: each fleet is straight at a replica.
+OWN_DESCRIPTORS=200 # of a server, besides those of its agents
+HAPROXY_EACH=6      # descriptors of haproxy for an agent, while replicas are restarted
+
+# server_room: so many connections can one server have; its descriptors end them, and the ports of agents who have one address.
+server_room() {
+    local low high room
+
+    read -r low high </proc/sys/net/ipv4/ip_local_port_range
+    room=$(($(file_limit) - OWN_DESCRIPTORS))
+    [ "$room" -le $((high - low)) ] || room=$((high - low))
+    printf '%s' "$room"
+}
+
+# need_room AGENTS EACH N SERVERS: each agent has so many connections to one of N servers; says at once what would be agents that
+# wait for minutes.
+need_room() {
+    local room=$(($(server_room) / $2 * $3))
+
+    [ "$1" -le "$room" ] || die "$1 agents are too many for $4: there is room for $room" \
+        "a process may have $(file_limit) descriptors (ulimit -Hn), of which an agent takes $2" \
+        "fewer agents (--agents N), or a higher limit"
+}
+
+# replicas_for AGENTS LEAST: as many as keep each of them within its descriptors. Half as many again are left to each: an agent that
+# starts anew is there twice, until the end of its old connection is seen.
+replicas_for() {
+    local room replicas
+
+    room=$(($(server_room) * 2 / 3))
+    replicas=$((($1 + room - 1) / room))
+    [ "$replicas" -ge "$2" ] || replicas=$2
+    [ "$replicas" -le "$MAX_REPLICAS" ] || replicas=$MAX_REPLICAS
+    printf '%s' "$replicas"
+}
+
+# cluster_start REPLICAS FRONT AGENTS: FRONT=yes: behind haproxy, as `rookery up` has it; no: agents are straight at replicas, in turn.
 cluster_start() {
-    instance_up "$1"
     CLUSTER_FRONT=$2
+    if [ "$CLUSTER_FRONT" = yes ]; then
+        need_room "$3" $HAPROXY_EACH 1 haproxy
+    else
+        need_room "$3" 1 "$1" "$1 of each service"
+    fi
+    instance_up "$1"
     if [ "$CLUSTER_FRONT" = yes ]; then
         tls_prepare "$(tls_alt_names)"
         front_bench
@@ -13,6 +53,7 @@ cluster_start() {
         front_wait
         API_URL=http://127.0.0.1:$BASE_PORT
     else
+        [ -z "$TLS_CERT" ] || TLS=yes CERT=$TLS_CERT KEY=$TLS_KEY
         services_secrets
         cluster_configure
         cluster_launch
@@ -48,7 +89,7 @@ cluster_configure() {
 
     while read -r name; do
         service_config "${name%-*}" "${name##*-}" |
-            sed "s,^signal_url = .*,signal_url = http://$(service_listen signal "${name##*-}")," >"$DIR/conf/$name.conf"
+            sed "s,^signal_url = .*,signal_url = http${TLS_CERT:+s}://$(service_listen signal "${name##*-}")," >"$DIR/conf/$name.conf"
     done < <(service_names)
 }
 
@@ -92,19 +133,21 @@ cluster_processes() {
 
 FLEETS=() # their processes
 
-# fleets_start SCENARIO AGENTS GROUPS [OPTION...]: as many fleets as there are replicas, each straight at one, or one at the front.
-fleets_start() {
-    local scenario=$1 agents=$2 groups=$3 count=$REPLICAS i
+# fleet_start SCENARIO AGENTS GROUPS [OPTION...]: one, with as many processes at each replica, or at the front.
+fleet_start() {
+    local scenario=$1 agents=$2 groups=$3 management=http://127.0.0.1:$BASE_PORT
 
     shift 3
-    [ "$CLUSTER_FRONT" = no ] || count=1
+    [ "$CLUSTER_FRONT" = yes ] || management=$(each_replica cluster_management)
     FLEETS=()
-    FLEET_FILES=()
-    [ "$count" = 1 ] || cluster_without_default
-    for ((i = 1; i <= count; i++)); do
-        FLEET_FILES+=("$OUT/log/fleet-$i")
-        fleet_start "$i" "$scenario" --agents $((agents / count)) --groups $((groups / count)) "$@"
-    done
+    FLEET_FILES=("$OUT/log/fleet-1")
+    ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
+    fleet_run 1 "$management" "$API_URL" "$scenario" --agents "$agents" --groups "$groups" ${TLS_CERT:+--ca "$ROOKERY_BENCH_CA"} "$@"
+}
+
+# cluster_management NUMBER
+cluster_management() {
+    printf 'http%s://%s' "${TLS_CERT:+s}" "$(service_listen management "$1")"
 }
 
 # The policy for everybody goes: of several fleets the first that ends would switch it on again under the others.
@@ -115,19 +158,6 @@ cluster_without_default() {
     policy=$(rest_ask "$API_URL" policies | sed 's/"rules".*//' | json_field id)
     [ -n "$policy" ] || die "the account has no policy of its own"
     rest_ask "$API_URL" "policies/$policy" --request DELETE >/dev/null
-}
-
-# fleet_start NUMBER SCENARIO OPTION...
-fleet_start() {
-    local i=$1 scenario=$2 management=127.0.0.1:$BASE_PORT api=127.0.0.1:$BASE_PORT
-
-    shift 2
-    [ "$CLUSTER_FRONT" = yes ] || {
-        management=$(service_listen management "$i")
-        api=$(service_listen dashboard-api "$i")
-    }
-    ROOKERY_BENCH_TOKEN=$(cat "$DIR/secrets/token")
-    fleet_run "$i" "http://$management" "http://$api" "$scenario" "$@"
 }
 
 # fleet_forget NUMBER: what an earlier run has written, before anybody waits for a step and finds that.
@@ -172,9 +202,14 @@ fleets_have_or_died() {
 
 # fleets_wait_for STEP SECONDS
 fleets_wait_for() {
-    wait_until "$2" fleets_have_or_died "$1" && fleets_have "$1" && return
+    local why="have not done their '$1' in $2 s"
+
+    if wait_until "$2" fleets_have_or_died "$1"; then
+        ! fleets_have "$1" || return 0
+        why="have ended before their '$1' was done"
+    fi
     tail -n 20 "${FLEET_FILES[@]/%/.log}" >&2
-    die "the fleets have not done their '$1' in $2 s"
+    die "the fleets $why"
 }
 
 # fleets_figures BENCHMARK [SUBJECT]: waits for the end of the fleets. One that saw a fault, as an error that an agent would have shown,

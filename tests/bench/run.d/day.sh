@@ -4,13 +4,14 @@ DAY_AGENTS=2000
 DAY_A_GROUP=50
 
 round_day_ours() {
-    cluster_start 1 no
-    fleets_start "$BENCH/fleet/scenarios/mixed" "$1" $(($1 / DAY_A_GROUP)) --watch "$(cluster_processes)"
+    cluster_start 1 no "$1"
+    fleet_start "$BENCH/fleet/scenarios/mixed" "$1" $(($1 / DAY_A_GROUP)) --watch "$(cluster_processes)"
     fleets_figures day ours
     instance_down
 }
 
 round_day_stock() {
+    need_room "$1" 3 1 "the stock server"
     start_stock_management 127.0.0.1
     setup_token 22090
     FLEETS=() FLEET_FILES=("$OUT/log/fleet-1")

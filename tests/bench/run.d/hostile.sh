@@ -99,6 +99,7 @@ hostile_attack() {
 round_hostile() {
     local agents=${AGENTS:-$HOSTILE_AGENTS} i
 
+    need_room "$agents" 1 1 "one of each service"
     hostile_start
     note "$agents agents join"
     FLEETS=() FLEET_FILES=()

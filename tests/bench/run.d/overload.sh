@@ -1,5 +1,5 @@
-# Agents are started anew at a growing rate, until several times more come than one replica of everything can take: what it gets
-# done must not fall, and what is done must not cost more.
+# Agents are started anew at a growing rate, until several times more come than the servers can take: what they get done must not
+# fall, and what is done must not cost more. One replica of everything, or as many as so many agents need.
 
 OVERLOAD_AGENTS=12000
 OVERLOAD_A_GROUP=50
@@ -11,9 +11,9 @@ bench_overload() {
 round_overload() {
     local agents=${AGENTS:-$OVERLOAD_AGENTS}
 
-    cluster_start 1 no
+    cluster_start "$(replicas_for "$agents" 1)" no "$agents"
     note "$agents agents join, and are started anew"
-    fleets_start "$BENCH/fleet/scenarios/overload" "$agents" $((agents / OVERLOAD_A_GROUP)) \
+    fleet_start "$BENCH/fleet/scenarios/overload" "$agents" $((agents / OVERLOAD_A_GROUP)) \
         --watch "$(cluster_processes)"
     fleets_figures overload
     overload_rates | figures overload - ours

@@ -11,9 +11,9 @@ bench_rolling() {
 round_rolling() {
     local agents=${AGENTS:-$ROLLING_AGENTS} begun
 
-    cluster_start $ROLLING_REPLICAS yes
+    cluster_start $ROLLING_REPLICAS yes "$agents"
     note "$agents agents join"
-    fleets_start "$BENCH/fleet/scenarios/rolling" "$agents" $((agents / ROLLING_A_GROUP))
+    fleet_start "$BENCH/fleet/scenarios/rolling" "$agents" $((agents / ROLLING_A_GROUP))
     fleets_wait_for run 700
     note "every replica is restarted, one after the other"
     begun=$(now_ms)

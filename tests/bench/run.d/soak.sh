@@ -9,9 +9,9 @@ SOAK_LOOK_S=5
 bench_soak() {
     local agents=${AGENTS:-$SOAK_AGENTS} scenario=$OUT/soak-scenario samples=$OUT/log/soak.tsv
 
-    cluster_start $SOAK_REPLICAS yes
+    cluster_start $SOAK_REPLICAS yes "$agents"
     sed "s/^run for 20m/run for ${MINUTES}m/" "$BENCH/fleet/scenarios/soak" >"$scenario"
-    fleets_start "$scenario" "$agents" $((agents / SOAK_A_GROUP))
+    fleet_start "$scenario" "$agents" $((agents / SOAK_A_GROUP))
     fleets_wait_for join 600
     note "looking at every replica for $MINUTES minutes"
     : >"$samples"
