@@ -53,7 +53,8 @@ static void send_done(struct rk_grpc_client_call *call, int status, const char *
 
     (void)call;
     (void)message;
-    if (status == 0 || status == RK_GRPC_CANCELLED || m->tries == SEND_TRIES) {
+    if (status == 0 || status == RK_GRPC_CANCELLED || m->tries == SEND_TRIES ||
+        !m->agent->signal.grpc /* it was stopped */) {
         free(m);
         return;
     }
