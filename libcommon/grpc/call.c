@@ -79,6 +79,11 @@ static struct rk_str header_at(const struct rk_grpc_call *c, size_t *at, struct 
     return rk_strn(p + 4 + nn, vn);
 }
 
+void rk_grpc_known(struct rk_grpc_call *c)
+{
+    rk_h2_known(c->peer->h2);
+}
+
 struct rk_str rk_grpc_header(const struct rk_grpc_call *c, const char *name)
 {
     struct rk_str n, v;

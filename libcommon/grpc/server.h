@@ -146,6 +146,9 @@ struct rk_str rk_grpc_header(const struct rk_grpc_call *c, const char *name);
  * trusted proxy. */
 const struct sockaddr *rk_grpc_peer(const struct rk_grpc_call *c);
 const char *rk_grpc_remote(const struct rk_grpc_call *c); /* text of the same, for logs */
+/* Who calls has shown who it is: what its connection may send of PING, RST_STREAM and the like is
+ * no longer bounded as a stranger's is (libcommon/http2/session.h). */
+void rk_grpc_known(struct rk_grpc_call *c);
 
 /* Sends response headers now (streams; otherwise they go with the first message). `name`/`value`
  * one extra header, or NULL. */

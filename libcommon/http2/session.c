@@ -16,15 +16,22 @@
 #include "libcommon/http2/memory.h"
 
 #define RESET_WINDOW_MS 10000
-#define RESETS_UNTRUSTED 200
-#define TRUSTED_FACTOR 20
+#define RESETS 200
 #define OVERSIZED_WINDOW_MS 10000
 #define OVERSIZED_HEADERS 4 /* lists over our limit, which a few KB on the wire can stand for */
+#define HEADER_BOMB 8       /* one of so many times the limit ends the connection at once */
 #define DATA_BYTES (16 * 1024 - 9)
 #define CONTROL_BYTES 4096 /* for all but DATA, where no more of that is taken */
 #define FLOOD_WINDOW_MS 10000
 #define FLOOD_FRAMES                                                                               \
     2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */
+
+/* A proxy of ours, which carries many, may do so many times as much of all this as who is known,
+ * and a stranger, of whom there may be thousands, as little. */
+#define FACTOR 20
+
+/* So much is read at a time: where it is too much of something, the rest is not looked at. */
+#define PIECE 4096
 
 /* Frames that wait in the session for room below: answers to streams, acknowledgements, resets. A
  * decent peer has a few for each of its streams; one that reads nothing could make us keep more for
@@ -47,17 +54,23 @@ struct rk_h2 {
     struct rate oversized;
     uint64_t frames_in;
     size_t streams;
-    unsigned factor;
     unsigned header_bytes; /* of the block being read */
     bool server;
+    bool trusted;
+    bool known;
     bool terminated;
     bool goaway_sent;
     const char *why;
 };
 
-static bool rate_over(struct rate *r, uint64_t window_ms, unsigned max)
+static bool rate_over(const struct rk_h2 *h, struct rate *r, uint64_t window_ms, unsigned max)
 {
     uint64_t now = rk_mono_ms();
+
+    if (h->trusted)
+        max *= FACTOR;
+    else if (!h->known)
+        max = max > FACTOR ? max / FACTOR : 1;
 
     if (now - r->since_ms >= window_ms) {
         r->since_ms = now;
@@ -196,13 +209,14 @@ static int cb_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
     return 0;
 }
 
-/* This resets the stream, and keeps HPACK in step; the callback is not called again for this list.
- */
+/* A list over our limit is made out to its end, which keeps HPACK in step, and its stream reset
+ * then; but not one that stands for much more. */
 static int oversized(struct rk_h2 *h)
 {
-    if (rate_over(&h->oversized, OVERSIZED_WINDOW_MS, OVERSIZED_HEADERS * h->factor))
-        calm(h, "too many header lists over the limit");
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (h->header_bytes <= HEADER_BOMB * RK_H2_MAX_HEADER_BYTES)
+        return 0;
+    calm(h, "a header list far over the limit");
+    return NGHTTP2_ERR_PAUSE;
 }
 
 static int cb_header(nghttp2_session *ng,
@@ -227,9 +241,20 @@ static int cb_header(nghttp2_session *ng,
     return 0;
 }
 
+/* False: there was too much in it. */
+static bool headers_end(struct rk_h2 *h, int32_t id)
+{
+    if (h->header_bytes <= RK_H2_MAX_HEADER_BYTES)
+        return true;
+    if (rate_over(h, &h->oversized, OVERSIZED_WINDOW_MS, OVERSIZED_HEADERS))
+        calm(h, "too many header lists over the limit");
+    rk_h2_reset(h, id, NGHTTP2_INTERNAL_ERROR);
+    return false;
+}
+
 static void control_frame(struct rk_h2 *h)
 {
-    if (rate_over(&h->control, FLOOD_WINDOW_MS, FLOOD_FRAMES * h->factor))
+    if (rate_over(h, &h->control, FLOOD_WINDOW_MS, FLOOD_FRAMES))
         calm(h, "too many control frames");
 }
 
@@ -239,8 +264,7 @@ static void reset_frame(struct rk_h2 *h, int32_t id)
 {
     uintptr_t v = (uintptr_t)nghttp2_session_get_stream_user_data(h->ng, id);
 
-    if (h->server && v && !(v & 1) &&
-        rate_over(&h->resets, RESET_WINDOW_MS, RESETS_UNTRUSTED * h->factor))
+    if (h->server && v && !(v & 1) && rate_over(h, &h->resets, RESET_WINDOW_MS, RESETS))
         calm(h, "too many streams reset before their answer");
 }
 
@@ -254,6 +278,8 @@ static int cb_frame(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
     h->frames_in++;
     switch (f->hd.type) {
     case NGHTTP2_HEADERS:
+        if (!headers_end(h, f->hd.stream_id))
+            break;
         if (stream)
             h->ops->on_headers_end(stream, end);
         if (stream && end && stream_get(h, f->hd.stream_id))
@@ -379,7 +405,8 @@ struct rk_h2 *rk_h2_new(bool server, bool trusted, const struct rk_h2_ops *ops, 
     int r;
 
     h->server = server;
-    h->factor = trusted ? TRUSTED_FACTOR : 1;
+    h->trusted = trusted;
+    h->known = !server;
     h->ops = ops;
     h->arg = arg;
     r = server ? nghttp2_session_server_new3(&h->ng, cb, h, o, &mem)
@@ -407,8 +434,10 @@ void rk_h2_free(struct rk_h2 *h)
 
 int rk_h2_feed(struct rk_h2 *h, const uint8_t *p, size_t n, struct rk_err *err)
 {
-    ssize_t r = nghttp2_session_mem_recv(h->ng, p, n);
+    ssize_t r = 0;
 
+    for (size_t at = 0; at < n && r >= 0 && !h->why; at += PIECE)
+        r = nghttp2_session_mem_recv(h->ng, p + at, n - at < PIECE ? n - at : PIECE);
     if (r == NGHTTP2_ERR_FLOODED) { /* of acknowledgements */
         calm(h, "too many control frames");
         r = 0;
@@ -436,6 +465,11 @@ int rk_h2_flush(struct rk_h2 *h, struct rk_err *err)
 bool rk_h2_done(const struct rk_h2 *h)
 {
     return !nghttp2_session_want_read(h->ng) && !nghttp2_session_want_write(h->ng);
+}
+
+void rk_h2_known(struct rk_h2 *h)
+{
+    h->known = true;
 }
 
 /* --- streams --- */

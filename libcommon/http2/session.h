@@ -53,8 +53,10 @@ struct rk_h2_ops {
 };
 
 /* `trusted`: behind a proxy of ours that carries many agents on one connection; abuse bounds are 20
- * times wider. */
+ * times wider. A server's client that is not known is a stranger, with bounds 20 times narrower. */
 struct rk_h2 *rk_h2_new(bool server, bool trusted, const struct rk_h2_ops *ops, void *arg);
+/* The peer has shown who it is. */
+void rk_h2_known(struct rk_h2 *h);
 /* Streams still open get no callback: the owner has its own list. */
 void rk_h2_free(struct rk_h2 *h);
 RK_DEFINE_AUTO(struct rk_h2, rk_h2_free)

@@ -38,12 +38,17 @@ static struct rk_background so_far(void)
     return b;
 }
 
-void rk_background_begin(struct rk_background *b)
+void rk_background_enter(int nice)
 {
-    struct rk_sched s = { .policy = SCHED_BATCH, .nice = NICE, .runtime = TURN_NS };
+    struct rk_sched s = { .policy = SCHED_BATCH, .nice = nice, .runtime = TURN_NS };
 
     if (!rk_sched_set(&s))
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+}
+
+void rk_background_begin(struct rk_background *b)
+{
+    rk_background_enter(NICE);
     *b = so_far();
 }
 

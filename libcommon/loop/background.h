@@ -16,7 +16,9 @@ struct rk_background {
     uint64_t ran_ns, waited_ns; /* on a core, and for one, since the thread began */
 };
 
-/* Of the calling thread, for good. */
+/* Of the calling thread, for good: with a niceness of its own, for who sees to its rests itself. */
+void rk_background_enter(int nice);
+/* The same, and its time is counted from here on. */
 void rk_background_begin(struct rk_background *b);
 /* The same thread, after each piece of work: for how many ns it is to rest now
  * (rk_background_rest_ns). */

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "libcommon/base/alloc.h"
-#include "libcommon/base/clock.h"
 #include "libcommon/loop/slice.h"
 
 /* A task may defer another, as the answer to what was read defers the write: that one need not wait
@@ -23,13 +22,9 @@ struct rk_loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_check_t after_poll;
-    uv_idle_t no_wait; /* runs while `deferred` or `costly` holds something */
+    uv_idle_t no_wait; /* runs while `deferred` holds something */
     struct rk_list deferred;
-    unsigned heard;         /* since they were run */
-    struct rk_list costly;  /* one a turn */
-    bool had_costly;        /* this turn */
-    uint64_t costly_due_ns; /* the next one not before */
-    uv_timer_t costly_timer;
+    unsigned heard;           /* since they were run */
     uv_signal_t on_signal[2]; /* TERM, INT */
     bool stop_watched;
     bool stop_seen;
@@ -80,64 +75,6 @@ static void nothing(uv_idle_t *idle)
     (void)idle;
 }
 
-static void costly_is_due(uv_timer_t *t)
-{
-    struct rk_loop *l = t->data;
-
-    uv_idle_start(&l->no_wait, nothing);
-}
-
-/* What has been put off for longer than a burst is not made up for. */
-void rk_costly_took(uint64_t *due_ns, uint64_t from_ns)
-{
-    uint64_t took_ns = rk_mono_ns() - from_ns;
-
-    if (*due_ns + RK_COSTLY_BURST_NS < from_ns)
-        *due_ns = from_ns - RK_COSTLY_BURST_NS;
-    /* Longer than any piece is: the process was stopped in the middle of one. */
-    if (took_ns > RK_COSTLY_BURST_NS)
-        took_ns = RK_COSTLY_BURST_NS;
-    *due_ns += RK_COSTLY_SHARE * took_ns;
-}
-
-static void run_one(struct rk_loop *l, struct rk_task *t)
-{
-    uint64_t from = rk_mono_ns();
-
-    l->had_costly = true;
-    t->run(t);
-    rk_costly_took(&l->costly_due_ns, from);
-}
-
-/* A turn ends here and the next one begins: what waits is before what its sockets will bring. */
-static void run_costly(struct rk_loop *l)
-{
-    struct rk_task *t;
-
-    l->had_costly = false;
-    if (rk_list_empty(&l->costly) || rk_mono_ns() < l->costly_due_ns)
-        return;
-    t = rk_list_entry(l->costly.next, struct rk_task, node);
-    rk_list_remove(&t->node);
-    run_one(l, t);
-}
-
-/* Whether the loop may sleep; if something costly waits, until that is due. */
-static bool may_sleep(struct rk_loop *l)
-{
-    uint64_t now;
-
-    if (!rk_list_empty(&l->deferred))
-        return false;
-    if (rk_list_empty(&l->costly))
-        return true;
-    now = rk_mono_ns();
-    if (now >= l->costly_due_ns)
-        return false;
-    uv_timer_start(&l->costly_timer, costly_is_due, (l->costly_due_ns - now) / 1000000 + 1, 0);
-    return true;
-}
-
 static void run_deferred(struct rk_loop *l)
 {
     struct rk_list batch;
@@ -153,9 +90,8 @@ static void end_turn(uv_check_t *check)
 {
     struct rk_loop *l = check->data;
 
-    run_costly(l);
     run_deferred(l);
-    if (may_sleep(l))
+    if (rk_list_empty(&l->deferred))
         uv_idle_stop(&l->no_wait);
 }
 
@@ -167,15 +103,11 @@ struct rk_loop *rk_loop_new(void)
         abort(); /* no descriptors at start-up */
     uv_check_init(&l->uv, &l->after_poll);
     uv_idle_init(&l->uv, &l->no_wait);
-    uv_timer_init(&l->uv, &l->costly_timer);
-    uv_unref((uv_handle_t *)&l->costly_timer);
     uv_check_start(&l->after_poll, end_turn);
     l->uv.data = l;
     l->wake.data = l;
     l->after_poll.data = l;
-    l->costly_timer.data = l;
     rk_list_init(&l->deferred);
-    rk_list_init(&l->costly);
     pthread_mutex_init(&l->lock, NULL);
     rk_list_init(&l->posted);
     signal(SIGPIPE, SIG_IGN);
@@ -189,7 +121,6 @@ void rk_loop_free(struct rk_loop *l)
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->after_poll, NULL);
     uv_close((uv_handle_t *)&l->no_wait, NULL);
-    uv_close((uv_handle_t *)&l->costly_timer, NULL);
     if (l->stop_watched) {
         uv_close((uv_handle_t *)&l->on_signal[0], NULL);
         uv_close((uv_handle_t *)&l->on_signal[1], NULL);
@@ -241,16 +172,6 @@ void rk_loop_heard(struct rk_loop *l)
 {
     if (++l->heard >= RK_LOOP_CROWD)
         run_deferred(l);
-}
-
-void rk_loop_one_a_turn(struct rk_loop *l, struct rk_task *t)
-{
-    if (!l->had_costly && rk_list_empty(&l->costly) && rk_mono_ns() >= l->costly_due_ns) {
-        run_one(l, t);
-        return;
-    }
-    uv_idle_start(&l->no_wait, nothing);
-    rk_list_append(&l->costly, &t->node);
 }
 
 static void timer_fired(uv_timer_t *uv)

@@ -41,17 +41,6 @@ void rk_loop_defer(struct rk_loop *l, struct rk_task *t);
 #define RK_LOOP_CROWD 64
 void rk_loop_heard(struct rk_loop *l);
 
-/* For costly pieces that strangers can ask for: `t->run` now when this turn has had none, else when
- * those before it have had a turn each, so that all else waits for one piece at most. Of the loop's
- * time they have one part in so many; after a rest they may take so much of it at once. Whoever
- * queues says how many may wait, and takes a task back with rk_list_remove(&t->node). */
-#define RK_COSTLY_SHARE 4
-#define RK_COSTLY_BURST_NS 20000000
-void rk_loop_one_a_turn(struct rk_loop *l, struct rk_task *t);
-/* The same share for who has a loop of his own: a costly piece has run from then to now, so that
- * the next one is due at *due_ns (0 at first). Any thread, for one that is its own. */
-void rk_costly_took(uint64_t *due_ns, uint64_t from_ns);
-
 /* Timer inside its owner; `on_timer` may free the owner only after rk_timer_close's callback. */
 struct rk_timer {
     uv_timer_t uv;

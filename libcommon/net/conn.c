@@ -30,12 +30,8 @@
 #define RECORD (16 * 1024) /* of TLS, at most */
 /* What a session says before it looks at its queue again, and what TLS adds. */
 #define OUT_BUFFER (96 * 1024)
-#define OPEN_LIMIT_MS 10000       /* TCP connect (client) and TLS handshake */
+#define OPEN_LIMIT_MS 10000       /* TCP connect, and TLS handshake of a client */
 #define TCP_USER_TIMEOUT_MS 20000 /* unacknowledged data: the path is dead */
-/* A server's handshakes have a turn each; of those that wait a thread has so many at most, and so
- * much of what their clients have said. */
-#define MAX_WAITING_SHAKES 8192
-#define MAX_WAITING_BYTES ((size_t)32 * 1024 * 1024)
 
 enum conn_state {
     CONN_NEW,
@@ -57,7 +53,6 @@ struct rk_conn {
     struct rk_buf out;   /* what goes to the kernel next (TLS: ciphertext) */
     struct rk_buf plain; /* TLS only: not yet encrypted; a record at most once it is open */
     struct write *writing;
-    struct shake *shake; /* waits for its turn; NULL: none */
     struct rk_tls_io io; /* what was just read; nothing outside on_read */
     uint64_t progress_ms;
     char *why;
@@ -66,8 +61,8 @@ struct rk_conn {
     bool flush_pending;
     bool pushed; /* since the owner was last told that all has left */
     bool paused;
-    bool server;
-    bool shut; /* uv_shutdown sent */
+    bool shaken; /* nothing to shake hands about: clear text, or a guest of the door's */
+    bool shut;   /* uv_shutdown sent */
     struct sockaddr_in6 peer;
     char remote[RK_ADDR_LEN];
 };
@@ -80,16 +75,6 @@ struct write {
     uint8_t p[];
 };
 
-/* What a client has said of its handshake. */
-struct shake {
-    struct rk_task task;
-    struct rk_conn *c;
-    size_t n;
-    uint8_t p[];
-};
-
-static _Thread_local unsigned waiting_shakes;
-static _Thread_local size_t waiting_bytes;
 static _Thread_local uint8_t *read_buffer;  /* from the socket */
 static _Thread_local uint8_t *clear_buffer; /* decrypted */
 
@@ -143,17 +128,21 @@ static void put_out(struct rk_tls_io *io, const void *p, size_t n)
     gather(&rk_container_of(io, struct rk_conn, io)->out, &lent_out, p, n);
 }
 
-static void attach_tls(struct rk_conn *c, struct rk_tls *tls, bool server)
+static SSL *new_client(struct rk_tls *tls)
 {
-    c->ssl = SSL_new(rk_tls_ctx(tls));
-    if (!c->ssl)
+    SSL *ssl = SSL_new(rk_tls_ctx(tls));
+
+    if (!ssl)
         abort(); /* memory is out */
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+static void attach_tls(struct rk_conn *c, SSL *ssl)
+{
+    c->ssl = ssl;
     c->io.put = put_out;
     rk_tls_io_attach(&c->io, c->ssl);
-    if (server)
-        SSL_set_accept_state(c->ssl);
-    else
-        SSL_set_connect_state(c->ssl);
 }
 
 /* --- closing --- */
@@ -179,20 +168,6 @@ static void on_timer_closed(struct rk_timer *t)
     on_handle_closed(rk_container_of(t, struct rk_conn, timer));
 }
 
-/* It waits no longer; the caller frees it. */
-static struct shake *shake_leave(struct rk_conn *c)
-{
-    struct shake *s = c->shake;
-
-    if (!s)
-        return NULL;
-    waiting_shakes--;
-    waiting_bytes -= s->n;
-    rk_list_remove(&s->task.node);
-    c->shake = NULL;
-    return s;
-}
-
 /* The handles close on a later turn, after the deferred flush (if any) has run and found nothing to
  * do. */
 static void run_flush(struct rk_task *t)
@@ -213,7 +188,6 @@ void rk_conn_close(struct rk_conn *c, const char *why)
     c->state = CONN_CLOSED;
     if (!c->why)
         c->why = rk_strdup(why);
-    free(shake_leave(c));
     let_go(&c->out, &lent_out);
     let_go(&c->plain, &lent_plain);
     c->handles = c->flush_pending ? 3 : 2;
@@ -370,7 +344,7 @@ void rk_conn_push(struct rk_conn *c)
 
 static void conn_flush(struct rk_conn *c)
 {
-    if (c->state == CONN_HANDSHAKE && !c->ssl && !c->writing) {
+    if (c->state == CONN_HANDSHAKE && c->shaken && !c->writing) {
         opened(c);
         return;
     }
@@ -432,7 +406,7 @@ static void opened(struct rk_conn *c)
 {
     rk_timer_stop(&c->timer);
     c->state = CONN_OPEN;
-    if (!c->ssl)
+    if (c->shaken)
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     c->ops->on_open(c, c->arg);
 }
@@ -490,40 +464,6 @@ static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n)
         schedule_flush(c); /* key updates and the like */
 }
 
-static void run_shake(struct rk_task *t)
-{
-    struct shake *s = rk_container_of(t, struct shake, task);
-    struct rk_conn *c = s->c;
-
-    (void)shake_leave(c);
-    rk_conn_pause(c, false);
-    feed_tls(c, s->p, s->n);
-    free(s);
-}
-
-/* The answer to a client's first words costs more than all that an open connection asks for in a
- * turn, and whoever can dial can ask for it: those who are open wait for one such at most. */
-static void shake_in_turn(struct rk_conn *c, const uint8_t *p, size_t n)
-{
-    struct shake *s;
-
-    if (waiting_shakes >= MAX_WAITING_SHAKES || n > MAX_WAITING_BYTES - waiting_bytes) {
-        rk_conn_close(c, "too many TLS handshakes");
-        return;
-    }
-    s = rk_alloc(sizeof(*s) + n);
-    s->task.run = run_shake;
-    rk_list_init(&s->task.node);
-    s->c = c;
-    s->n = n;
-    memcpy(s->p, p, n);
-    c->shake = s;
-    waiting_shakes++;
-    waiting_bytes += n;
-    rk_conn_pause(c, true);
-    rk_loop_one_a_turn(c->loop, &s->task);
-}
-
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
     (void)h;
@@ -547,9 +487,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
     if (c->state == CONN_FLUSHING)
         return; /* thrown away */
-    if (c->ssl && c->server && c->state == CONN_HANDSHAKE)
-        shake_in_turn(c, (const uint8_t *)buf->base, (size_t)nread);
-    else if (c->ssl)
+    if (c->ssl)
         feed_tls(c, (const uint8_t *)buf->base, (size_t)nread);
     else
         c->ops->on_read(c, (const uint8_t *)buf->base, (size_t)nread, c->arg);
@@ -569,12 +507,11 @@ void rk_conn_pause(struct rk_conn *c, bool paused)
 
 /* --- opening --- */
 
-struct rk_conn *rk_conn_new(struct rk_loop *l, struct rk_tls *tls, bool server)
+struct rk_conn *rk_conn_new(struct rk_loop *l)
 {
     struct rk_conn *c = rk_new(struct rk_conn);
 
     c->loop = l;
-    c->server = server;
     c->flush.run = run_flush;
     rk_list_init(&c->flush.node);
     rk_buf_init(&c->out, SIZE_MAX);
@@ -582,8 +519,6 @@ struct rk_conn *rk_conn_new(struct rk_loop *l, struct rk_tls *tls, bool server)
     uv_tcp_init(rk_loop_uv(l), &c->tcp);
     c->tcp.data = c;
     rk_timer_init(l, &c->timer, on_timer);
-    if (tls)
-        attach_tls(c, tls, server);
     return c;
 }
 
@@ -607,7 +542,24 @@ bool rk_conn_accepted(struct rk_conn *c)
     if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) < 0)
         return false;
     set_peer(c, (const struct sockaddr *)&ss);
+    c->shaken = true;
     return true;
+}
+
+struct rk_conn *rk_conn_guest(struct rk_loop *l, int fd, SSL *ssl, const struct sockaddr_in6 *peer)
+{
+    struct rk_conn *c = rk_conn_new(l);
+
+    if (uv_tcp_open(&c->tcp, fd) < 0) {
+        SSL_free(ssl);
+        (void)close(fd);
+        rk_conn_discard(c);
+        return NULL;
+    }
+    attach_tls(c, ssl);
+    set_peer(c, (const struct sockaddr *)peer);
+    c->shaken = true;
+    return c;
 }
 
 /* The socket is connected: options, reading, and the handshake. Never calls back before it returns.
@@ -622,14 +574,13 @@ static void begin(struct rk_conn *c)
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
     c->progress_ms = rk_mono_ms();
     c->state = CONN_HANDSHAKE;
-    if (!c->ssl) {
+    if (c->shaken) {
         schedule_flush(c); /* opens on the next turn */
         return;
     }
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     rk_timer_start(&c->timer, OPEN_LIMIT_MS, 0);
-    if (!c->server)
-        handshake(c);
+    handshake(c);
 }
 
 void rk_conn_start(struct rk_conn *c, const struct rk_conn_ops *ops, void *arg)
@@ -688,10 +639,13 @@ int rk_conn_connect(struct rk_loop *l,
                     struct rk_conn **out,
                     struct rk_err *err)
 {
-    struct rk_conn *c = rk_conn_new(l, tls, false);
+    struct rk_conn *c = rk_conn_new(l);
     bool local = addr->ss.ss_family == AF_UNIX;
     int r;
 
+    c->shaken = !tls;
+    if (tls)
+        attach_tls(c, new_client(tls));
     if (tls && server_name) {
         /* The macro SSL_set_tlsext_host_name casts const away. */
         SSL_ctrl(c->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,

@@ -1,28 +1,103 @@
-/* Listening socket: accepts on the loop and hands unopened connections to the owner. */
+/*
+ * Listening socket: hands connections that are not open yet to the owner. In the clear it accepts
+ * on the loop; over TLS a door does (door.h), and who has come through it is posted to the loop.
+ */
 
 #include "libcommon/net/conn.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/net/conn_int.h"
+#include "libcommon/net/door.h"
 
 #define BACKLOG 4096
 
 struct rk_listener {
     uv_tcp_t tcp;
     struct rk_loop *loop;
-    struct rk_tls *tls;
-    struct rk_task accept; /* TLS only: libuv holds one, and looks for no other before */
+    struct rk_door *door;    /* TLS only */
+    _Atomic unsigned guests; /* posted, and not here yet */
+    bool closed;
     void (*on_accept)(struct rk_conn *c, void *arg);
     void *arg;
     char address[RK_ADDR_LEN];
 };
 
-static void take(struct rk_listener *l)
-{
-    struct rk_conn *c = rk_conn_new(l->loop, l->tls, true);
+/* From the door to the loop. */
+struct guest {
+    struct rk_task task;
+    struct rk_listener *listener;
+    int fd;
+    SSL *ssl;
+    struct sockaddr_in6 peer;
+};
 
+static void free_if_over(struct rk_listener *l)
+{
+    if (l->closed && atomic_load_explicit(&l->guests, memory_order_acquire) == 0)
+        free(l);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct rk_listener *l = h->data;
+
+    l->closed = true;
+    free_if_over(l);
+}
+
+static void send_away(struct guest *g)
+{
+    SSL_free(g->ssl);
+    (void)close(g->fd);
+}
+
+static void run_guest(struct rk_task *t)
+{
+    struct guest *g = rk_container_of(t, struct guest, task);
+    struct rk_listener *l = g->listener;
+    struct rk_conn *c = NULL;
+
+    if (uv_is_closing((uv_handle_t *)&l->tcp))
+        send_away(g);
+    else
+        c = rk_conn_guest(l->loop, g->fd, g->ssl, &g->peer);
+    if (c)
+        l->on_accept(c, l->arg);
+    free(g);
+    atomic_fetch_sub_explicit(&l->guests, 1, memory_order_acq_rel);
+    free_if_over(l);
+}
+
+/* On the door's thread. */
+static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+{
+    struct rk_listener *l = arg;
+    struct guest *g = rk_new(struct guest);
+
+    g->task.run = run_guest;
+    rk_list_init(&g->task.node);
+    g->listener = l;
+    g->fd = fd;
+    g->ssl = ssl;
+    g->peer = *peer;
+    atomic_fetch_add_explicit(&l->guests, 1, memory_order_relaxed);
+    rk_loop_post(l->loop, &g->task);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct rk_listener *l = stream->data;
+    struct rk_conn *c;
+
+    if (status < 0)
+        return; /* out of descriptors or aborted in the queue: the next one may do */
+    c = rk_conn_new(l->loop);
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)rk_conn_tcp(c)) < 0 ||
         !rk_conn_accepted(c)) {
         rk_conn_discard(c);
@@ -31,28 +106,22 @@ static void take(struct rk_listener *l)
     l->on_accept(c, l->arg);
 }
 
-static void run_accept(struct rk_task *t)
+/* Over TLS libuv only keeps the socket. */
+static int begin(struct rk_listener *l, struct rk_tls *tls)
 {
-    take(rk_container_of(t, struct rk_listener, accept));
-}
+    uv_os_fd_t fd;
+    int r;
 
-/* Over TLS strangers come in no faster than their handshakes get done: a crowd waits with the
- * kernel, where it costs nothing. */
-static void on_connection(uv_stream_t *stream, int status)
-{
-    struct rk_listener *l = stream->data;
-
-    if (status < 0)
-        return; /* out of descriptors or aborted in the queue: the next one may do */
-    if (l->tls)
-        rk_loop_one_a_turn(l->loop, &l->accept);
-    else
-        take(l);
-}
-
-static void on_closed(uv_handle_t *h)
-{
-    free(h->data);
+    if (!tls)
+        return uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
+    r = uv_fileno((uv_handle_t *)&l->tcp, &fd);
+    if (r < 0)
+        return r;
+    if (listen(fd, BACKLOG) < 0)
+        return uv_translate_sys_error(errno);
+    l->door = rk_door_open(
+        &(struct rk_door_terms){ .listen_fd = fd, .tls = tls, .on_guest = on_guest, .arg = l });
+    return 0;
 }
 
 int rk_listener_new(struct rk_loop *loop,
@@ -70,9 +139,6 @@ int rk_listener_new(struct rk_loop *loop,
     int r;
 
     l->loop = loop;
-    l->tls = tls;
-    l->accept.run = run_accept;
-    rk_list_init(&l->accept.node);
     l->on_accept = on_accept;
     l->arg = arg;
     r = uv_tcp_init(rk_loop_uv(loop), &l->tcp);
@@ -82,12 +148,12 @@ int rk_listener_new(struct rk_loop *loop,
     }
     l->tcp.data = l;
     r = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&addr->ss, 0);
-    if (r == 0)
-        r = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
-    if (r == 0)
+    if (r == 0) /* also says what libuv would say only when it listens: the address is taken */
         r = uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&bound, &len);
+    if (r == 0)
+        r = begin(l, tls);
     if (r < 0) {
-        uv_close((uv_handle_t *)&l->tcp, on_closed);
+        rk_listener_close(l);
         rk_addr_format((const struct sockaddr *)&addr->ss, text);
         return rk_fail(err, RK_UNAVAILABLE, "listen on %s: %s", text, uv_strerror(r));
     }
@@ -100,7 +166,7 @@ void rk_listener_close(struct rk_listener *l)
 {
     if (!l || uv_is_closing((uv_handle_t *)&l->tcp))
         return;
-    rk_list_remove(&l->accept.node);
+    rk_door_close(l->door);
     uv_close((uv_handle_t *)&l->tcp, on_closed);
 }
 

@@ -34,6 +34,7 @@ struct stamp {
 };
 
 struct rk_tls {
+    pthread_mutex_t lock; /* guards ctx of a server */
     SSL_CTX *ctx;
     bool server;
     char *cert_file;
@@ -202,8 +203,10 @@ void rk_tls_check_files(struct rk_tls *t)
         rk_warn(NULL, "new TLS certificate not taken, the old one stays: %s", err.msg);
         return;
     }
+    pthread_mutex_lock(&t->lock);
     SSL_CTX_free(t->ctx);
     t->ctx = ctx;
+    pthread_mutex_unlock(&t->lock);
     rk_info(NULL, "TLS certificate read again from %s", t->cert_file);
 }
 
@@ -215,6 +218,7 @@ static void on_timer(struct rk_timer *timer)
 static void tls_destroy(struct rk_tls *t)
 {
     SSL_CTX_free(t->ctx);
+    pthread_mutex_destroy(&t->lock);
     free(t->cert_file);
     free(t->key_file);
     free(t->alpn);
@@ -237,6 +241,7 @@ int rk_tls_server_new(struct rk_loop *l,
     struct rk_tls *t = rk_new(struct rk_tls);
     int r;
 
+    pthread_mutex_init(&t->lock, NULL);
     t->server = true;
     t->cert_file = rk_strdup(cert_file);
     t->key_file = rk_strdup(key_file);
@@ -275,6 +280,7 @@ int rk_tls_client_new(struct rk_loop *l,
     if (alpn && SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn, (unsigned)strlen(alpn)))
         return rk_tls_fail(err, RK_INVALID, "ALPN list");
     t = rk_new(struct rk_tls);
+    pthread_mutex_init(&t->lock, NULL);
     t->ctx = rk_steal(ctx);
     *out = t;
     return 0;
@@ -301,4 +307,21 @@ void rk_tls_free(struct rk_tls *t)
 SSL_CTX *rk_tls_ctx(struct rk_tls *t)
 {
     return t->ctx;
+}
+
+SSL *rk_tls_accept(struct rk_tls *t)
+{
+    SSL_CTX *ctx;
+    SSL *ssl;
+
+    pthread_mutex_lock(&t->lock);
+    ctx = t->ctx;
+    SSL_CTX_up_ref(ctx);
+    pthread_mutex_unlock(&t->lock);
+    ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    if (!ssl)
+        abort(); /* memory is out */
+    SSL_set_accept_state(ssl);
+    return ssl;
 }

@@ -10,6 +10,7 @@
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/net/door.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/oidc/verifier.h"
 #include "services/management/due/due.h"
@@ -358,6 +359,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     rk_metrics_register(metrics, METRIC_COUNT);
     rk_metrics_register(tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     rk_verifier_metrics_register();
+    rk_door_metrics_register();
     a->geo = rk_geo_new(cfg->geo_database, false);
     if (open_parts(a, err) < 0)
         return NULL; /* the process ends with the message */

@@ -1,6 +1,5 @@
 #include "services/relay/app.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,9 +24,6 @@ struct app {
     struct rk_loop *loop;
     struct rk_admin *admin;
     struct rk_tls *tls;
-    struct rk_timer tls_timer;
-    pthread_mutex_t tls_lock; /* guards tls_ctx; taken once a connection, never on the data path */
-    SSL_CTX *tls_ctx;
     struct cores *cores;
     struct rk_registrar *registrar;
     char *instance_url;
@@ -36,39 +32,6 @@ struct app {
     _Atomic uint32_t running;
     struct rk_task drained;
 };
-
-static SSL *tls_new(void *arg)
-{
-    struct app *a = arg;
-    SSL *ssl;
-
-    pthread_mutex_lock(&a->tls_lock);
-    ssl = SSL_new(a->tls_ctx);
-    pthread_mutex_unlock(&a->tls_lock);
-    if (!ssl)
-        abort(); /* out of memory */
-    SSL_set_accept_state(ssl);
-    return ssl;
-}
-
-static void take_ctx(struct app *a)
-{
-    SSL_CTX *now = rk_tls_ctx(a->tls), *old = NULL;
-
-    pthread_mutex_lock(&a->tls_lock);
-    if (now != a->tls_ctx) {
-        SSL_CTX_up_ref(now);
-        old = a->tls_ctx;
-        a->tls_ctx = now;
-    }
-    pthread_mutex_unlock(&a->tls_lock);
-    SSL_CTX_free(old);
-}
-
-static void on_tls_timer(struct rk_timer *t)
-{
-    take_ctx(rk_container_of(t, struct app, tls_timer));
-}
 
 static void on_scrape(void *arg)
 {
@@ -84,8 +47,6 @@ static void on_all_drained(struct rk_task *t)
     struct app *a = rk_container_of(t, struct app, drained);
 
     rk_info(NULL, "drained");
-    if (a->tls)
-        rk_timer_close(&a->tls_timer, NULL);
     rk_registrar_close(a->registrar);
     rk_admin_close(a->admin);
     rk_loop_stop(a->loop);
@@ -139,19 +100,11 @@ static void raise_file_limit(void)
 
 static int start_tls(struct app *a, struct rk_err *err)
 {
-    int r;
-
     if (!a->cfg->tls_cert_file[0])
         return 0;
     /* Agents offer no ALPN here; browsers offer http/1.1. */
-    r = rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x08http/1.1",
-                          true, &a->tls, err);
-    if (r < 0)
-        return r;
-    take_ctx(a);
-    rk_timer_init(a->loop, &a->tls_timer, on_tls_timer);
-    rk_timer_start(&a->tls_timer, 1000, 1000);
-    return 0;
+    return rk_tls_server_new(a->loop, a->cfg->tls_cert_file, a->cfg->tls_key_file, "\x08http/1.1",
+                             true, &a->tls, err);
 }
 
 static int start(struct app *a, struct rk_err *err)
@@ -182,8 +135,7 @@ static int start(struct app *a, struct rk_err *err)
         r = listen_open(&addr, a->loops, fds, bound, err);
     if (r < 0)
         return r;
-    if (a->tls)
-        cc.tls_new = tls_new;
+    cc.tls = a->tls;
     rk_relay_key_init(&cc.key, rk_str(a->cfg->relay_secret));
     a->running = a->loops;
     a->cores = cores_start(a->loops, fds, &cc);
@@ -206,9 +158,7 @@ static int start(struct app *a, struct rk_err *err)
 
 int relay_app_run(const struct relay_config *cfg)
 {
-    struct app a = { .cfg = cfg,
-                     .tls_lock = PTHREAD_MUTEX_INITIALIZER,
-                     .drained.run = on_all_drained };
+    struct app a = { .cfg = cfg, .drained.run = on_all_drained };
     struct rk_err err = { 0 };
 
     if (rk_log_init("relay", cfg->common.instance, cfg->common.log_level, &err) < 0) {
@@ -218,6 +168,7 @@ int relay_app_run(const struct relay_config *cfg)
     raise_file_limit();
     relay_metrics_register();
     rk_registrar_metrics_register();
+    rk_door_metrics_register();
     a.loops = cfg->loops > 0 ? (uint32_t)cfg->loops : rk_cores();
     a.instance_url = relay_instance_url(cfg, &err);
     a.trusted = cfg->trusted_proxies[0] ? rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err) : NULL;
@@ -229,7 +180,6 @@ int relay_app_run(const struct relay_config *cfg)
     rk_loop_on_stop(a.loop, on_stop, &a);
     rk_loop_run(a.loop);
     cores_join_free(a.cores);
-    SSL_CTX_free(a.tls_ctx);
     rk_tls_free(a.tls);
     rk_loop_free(a.loop);
     rk_cidrs_free(a.trusted);

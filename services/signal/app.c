@@ -16,6 +16,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/grpc/server.h"
+#include "libcommon/net/door.h"
 #include "libcommon/obs/log.h"
 #include "services/signal/message/message.h"
 #include "services/signal/metrics.h"
@@ -280,6 +281,7 @@ static void on_registered(struct stream *s, uint64_t epoch, void *arg)
     }
     rk_metric_observe(&signal_metrics[SIGNAL_REGISTRATION_DELAY],
                       (double)(rk_mono_ms() - s->started_ms) / 1e3);
+    rk_grpc_known(s->call);
     rk_grpc_send_headers(s->call, "x-wiretrustee-peer-registered", "1");
 }
 
@@ -530,6 +532,7 @@ int signal_app_run(const struct signal_config *cfg)
     a.trusted = rk_cidrs_parse(rk_str(cfg->trusted_proxies), &err);
     rk_metrics_register(signal_metrics, SIGNAL_METRICS);
     rk_metrics_register(signal_tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
+    rk_door_metrics_register();
     if (start(&a, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
         return 1; /* the process ends: nothing is connected yet */

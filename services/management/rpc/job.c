@@ -23,6 +23,7 @@ static void held(struct request *q, struct hub *h, size_t index)
     }
     if (!request_allowed(q, h, index))
         return;
+    rk_grpc_known(q->call);
     j = rk_new(struct job_stream);
     j->kind = CALL_SESSION;
     memcpy(j->key, q->env.key, RK_KEY_LEN);

@@ -46,6 +46,8 @@ static void answer(struct request *q, struct hub *h, size_t index)
     rk_compile_session_expiry(h->snap, index, &b);
     rk_wire_end(&b, at);
     metric_add(METRIC_LOGINS, 1);
+    if (q->call)
+        rk_grpc_known(q->call);
     request_answer(q, rk_buf_str(&b));
 }
 

@@ -28,6 +28,7 @@ static void attach(struct request *q, struct hub *h, size_t index)
     }
     if (!request_allowed(q, h, index))
         return;
+    rk_grpc_known(q->call);
     s = session_new(app, q->call, q->env.key, &q->env.box);
     memcpy(s->peer_id, p->id, sizeof(s->peer_id));
     s->reader = location_reader(q);

@@ -10,7 +10,6 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
-#include "libcommon/loop/loop.h"
 #include "libcommon/loop/slice.h"
 #include "libcommon/obs/log.h"
 #include "services/relay/core/mail.h"
@@ -173,17 +172,20 @@ static bool mail_waits(const struct core *c)
     return false;
 }
 
+static void ring_bell(const struct core *c)
+{
+    static const uint64_t one = 1;
+    ssize_t n = write(c->wake_fd, &one, sizeof(one));
+
+    (void)n; /* full counter: it is awake already */
+}
+
 /* The exchange on `sleeping` orders our ring writes before the other's last look, or sees that it
  * sleeps. */
 static void wake(struct core *other)
 {
-    static const uint64_t one = 1;
-
-    if (atomic_exchange_explicit(&other->sleeping, 0, memory_order_acq_rel) == 1) {
-        ssize_t n = write(other->wake_fd, &one, sizeof(one));
-
-        (void)n; /* full counter: it is awake already */
-    }
+    if (atomic_exchange_explicit(&other->sleeping, 0, memory_order_acq_rel) == 1)
+        ring_bell(other);
 }
 
 /* True when no directory event waits for room. */
@@ -210,6 +212,52 @@ void core_poke(struct core *c)
 
 /* -- the loop -- */
 
+/* From the door to the core. */
+struct guest {
+    struct rk_list node;
+    int fd;
+    SSL *ssl;
+    struct sockaddr_in6 peer;
+};
+
+/* On the door's thread. */
+static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+{
+    struct guest *g = rk_new(struct guest);
+    struct core *c = arg;
+
+    g->fd = fd;
+    g->ssl = ssl;
+    g->peer = *peer;
+    pthread_mutex_lock(&c->guests_lock);
+    rk_list_append(&c->guests, &g->node);
+    pthread_mutex_unlock(&c->guests_lock);
+    ring_bell(c);
+}
+
+static struct guest *next_guest(struct core *c)
+{
+    struct guest *g = NULL;
+
+    pthread_mutex_lock(&c->guests_lock);
+    if (!rk_list_empty(&c->guests)) {
+        g = rk_list_entry(c->guests.next, struct guest, node);
+        rk_list_remove(&g->node);
+    }
+    pthread_mutex_unlock(&c->guests_lock);
+    return g;
+}
+
+static void take_guests(struct core *c)
+{
+    struct guest *g;
+
+    while ((g = next_guest(c)) != NULL) {
+        ws_conn_accept(c, g->fd, g->ssl, (const struct sockaddr *)&g->peer);
+        free(g);
+    }
+}
+
 static void on_wake(struct watch *w, uint32_t events)
 {
     struct core *c = rk_container_of(w, struct core, wake_watch);
@@ -218,6 +266,8 @@ static void on_wake(struct watch *w, uint32_t events)
 
     (void)r;
     (void)events;
+    if (c->door)
+        take_guests(c);
 }
 
 static void on_listen(struct watch *w, uint32_t events)
@@ -232,7 +282,7 @@ static void on_listen(struct watch *w, uint32_t events)
         int fd = accept4(c->listen_fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            ws_conn_accept(c, fd, (const struct sockaddr *)&ss);
+            ws_conn_accept(c, fd, NULL, (const struct sockaddr *)&ss);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -244,28 +294,6 @@ static void on_listen(struct watch *w, uint32_t events)
         if (errno == EAGAIN)
             return;
     }
-}
-
-static void on_strangers(struct watch *w, uint32_t events)
-{
-    struct core *c = rk_container_of(w, struct core, listen_watch);
-    uint64_t from = rk_mono_ns();
-
-    on_listen(w, events);
-    rk_costly_took(&c->strangers_due_ns, from);
-}
-
-/* Over TLS strangers come in no faster than their handshakes get done: a crowd waits with the
- * kernel, where it costs nothing. */
-static void listen_when_due(struct core *c)
-{
-    bool due = rk_mono_ns() >= c->strangers_due_ns;
-    struct epoll_event ev = { .events = due ? EPOLLIN : 0, .data.ptr = &c->listen_watch };
-
-    if (due != c->listen_rests || c->listen_fd < 0 || c->accept_paused)
-        return;
-    c->listen_rests = !due;
-    epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->listen_fd, &ev);
 }
 
 static void
@@ -282,19 +310,26 @@ watch_add(struct core *c, int fd, struct watch *w, void (*on_ready)(struct watch
 
 static void listen_begin(struct core *c)
 {
-    c->listen_rests = false;
-    watch_add(c, c->listen_fd, &c->listen_watch,
-              core_config(c)->tls_new ? on_strangers : on_listen);
+    struct rk_door_terms terms = {
+        .listen_fd = c->listen_fd, .tls = core_config(c)->tls, .on_guest = on_guest, .arg = c
+    };
+
+    if (terms.tls)
+        c->door = rk_door_open(&terms);
+    else
+        watch_add(c, c->listen_fd, &c->listen_watch, on_listen);
 }
 
 static void begin_drain(struct core *c)
 {
     c->draining = true;
     c->drain_from_ms = c->now_ms;
+    rk_door_close(c->door);
+    c->door = NULL;
+    take_guests(c);
     c->drain_total = c->connection_count;
     close(c->listen_fd); /* leaves the epoll set with it */
     c->listen_fd = -1;
-    c->listen_rests = false;
 }
 
 /* CLOSE goes out spread over most of the drain time, at least one connection every 10 ms, so that
@@ -362,8 +397,6 @@ static int sleep_ms(const struct core *c, bool clean)
         return 0;
     if (!clean)
         return 1;
-    if (c->listen_rests || !rk_list_empty(&c->shaking))
-        return rk_mono_ns() < c->strangers_due_ns ? 1 : 0;
     if (c->draining)
         return 10;
     return (int)(WHEEL_TICK_MS - c->now_ms % WHEEL_TICK_MS);
@@ -386,8 +419,6 @@ static void turn(struct core *c, bool clean)
 
         w->on_ready(w, ev[i].events);
     }
-    ws_conn_shake_one(c);
-    listen_when_due(c);
     tick(c);
     if (!c->draining && atomic_load_explicit(&c->all->drain, memory_order_acquire))
         begin_drain(c);
@@ -424,7 +455,7 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     c->slot_free = NO_SLOT;
     c->mail = rk_new_array(struct mailbox, all->count);
     c->scratch = rk_alloc(2 * RELAY_MAX_MESSAGE + SCRATCH_BYTES + TLS_RECORD);
-    if (all->cfg.tls_new)
+    if (all->cfg.tls)
         c->sealed = rk_alloc(SCRATCH_BYTES);
     c->directory = directory_new(c);
     wheel_init(&c->wheel, c->now_ms);
@@ -432,7 +463,8 @@ static struct core *core_new(struct cores *all, uint32_t index, int listen_fd)
     rk_list_init(&c->connections);
     rk_list_init(&c->dirty);
     rk_list_init(&c->dead);
-    rk_list_init(&c->shaking);
+    pthread_mutex_init(&c->guests_lock, NULL);
+    rk_list_init(&c->guests);
     watch_add(c, c->wake_fd, &c->wake_watch, on_wake);
     if (listen_fd >= 0)
         listen_begin(c);
@@ -452,6 +484,7 @@ static void core_free(struct core *c)
     close(c->wake_fd);
     close(c->epfd);
     chunk_pool_done(&c->chunks);
+    pthread_mutex_destroy(&c->guests_lock);
     free(c->mail);
     free(c->slots);
     free(c->scratch);

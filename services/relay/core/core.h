@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * Core: one loop on one thread. It accepts on its own SO_REUSEPORT socket, keeps a connection until
- * it ends, and talks to the other cores only through rings, one for each ordered pair, so the data
- * path has no lock. A core that sleeps in epoll_wait is woken once a batch through its eventfd.
+ * Core: one loop on one thread. It accepts on its own SO_REUSEPORT socket (over TLS a door of its
+ * own does, libcommon/net/door.h), keeps a connection until it ends, and talks to the other cores
+ * only through rings, one for each ordered pair, so the data path has no lock. A core that sleeps
+ * in epoll_wait is woken once a batch through its eventfd.
  *
  * What a full ring means: TRANSPORT is dropped and counted; directory events wait in order and are
  * never lost. Everything runs on the core's thread unless it says "any thread".
@@ -16,11 +17,10 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#include <openssl/ssl.h>
-
 #include "libcommon/base/list.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/crypto/token.h"
+#include "libcommon/net/door.h"
 #include "services/relay/core/outq.h"
 #include "services/relay/core/ring.h"
 #include "services/relay/core/wheel.h"
@@ -41,8 +41,7 @@ struct core_config {
     int64_t max_connections;
     uint64_t drain_ms;
     const struct rk_cidrs *trusted_proxies; /* may be NULL */
-    /* New server-side TLS object, or NULL for clear text. Any thread. */
-    SSL *(*tls_new)(void *arg);
+    struct rk_tls *tls;                     /* NULL: clear text */
     void *arg;
     void (*on_drained)(void *arg); /* a core ended; on its thread */
 };
@@ -69,7 +68,10 @@ struct core {
     int epfd;
     int wake_fd;
     int listen_fd;
-    bool accept_paused; /* out of file descriptors; tried again on the next tick */
+    struct rk_door *door; /* over TLS it accepts */
+    pthread_mutex_t guests_lock;
+    struct rk_list guests; /* who has come through it; under the lock */
+    bool accept_paused;    /* out of file descriptors; tried again on the next tick */
     bool draining;
     bool done;
     struct watch wake_watch, listen_watch;
@@ -85,14 +87,7 @@ struct core {
     size_t connection_count;
     struct rk_list dirty; /* connections with output to flush at the end of the turn */
     unsigned dirty_count;
-    struct rk_list dead;    /* freed at the end of the turn */
-    struct rk_list shaking; /* TLS handshakes that wait for a turn */
-    unsigned shaking_count;
-    /* Nothing for those not yet in before; TLS only. They cost more than all that an open
-     * connection asks for in a turn: accepting and handshakes have a turn each, and the share of
-     * rk_costly_took. */
-    uint64_t strangers_due_ns;
-    bool listen_rests;
+    struct rk_list dead; /* freed at the end of the turn */
     uint64_t drain_from_ms;
     size_t drain_total, drain_told;
     struct relay_counts counts;

@@ -107,8 +107,8 @@ static void rapid_reset_is_calmed(void **state)
     rk_conn_write(r.c, b.p, b.n);
     UNTIL(f, r.closed);
     assert_true(frames_of(&r, 7, &last) >= 1);
-    assert_int_equal(last[7], 11); /* ENHANCE_YOUR_CALM */
-    assert_in_range(f->started, 200, 250);
+    assert_int_equal(last[7], 11);        /* ENHANCE_YOUR_CALM */
+    assert_in_range(f->started, 10, 100); /* a stranger's */
     UNTIL(f, f->gone == f->started);
     raw_end(f, &r);
 }
@@ -174,10 +174,10 @@ static void pings_are_answered_and_a_flood_is_not(void **state)
 
     rk_buf_init(&b, 4u * 1024 * 1024);
     raw_start(f, &r, true);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 90; i++)
         frame(&b, 6, 0, 0, "12345678", 8);
     rk_conn_write(r.c, b.p, b.n);
-    UNTIL(f, frames_of(&r, 6, NULL) == 100);
+    UNTIL(f, frames_of(&r, 6, NULL) == 90);
     assert_int_equal(frames_of(&r, 7, NULL), 0);
     for (int i = 0; i < 10000; i++)
         frame(&b, 6, 0, 0, "12345678", 8);

@@ -222,9 +222,24 @@ static void expect_calm(struct side *s)
 
 /* --- hostile frames --- */
 
-static void flood(bool trusted, uint8_t type, const char *payload, size_t n, unsigned fine)
+enum who {
+    STRANGER,
+    KNOWN,
+    PROXY,
+};
+
+static struct side *side_of(enum who who)
 {
-    rk_auto(side_free) struct side *s = side_new(trusted);
+    struct side *s = side_new(who == PROXY);
+
+    if (who == KNOWN)
+        rk_h2_known(s->h);
+    return s;
+}
+
+static void flood(enum who who, uint8_t type, const char *payload, size_t n, unsigned fine)
+{
+    rk_auto(side_free) struct side *s = side_of(who);
     rk_auto(rk_buf_done) struct rk_buf b;
 
     rk_buf_init(&b, SIZE_MAX);
@@ -240,18 +255,19 @@ static void flood(bool trusted, uint8_t type, const char *payload, size_t n, uns
     expect_calm(s);
 }
 
-static void control_frames_are_bounded_and_a_proxy_has_twenty_times_as_many(void **state)
+static void control_frames_are_bounded_by_who_sends_them(void **state)
 {
     (void)state;
-    flood(false, NGHTTP2_PING, "12345678", 8, 2000);
-    flood(false, NGHTTP2_SETTINGS, "", 0, 2000);
-    flood(false, NGHTTP2_PRIORITY, "\0\0\0\0\20", 5, 2000);
-    flood(true, NGHTTP2_PING, "12345678", 8, 40000);
+    flood(KNOWN, NGHTTP2_PING, "12345678", 8, 2000);
+    flood(KNOWN, NGHTTP2_SETTINGS, "", 0, 2000);
+    flood(KNOWN, NGHTTP2_PRIORITY, "\0\0\0\0\20", 5, 2000);
+    flood(STRANGER, NGHTTP2_PING, "12345678", 8, 100);
+    flood(PROXY, NGHTTP2_PING, "12345678", 8, 40000);
 }
 
 static void empty_data_is_a_control_frame(void **state)
 {
-    rk_auto(side_free) struct side *s = side_new(false);
+    rk_auto(side_free) struct side *s = side_of(KNOWN);
     rk_auto(rk_buf_done) struct rk_buf b;
     unsigned i;
 
@@ -271,7 +287,7 @@ static void empty_data_is_a_control_frame(void **state)
 
 static void pings_in_one_read_are_calmed_before_their_answers_pile_up(void **state)
 {
-    rk_auto(side_free) struct side *s = side_new(false);
+    rk_auto(side_free) struct side *s = side_of(KNOWN);
     rk_auto(rk_buf_done) struct rk_buf b;
 
     (void)state;
@@ -284,9 +300,9 @@ static void pings_in_one_read_are_calmed_before_their_answers_pile_up(void **sta
     assert_in_range(sent(s, NGHTTP2_PING, NULL), 0, 500);
 }
 
-static unsigned resets_taken(bool trusted, bool answered, unsigned most)
+static unsigned resets_taken(enum who who, bool answered, unsigned most)
 {
-    rk_auto(side_free) struct side *s = side_new(trusted);
+    rk_auto(side_free) struct side *s = side_of(who);
     rk_auto(rk_buf_done) struct rk_buf b;
     unsigned i;
 
@@ -310,9 +326,26 @@ static unsigned resets_taken(bool trusted, bool answered, unsigned most)
 static void streams_thrown_away_before_their_answer_are_bounded(void **state)
 {
     (void)state;
-    assert_int_equal(resets_taken(false, false, 1000), 200);
-    assert_int_equal(resets_taken(true, false, 4800), 4000);
-    assert_int_equal(resets_taken(false, true, 1000), 1000);
+    assert_int_equal(resets_taken(STRANGER, false, 1000), 10);
+    assert_int_equal(resets_taken(KNOWN, false, 1000), 200);
+    assert_int_equal(resets_taken(PROXY, false, 4800), 4000);
+    assert_int_equal(resets_taken(STRANGER, true, 1000), 1000);
+}
+
+/* The bound is passed at the beginning of what was read; in all of it there were 3,000. */
+static void the_rest_of_a_read_is_not_looked_at_once_it_is_too_much(void **state)
+{
+    rk_auto(side_free) struct side *s = side_of(STRANGER);
+    rk_auto(rk_buf_done) struct rk_buf b;
+
+    (void)state;
+    rk_buf_init(&b, SIZE_MAX);
+    greet(s, &b);
+    for (int i = 0; i < 3000; i++)
+        frame(&b, NGHTTP2_PING, 0, 0, "12345678", 8);
+    assert_int_equal(feed(s, &b), RK_EXHAUSTED);
+    expect_calm(s);
+    assert_in_range(rk_h2_frames_in(s->h), 100, 500);
 }
 
 static void streams_beyond_the_bound_are_refused_one_by_one(void **state)
@@ -551,8 +584,9 @@ static void a_forgotten_stream_reaches_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(control_frames_are_bounded_and_a_proxy_has_twenty_times_as_many),
+        cmocka_unit_test(control_frames_are_bounded_by_who_sends_them),
         cmocka_unit_test(empty_data_is_a_control_frame),
+        cmocka_unit_test(the_rest_of_a_read_is_not_looked_at_once_it_is_too_much),
         cmocka_unit_test(pings_in_one_read_are_calmed_before_their_answers_pile_up),
         cmocka_unit_test(streams_thrown_away_before_their_answer_are_bounded),
         cmocka_unit_test(streams_beyond_the_bound_are_refused_one_by_one),

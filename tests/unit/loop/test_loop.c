@@ -141,46 +141,6 @@ static void a_crowd_that_speaks_at_once_is_answered_bit_by_bit(void **state)
     assert_string_equal(f->log, "a.bb");
 }
 
-static void costly_pieces_have_a_turn_each_and_are_not_slept_upon(void **state)
-{
-    struct life *f = *state;
-    struct step a = step(f, 'a'), b = step(f, 'b'), c = step(f, 'c'), gone = step(f, 'x');
-
-    rk_loop_one_a_turn(f->loop, task(&a));
-    assert_string_equal(f->log, "a"); /* this turn had none */
-    rk_loop_one_a_turn(f->loop, task(&b));
-    rk_loop_one_a_turn(f->loop, task(&gone));
-    rk_loop_one_a_turn(f->loop, task(&c));
-    rk_list_remove(&gone.task.node);
-    assert_string_equal(f->log, "a");
-    /* Either would sleep for ever. */
-    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
-    assert_string_equal(f->log, "ab");
-    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
-    assert_string_equal(f->log, "abc");
-    /* The piece before was this turn's. */
-    rk_loop_one_a_turn(f->loop, task(&a));
-    assert_string_equal(f->log, "abc");
-    uv_run(rk_loop_uv(f->loop), UV_RUN_ONCE);
-    assert_string_equal(f->log, "abca");
-}
-
-static void what_stood_still_in_a_costly_piece_is_due_again_soon(void **state)
-{
-    const uint64_t from = rk_mono_ns(), ms = 1000000;
-    uint64_t due = from - 3 * ms;
-
-    (void)state;
-    rk_costly_took(&due, from - 3 * ms);
-    assert_true(due >= from - 3 * ms + 3 * RK_COSTLY_SHARE * ms);
-    due = from - 60000 * ms;
-    rk_costly_took(&due, from - 60000 * ms);
-    assert_true(due <= from);
-    due = from;
-    rk_costly_took(&due, from - 60000 * ms);
-    assert_true(due <= from + RK_COSTLY_SHARE * (uint64_t)RK_COSTLY_BURST_NS);
-}
-
 static void on_timer(struct rk_timer *t)
 {
     struct life *f = rk_container_of(t, struct life, timer);
@@ -412,8 +372,6 @@ int main(void)
         T(deferred_tasks_run_in_order_and_not_inside_the_caller),
         T(a_turn_does_not_wait_while_something_is_deferred),
         T(a_crowd_that_speaks_at_once_is_answered_bit_by_bit),
-        T(costly_pieces_have_a_turn_each_and_are_not_slept_upon),
-        T(what_stood_still_in_a_costly_piece_is_due_again_soon),
         T(a_task_deferred_by_a_timer_or_a_close_runs_at_once),
         T(a_task_that_defers_itself_stops_neither_timers_nor_posts),
         T(what_was_deferred_before_a_stop_still_runs),

@@ -18,7 +18,6 @@
 #include "libcommon/obs/log.h"
 
 enum phase {
-    PHASE_TLS,
     PHASE_UPGRADE,
     PHASE_OPEN,
     PHASE_FLUSH,  /* closes once the queue is empty */
@@ -32,13 +31,12 @@ struct ws_conn {
     struct watch watch;
     struct wheel_timer timer;
     struct rk_list of_core;
-    struct rk_list of_turn; /* on core->shaking, core->dirty or core->dead */
+    struct rk_list of_turn; /* on core->dirty or core->dead */
     enum phase phase;
     int fd;
     SSL *ssl;
     struct rk_tls_io io;
     struct outq sealed;   /* TLS: what `out` becomes, a few records at a time */
-    bool shaking;         /* waits for a turn of its own, and is not read meanwhile */
     bool held;            /* the queue waits for session_published */
     bool blocked;         /* the kernel's buffer is full: EPOLLOUT is on */
     uint64_t limit_ms;    /* end of the phase, when it has one */
@@ -84,9 +82,6 @@ static void die(struct ws_conn *c, const char *why)
     rk_debug((&(struct rk_logctx){ .remote = remote(c, text) }), "connection closed: %s", why);
     c->phase = PHASE_DEAD;
     wheel_unset(&c->timer);
-    if (c->shaking)
-        c->session.core->shaking_count--;
-    c->shaking = false;
     rk_list_remove(&c->of_turn);
     rk_list_append(&c->session.core->dead, &c->of_turn);
 }
@@ -122,17 +117,12 @@ static void mark_dirty(struct ws_conn *c)
     core->dirty_count++;
 }
 
-static void watch_for(struct ws_conn *c, uint32_t events)
-{
-    struct epoll_event ev = { .events = events, .data.ptr = &c->watch };
-
-    epoll_ctl(c->session.core->epfd, EPOLL_CTL_MOD, c->fd, &ev);
-}
-
 static void watch_output(struct ws_conn *c, bool on)
 {
+    struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = &c->watch };
+
     c->blocked = on;
-    watch_for(c, on ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    epoll_ctl(c->session.core->epfd, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
 static void put_sealed(struct rk_tls_io *io, const void *p, size_t n)
@@ -176,7 +166,7 @@ static ssize_t send_some(struct ws_conn *c, const struct outq *q)
 /* What TLS says at its end, as far as the kernel takes it now. */
 static void last_words(struct ws_conn *c)
 {
-    if (c->ssl && SSL_is_init_finished(c->ssl))
+    if (c->ssl)
         SSL_shutdown(c->ssl);
     ERR_clear_error();
     if (c->sealed.bytes > 0)
@@ -572,81 +562,11 @@ static void on_readable(struct ws_conn *c)
         arrived(c, read_sealed(c) ? unseal(c, to) : -1);
 }
 
-static void shake_later(struct ws_conn *c)
-{
-    struct core *core = c->session.core;
-
-    if (core->shaking_count >= MAX_SHAKING) {
-        die(c, "too many TLS handshakes");
-        return;
-    }
-    c->shaking = true;
-    core->shaking_count++;
-    rk_list_append(&core->shaking, &c->of_turn);
-    watch_for(c, 0);
-}
-
-/* Not before its client has said something. */
-static void tls_begin(struct ws_conn *c)
-{
-    const struct core_config *cfg = core_config(c->session.core);
-
-    c->ssl = cfg->tls_new(cfg->arg);
-    c->io.put = put_sealed;
-    rk_tls_io_attach(&c->io, c->ssl);
-    SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                             SSL_MODE_RELEASE_BUFFERS);
-}
-
-static void shake(struct ws_conn *c)
-{
-    int r;
-
-    if (!c->ssl)
-        tls_begin(c);
-    if (!read_sealed(c)) {
-        die(c, "peer hung up");
-        return;
-    }
-    ERR_clear_error();
-    r = SSL_accept(c->ssl);
-    if (r != 1 && SSL_get_error(c->ssl, r) != SSL_ERROR_WANT_READ) {
-        die(c, "TLS handshake failed"); /* and says so: last_words */
-        return;
-    }
-    flush(c);
-    if (r != 1 || c->phase != PHASE_TLS)
-        return;
-    c->phase = PHASE_UPGRADE;
-    if (c->io.in_n > 0) /* what came with the end of the handshake */
-        arrived(c, unseal(c, c->session.core->scratch));
-}
-
-void ws_conn_shake_one(struct core *core)
-{
-    uint64_t from = rk_mono_ns();
-    struct ws_conn *c;
-
-    if (rk_list_empty(&core->shaking) || from < core->strangers_due_ns)
-        return;
-    c = rk_list_entry(core->shaking.next, struct ws_conn, of_turn);
-    rk_list_remove(&c->of_turn);
-    c->shaking = false;
-    core->shaking_count--;
-    watch_output(c, false);
-    shake(c);
-    rk_costly_took(&core->strangers_due_ns, from);
-}
-
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct ws_conn *c = rk_container_of(w, struct ws_conn, watch);
 
-    if (c->phase == PHASE_TLS && events & (EPOLLHUP | EPOLLERR))
-        die(c, "peer hung up");
-    else if (c->phase == PHASE_TLS && !c->shaking)
-        shake_later(c);
-    if (c->phase == PHASE_TLS || c->phase == PHASE_DEAD)
+    if (c->phase == PHASE_DEAD)
         return;
     if (events & EPOLLOUT)
         flush(c);
@@ -656,14 +576,21 @@ static void on_ready(struct watch *w, uint32_t events)
 
 /* -- from the core -- */
 
-void ws_conn_accept(struct core *core, int fd, const struct sockaddr *peer)
+static void tls_begin(struct ws_conn *c, SSL *ssl)
 {
-    const struct core_config *cfg = core_config(core);
+    c->ssl = ssl;
+    c->io.put = put_sealed;
+    rk_tls_io_attach(&c->io, ssl);
+}
+
+void ws_conn_accept(struct core *core, int fd, SSL *ssl, const struct sockaddr *peer)
+{
     struct epoll_event ev = { .events = EPOLLIN };
     struct ws_conn *c;
     int one = 1;
 
     if (!core_admit(core)) {
+        SSL_free(ssl);
         close(fd);
         return;
     }
@@ -679,8 +606,8 @@ void ws_conn_accept(struct core *core, int fd, const struct sockaddr *peer)
     c->watch.on_ready = on_ready;
     c->phase = PHASE_UPGRADE;
     c->limit_ms = core->now_ms + UPGRADE_LIMIT_MS;
-    if (cfg->tls_new)
-        c->phase = PHASE_TLS;
+    if (ssl)
+        tls_begin(c, ssl);
     set_timer(c);
     ev.data.ptr = &c->watch;
     if (epoll_ctl(core->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)

@@ -1,11 +1,10 @@
 #pragma once
 
 /*
- * WebSocket connection: TCP or TLS, the upgrade request, then frames. Owned by its core; all on the
- * core's thread.
+ * WebSocket connection: TCP, or TLS whose handshake is done, the upgrade request, then frames.
+ * Owned by its core; all on the core's thread.
  *
- *   TLS --handshake--> UPGRADE --101--> OPEN --close--> (FLUSH, LINGER) --> dead, freed at the end
- * of the turn
+ *   UPGRADE --101--> OPEN --close--> (FLUSH, LINGER) --> dead, freed at the end of the turn
  *
  * Limits: 5 s from accept to a whole upgrade request, then 10 s to a valid AUTH. Output is gathered
  * for the turn and written once. A receiver whose queue holds `queue_bytes` loses the newest
@@ -23,13 +22,9 @@
 #define CLOSE_LIMIT_MS 3000
 #define CONTROL_RESERVE_BYTES (256 * 1024)
 
-/* Takes fd. */
-void ws_conn_accept(struct core *c, int fd, const struct sockaddr *peer);
+/* Takes fd and `ssl`, which is NULL in the clear. */
+void ws_conn_accept(struct core *c, int fd, SSL *ssl, const struct sockaddr *peer);
 void ws_conn_on_timer(struct wheel_timer *t);
-/* One TLS handshake, when it is time; MAX_SHAKING wait at most, and whoever comes then is closed.
- */
-#define MAX_SHAKING 8192
-void ws_conn_shake_one(struct core *c);
 /* Flushes what was queued and frees what has ended. */
 void ws_conn_end_turn(struct core *c);
 /* Tells one connection CLOSE and ends it; false when there is none left. */

@@ -1,0 +1,356 @@
+/* See door.h. */
+
+#include "libcommon/net/door.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/conf/addr.h"
+#include "libcommon/loop/background.h"
+#include "libcommon/net/tls_int.h"
+#include "libcommon/obs/log.h"
+#include "libcommon/obs/metrics.h"
+
+#define EVENTS 64
+#define NICE 10
+#define REST_MIN_NS 100000
+#define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
+
+struct stranger {
+    struct rk_list node; /* of `silent` or `begun`, the oldest first */
+    int fd;
+    SSL *ssl; /* NULL: has said nothing */
+    uint64_t limit_ms;
+    struct sockaddr_in6 peer;
+};
+
+struct waiting {
+    struct rk_list list;
+    unsigned count;
+};
+
+struct rk_door {
+    struct rk_door_terms terms;
+    pthread_t thread;
+    _Atomic bool closing;
+    int wake_fd;
+    int epfd;
+    uint64_t due_ns; /* nothing for strangers before */
+    bool no_room;    /* the last look at the listening socket found no descriptor left */
+    struct waiting silent, begun;
+};
+
+/* --- metrics --- */
+
+enum {
+    METRIC_HANDSHAKES,
+    METRIC_IN_FLIGHT,
+    METRIC_END,
+};
+
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_FAILED,
+    OUTCOME_LATE,
+    OUTCOME_DISPLACED,
+};
+
+static const char *const outcomes[] = { "done", "failed", "late", "displaced", NULL };
+
+static struct rk_metric metrics[METRIC_END] = {
+    [METRIC_HANDSHAKES] = { .name = "rookery_tls_handshakes_total",
+                            .help = "TLS handshakes of those who dialled, by how they ended; "
+                                    "displaced: too many others came after it.",
+                            .type = RK_COUNTER,
+                            .label = "outcome",
+                            .values = outcomes },
+    [METRIC_IN_FLIGHT] = { .name = "rookery_tls_handshakes_in_flight",
+                           .help = "Connections whose TLS handshake is not done yet.",
+                           .type = RK_GAUGE },
+};
+
+void rk_door_metrics_register(void)
+{
+    rk_metrics_register(metrics, METRIC_END);
+}
+
+/* --- strangers --- */
+
+static void enter(struct waiting *w, struct stranger *s)
+{
+    rk_list_append(&w->list, &s->node);
+    w->count++;
+}
+
+static void leave(struct waiting *w, struct stranger *s)
+{
+    rk_list_remove(&s->node);
+    w->count--;
+}
+
+static struct waiting *place(struct rk_door *d, const struct stranger *s)
+{
+    return s->ssl ? &d->begun : &d->silent;
+}
+
+/* It is off its list, and what it had is closed or somebody else's. */
+static void stranger_free(struct stranger *s, enum outcome how)
+{
+    rk_metric_add_at(&metrics[METRIC_HANDSHAKES], how, 1);
+    rk_metric_add(&metrics[METRIC_IN_FLIGHT], -1);
+    free(s);
+}
+
+static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
+{
+    char text[RK_ADDR_LEN];
+
+    rk_addr_format((const struct sockaddr *)&s->peer, text);
+    rk_debug((&(struct rk_logctx){ .remote = text }), "connection closed: %s", why);
+    leave(place(d, s), s);
+    SSL_free(s->ssl);
+    (void)close(s->fd); /* leaves the epoll set with it */
+    stranger_free(s, how);
+}
+
+static struct stranger *oldest(const struct waiting *w)
+{
+    return w->count > 0 ? rk_list_entry(w->list.next, struct stranger, node) : NULL;
+}
+
+static void watch(const struct rk_door *d, int op, int fd, uint32_t events, void *what)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = what };
+
+    (void)epoll_ctl(d->epfd, op, fd, &ev);
+}
+
+static void take_one(struct rk_door *d)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t n = sizeof(ss);
+    int fd = accept4(d->terms.listen_fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct stranger *s;
+
+    if (fd < 0) {
+        d->no_room = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+        if (d->no_room)
+            rk_warn(NULL, "cannot accept: %s", strerror(errno));
+        return;
+    }
+    s = rk_new(struct stranger);
+    s->fd = fd;
+    s->limit_ms = rk_mono_ms() + d->terms.limit_ms;
+    memcpy(&s->peer, &ss, sizeof(s->peer)); /* of either family: the larger of both */
+    enter(&d->silent, s);
+    rk_metric_add(&metrics[METRIC_IN_FLIGHT], 1);
+    watch(d, EPOLL_CTL_ADD, fd, EPOLLIN, s);
+}
+
+static void begin(struct rk_door *d, struct stranger *s)
+{
+    leave(&d->silent, s);
+    s->ssl = rk_tls_accept(d->terms.tls);
+    if (SSL_set_fd(s->ssl, s->fd) != 1)
+        abort(); /* memory is out */
+    enter(&d->begun, s);
+}
+
+static void through(struct rk_door *d, struct stranger *s)
+{
+    if (!rk_tls_alpn_ok(s->ssl)) {
+        hang_up(d, s, OUTCOME_FAILED, "no common protocol (ALPN)");
+        return;
+    }
+    leave(&d->begun, s);
+    watch(d, EPOLL_CTL_DEL, s->fd, 0, NULL);
+    d->terms.on_guest(s->fd, s->ssl, &s->peer, d->terms.arg);
+    stranger_free(s, OUTCOME_DONE);
+}
+
+static void step(struct rk_door *d, struct stranger *s)
+{
+    struct rk_err err = { 0 };
+    int r, why;
+
+    if (!s->ssl)
+        begin(d, s);
+    ERR_clear_error();
+    r = SSL_do_handshake(s->ssl);
+    if (r == 1) {
+        through(d, s);
+        return;
+    }
+    why = SSL_get_error(s->ssl, r);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+        watch(d, EPOLL_CTL_MOD, s->fd, why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT, s);
+        return;
+    }
+    /* OpenSSL has said so to the client, where there is something to say. */
+    rk_tls_fail(&err, RK_INVALID, "TLS handshake");
+    hang_up(d, s, OUTCOME_FAILED, err.msg);
+}
+
+static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
+{
+    struct stranger *s;
+
+    while ((s = oldest(w)) != NULL && s->limit_ms <= now_ms)
+        hang_up(d, s, OUTCOME_LATE, "not open in time");
+    while (w->count > max)
+        hang_up(d, oldest(w), OUTCOME_DISPLACED, "too many TLS handshakes");
+}
+
+/* Before a turn, in which one comes in at most and each of EVENTS may begin: nobody is hung up on
+ * whose event waits. */
+static void tidy(struct rk_door *d)
+{
+    uint64_t now = rk_mono_ms();
+
+    make_room(d, &d->silent, d->terms.max_silent - 1, now);
+    make_room(d, &d->begun, d->terms.max_begun - EVENTS, now);
+    if (!d->no_room)
+        return;
+    d->no_room = false;
+    if (d->silent.count > 0)
+        hang_up(d, oldest(&d->silent), OUTCOME_DISPLACED, "no descriptor is left");
+    d->due_ns = rk_mono_ns() + (uint64_t)NO_ROOM_MS * 1000000;
+}
+
+/* --- the thread --- */
+
+uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns)
+{
+    uint64_t took_ns = now_ns - from_ns;
+
+    /* Longer than any piece is: the process was stopped in the middle of one. */
+    if (took_ns > RK_DOOR_PIECE_NS)
+        took_ns = RK_DOOR_PIECE_NS;
+    return (due_ns > from_ns ? due_ns : from_ns) + RK_DOOR_SHARE * took_ns;
+}
+
+/* Until strangers are due, unless the door closes. Small pieces are paid for together. */
+static void rest(const struct rk_door *d)
+{
+    struct pollfd wake = { .fd = d->wake_fd, .events = POLLIN };
+    uint64_t now = rk_mono_ns(), ns = d->due_ns > now ? d->due_ns - now : 0;
+    struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+
+    if (ns >= REST_MIN_NS)
+        (void)ppoll(&wake, 1, &t, NULL);
+}
+
+static int sleep_ms(const struct rk_door *d)
+{
+    uint64_t now = rk_mono_ms(), due = UINT64_MAX;
+    const struct stranger *s;
+
+    if ((s = oldest(&d->silent)) != NULL)
+        due = s->limit_ms;
+    if ((s = oldest(&d->begun)) != NULL && s->limit_ms < due)
+        due = s->limit_ms;
+    return due == UINT64_MAX ? -1 : due <= now ? 0 : (int)(due - now);
+}
+
+static bool closing(const struct rk_door *d)
+{
+    return atomic_load_explicit(&d->closing, memory_order_acquire);
+}
+
+/* Of those who are ready, each has a step, and one more comes in; a rest after each. */
+static void turn(struct rk_door *d)
+{
+    struct epoll_event ev[EVENTS];
+    int n = epoll_wait(d->epfd, ev, EVENTS, sleep_ms(d));
+
+    for (int i = 0; i < n && !closing(d); i++) {
+        uint64_t from = rk_mono_ns();
+
+        if (ev[i].data.ptr == d)
+            take_one(d);
+        else if (ev[i].data.ptr)
+            step(d, ev[i].data.ptr);
+        d->due_ns = rk_door_due_ns(d->due_ns, from, rk_mono_ns());
+        rest(d);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct rk_door *d = arg;
+
+    rk_background_enter(NICE);
+    while (!closing(d)) {
+        tidy(d);
+        turn(d);
+    }
+    return NULL;
+}
+
+static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
+{
+    struct rk_door_terms t = *given;
+
+    if (t.limit_ms == 0)
+        t.limit_ms = RK_DOOR_LIMIT_MS;
+    if (t.max_silent == 0)
+        t.max_silent = RK_DOOR_MAX_SILENT;
+    if (t.max_begun == 0)
+        t.max_begun = RK_DOOR_MAX_BEGUN;
+    return t;
+}
+
+struct rk_door *rk_door_open(const struct rk_door_terms *terms)
+{
+    struct rk_door *d = rk_new(struct rk_door);
+
+    d->terms = with_defaults(terms);
+    rk_list_init(&d->silent.list);
+    rk_list_init(&d->begun.list);
+    d->epfd = epoll_create1(EPOLL_CLOEXEC);
+    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (d->epfd < 0 || d->wake_fd < 0)
+        abort(); /* no descriptors at start-up */
+    watch(d, EPOLL_CTL_ADD, d->wake_fd, EPOLLIN, NULL);
+    watch(d, EPOLL_CTL_ADD, terms->listen_fd, EPOLLIN, d);
+    if (pthread_create(&d->thread, NULL, run, d) != 0)
+        abort(); /* no thread at start-up */
+    return d;
+}
+
+static void hang_up_on_all(struct rk_door *d, const struct waiting *w)
+{
+    struct stranger *s;
+
+    while ((s = oldest(w)) != NULL)
+        hang_up(d, s, OUTCOME_FAILED, "shutting down");
+}
+
+void rk_door_close(struct rk_door *d)
+{
+    static const uint64_t one = 1;
+    ssize_t n;
+
+    if (!d)
+        return;
+    atomic_store_explicit(&d->closing, true, memory_order_release);
+    n = write(d->wake_fd, &one, sizeof(one));
+    (void)n; /* its counter is 0 */
+    (void)pthread_join(d->thread, NULL);
+    hang_up_on_all(d, &d->silent);
+    hang_up_on_all(d, &d->begun);
+    (void)close(d->wake_fd);
+    (void)close(d->epfd);
+    free(d);
+}

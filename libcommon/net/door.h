@@ -1,0 +1,55 @@
+#pragma once
+
+/*
+ * Door: a thread between a listening socket and who serves. It accepts, does the TLS handshake, and
+ * hands on who has come through. A handshake costs more than all that an open connection asks for
+ * in a second, and whoever can dial can ask for it: here nobody who is in waits for it. The thread
+ * is a background one (background.h), so that who serves goes before it at once, and takes one part
+ * in so many of a core, with a rest after each piece. A crowd waits with the kernel, where it costs
+ * nothing.
+ *
+ * Bounds: RK_DOOR_LIMIT_MS from accepting to the end of the handshake; of those who have said
+ * nothing and of those in the middle of it there are so many, and the oldest makes room.
+ */
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "libcommon/net/tls.h"
+
+#define RK_DOOR_LIMIT_MS 10000
+#define RK_DOOR_MAX_SILENT 8192
+#define RK_DOOR_MAX_BEGUN 4096 /* some 30 KB each */
+#define RK_DOOR_SHARE 2
+#define RK_DOOR_PIECE_NS 5000000
+
+struct rk_door;
+
+struct rk_door_terms {
+    int listen_fd;      /* non-blocking; stays the caller's, who closes it after the door */
+    struct rk_tls *tls; /* outlives the door */
+    uint64_t limit_ms;  /* 0: as above; so are both others */
+    unsigned max_silent;
+    unsigned max_begun; /* at least 128 */
+    /* Who has come through, with a protocol as `tls` wants it. The receiver's from here on: `fd`,
+     * non-blocking, and `ssl`, which reads and writes it until it is told otherwise. On the door's
+     * thread. */
+    void (*on_guest)(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg);
+    void *arg;
+};
+
+struct rk_door *rk_door_open(const struct rk_door_terms *terms);
+/* Who has not come through is hung up on; waits for the thread, one handshake at most. Any thread
+ * but the door's. NULL is fine. */
+void rk_door_close(struct rk_door *d);
+
+/* Metrics of all doors of the process. Start-up only. */
+void rk_door_metrics_register(void);
+
+/* A piece of strangers' work has run from then to now: when the next one is due, 0 at first. What
+ * they have not used is not made up for, so that who serves waits for one piece at most where the
+ * scheduler lets the door run. Pure. */
+uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns);

@@ -1,0 +1,283 @@
+/* The door, over loopback sockets: no loop runs here. */
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libcommon/net/door.h"
+#include "tests/unit/net/fixture.h"
+
+#define H2 "\x02h2"
+#define WAIT_MS 10000
+#define CROWD 24
+
+struct gate {
+    struct fixture *f;
+    int listen_fd;
+    struct sockaddr_in addr;
+    struct rk_door *door;
+    pthread_mutex_t lock;
+    pthread_cond_t came;
+    unsigned guests; /* under the lock, with the last of them */
+    int fd;
+    SSL *ssl;
+    struct sockaddr_in6 peer;
+};
+
+static int setup(void **state)
+{
+    struct gate *g = rk_new(struct gate);
+    socklen_t n = sizeof(g->addr);
+    struct rk_err err = { 0 };
+    struct pair pair;
+
+    g->f = fixture_new();
+    dir_make(g->f);
+    pair_make(&pair, "door");
+    write_file(path_in(g->f, "cert"), pair.cert);
+    write_file(path_in(g->f, "key"), pair.key);
+    assert_int_equal(rk_tls_server_new(g->f->loop, path_in(g->f, "cert"), path_in(g->f, "key"), H2,
+                                       false, &g->f->tls, &err),
+                     0);
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->came, NULL);
+    g->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    g->addr =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    assert_int_equal(bind(g->listen_fd, (struct sockaddr *)&g->addr, n), 0);
+    assert_int_equal(listen(g->listen_fd, CROWD), 0);
+    assert_int_equal(getsockname(g->listen_fd, (struct sockaddr *)&g->addr, &n), 0);
+    *state = g;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct gate *g = *state;
+
+    rk_door_close(g->door);
+    assert_int_equal(close(g->listen_fd), 0);
+    dir_remove(g->f);
+    fixture_free(g->f);
+    pthread_mutex_destroy(&g->lock);
+    pthread_cond_destroy(&g->came);
+    free(g);
+    return 0;
+}
+
+static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+{
+    struct gate *g = arg;
+
+    pthread_mutex_lock(&g->lock);
+    g->guests++;
+    g->fd = fd;
+    g->ssl = ssl;
+    g->peer = *peer;
+    pthread_cond_signal(&g->came);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void open_door(struct gate *g, struct rk_door_terms terms)
+{
+    terms.listen_fd = g->listen_fd;
+    terms.tls = g->f->tls;
+    terms.on_guest = on_guest;
+    terms.arg = g;
+    g->door = rk_door_open(&terms);
+}
+
+static int dial(const struct gate *g)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(connect(fd, (const struct sockaddr *)&g->addr, sizeof(g->addr)), 0);
+    return fd;
+}
+
+/* A socket of the kernel's alone, on which a ClientHello waits. */
+static int dial_and_greet(const struct gate *g)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    BIO *out = BIO_new(BIO_s_mem());
+    int fd = dial(g);
+    char *p;
+    long n;
+
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+    (void)SSL_set_alpn_protos(ssl, (const unsigned char *)H2, sizeof(H2) - 1);
+    assert_true(SSL_connect(ssl) < 0);
+    n = BIO_get_mem_data(out, &p);
+    assert_int_equal(send(fd, p, (size_t)n, 0), n);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    ERR_clear_error();
+    return fd;
+}
+
+/* 1: something has come; 0: the other end hung up; -1: neither, in `ms`. */
+static int comes(int fd, int ms)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    char c;
+
+    if (poll(&p, 1, ms) != 1)
+        return -1;
+    return recv(fd, &c, 1, MSG_PEEK) == 1;
+}
+
+/* As an agent does, with this protocol; NULL where the server hangs up. */
+static SSL *shake(int fd, const char *alpn)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    int r;
+
+    SSL_CTX_free(ctx);
+    (void)SSL_set_alpn_protos(ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+    SSL_set_fd(ssl, fd);
+    r = SSL_connect(ssl);
+    ERR_clear_error();
+    if (r == 1)
+        return ssl;
+    SSL_free(ssl);
+    return NULL;
+}
+
+static void wait_for_guests(struct gate *g, unsigned n)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WAIT_MS / 1000;
+    pthread_mutex_lock(&g->lock);
+    while (g->guests < n)
+        assert_int_equal(pthread_cond_timedwait(&g->came, &g->lock, &until), 0);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void who_has_come_through_is_handed_on(void **state)
+{
+    struct gate *g = *state;
+    struct sockaddr_in self;
+    socklen_t n = sizeof(self);
+    int fd = dial(g);
+    char text[8];
+    SSL *ssl;
+
+    open_door(g, (struct rk_door_terms){ 0 });
+    ssl = shake(fd, H2);
+    assert_non_null(ssl);
+    wait_for_guests(g, 1);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&self, &n), 0);
+    assert_int_equal(g->peer.sin6_family, AF_INET);
+    assert_int_equal(((const struct sockaddr_in *)&g->peer)->sin_port, self.sin_port);
+    assert_int_equal(SSL_write(g->ssl, "welcome", 8), 8);
+    assert_int_equal(SSL_read(ssl, text, sizeof(text)), 8);
+    assert_string_equal(text, "welcome");
+    SSL_free(g->ssl);
+    SSL_free(ssl);
+    assert_int_equal(close(g->fd), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void who_speaks_another_protocol_or_no_tls_is_hung_up_on(void **state)
+{
+    struct gate *g = *state;
+    int other = dial(g), plain = dial(g);
+
+    open_door(g, (struct rk_door_terms){ 0 });
+    assert_null(shake(other, "\x08http/1.1"));
+    assert_int_equal(send(plain, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    while (comes(plain, WAIT_MS) == 1) { /* an alert */
+        char c[64];
+
+        (void)recv(plain, c, sizeof(c), 0);
+    }
+    assert_int_equal(comes(plain, WAIT_MS), 0);
+    assert_int_equal(g->guests, 0);
+    assert_int_equal(close(other), 0);
+    assert_int_equal(close(plain), 0);
+}
+
+static void a_crowd_is_answered_while_nobody_else_runs(void **state)
+{
+    struct gate *g = *state;
+    int fd[CROWD];
+
+    for (unsigned i = 0; i < CROWD; i++)
+        fd[i] = dial_and_greet(g);
+    open_door(g, (struct rk_door_terms){ 0 });
+    for (unsigned i = 0; i < CROWD; i++)
+        assert_int_equal(comes(fd[i], WAIT_MS), 1);
+    assert_int_equal(g->guests, 0);
+    rk_door_close(g->door); /* in the middle of their handshakes */
+    g->door = NULL;
+    for (unsigned i = 0; i < CROWD; i++)
+        assert_int_equal(close(fd[i]), 0);
+}
+
+static void of_those_who_say_nothing_the_oldest_make_room(void **state)
+{
+    struct gate *g = *state;
+    int fd[6], speaks;
+
+    for (unsigned i = 0; i < 6; i++)
+        fd[i] = dial(g);
+    open_door(g, (struct rk_door_terms){ .max_silent = 4 });
+    for (unsigned i = 0; i < 3; i++) /* one more may always come in */
+        assert_int_equal(comes(fd[i], WAIT_MS), 0);
+    speaks = dial_and_greet(g);
+    assert_int_equal(comes(speaks, WAIT_MS), 1);
+    for (unsigned i = 4; i < 6; i++)
+        assert_int_equal(comes(fd[i], 0), -1);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(close(fd[i]), 0);
+    assert_int_equal(close(speaks), 0);
+}
+
+static void who_takes_too_long_is_hung_up_on(void **state)
+{
+    struct gate *g = *state;
+    int silent = dial(g), begun = dial_and_greet(g);
+    char bytes[16384];
+
+    open_door(g, (struct rk_door_terms){ .limit_ms = 30 });
+    assert_int_equal(comes(silent, WAIT_MS), 0);
+    while (comes(begun, WAIT_MS) == 1)
+        (void)recv(begun, bytes, sizeof(bytes), 0);
+    assert_int_equal(comes(begun, WAIT_MS), 0);
+    assert_int_equal(close(silent), 0);
+    assert_int_equal(close(begun), 0);
+}
+
+static void strangers_have_one_part_in_so_many(void **state)
+{
+    const uint64_t now = 1000000000000, ms = 1000000, most = RK_DOOR_PIECE_NS;
+
+    (void)state;
+    assert_int_equal(rk_door_due_ns(0, now, now + 3 * ms), now + RK_DOOR_SHARE * 3 * ms);
+    assert_int_equal(rk_door_due_ns(now + ms, now, now + 3 * ms),
+                     now + ms + RK_DOOR_SHARE * 3 * ms);
+    /* The process stood still in the middle of a piece. */
+    assert_int_equal(rk_door_due_ns(0, now, now + 60000 * ms), now + RK_DOOR_SHARE * most);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(who_has_come_through_is_handed_on),
+        T(who_speaks_another_protocol_or_no_tls_is_hung_up_on),
+        T(a_crowd_is_answered_while_nobody_else_runs),
+        T(of_those_who_say_nothing_the_oldest_make_room),
+        T(who_takes_too_long_is_hung_up_on),
+        cmocka_unit_test(strangers_have_one_part_in_so_many),
+    };
+
+    return RUN_TESTS(tests);
+}
