@@ -12,7 +12,6 @@
 #include "libcommon/base/str.h"
 #include "libcommon/loop/sched.h"
 
-#define NICE 5
 #define TURN_NS 100000000u
 #define REST_MAX_NS 2000000000u
 
@@ -38,18 +37,21 @@ static struct rk_background so_far(void)
     return b;
 }
 
-void rk_background_enter(int nice)
+void rk_background_begin(struct rk_background *b, int nice)
 {
     struct rk_sched s = { .policy = SCHED_BATCH, .nice = nice, .runtime = TURN_NS };
 
     if (!rk_sched_set(&s))
         (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+    *b = so_far();
 }
 
-void rk_background_begin(struct rk_background *b)
+bool rk_background_waited(struct rk_background *b)
 {
-    rk_background_enter(NICE);
+    uint64_t before = b->waited_ns;
+
     *b = so_far();
+    return b->waited_ns != before;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

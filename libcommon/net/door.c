@@ -25,6 +25,7 @@
 #define EVENTS 64
 #define NICE 10
 #define REST_MIN_NS 100000
+#define YOUNG_NS 15000000000
 #define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
 
 struct stranger {
@@ -47,7 +48,10 @@ struct rk_door {
     int wake_fd;
     int epfd;
     uint64_t due_ns; /* nothing for strangers before */
-    bool no_room;    /* the last look at the listening socket found no descriptor left */
+    uint64_t young_until_ns;
+    uint64_t owed_ns; /* worked since the last look at whether others wait */
+    struct rk_background background;
+    bool no_room; /* the last look at the listening socket found no descriptor left */
     struct waiting silent, begun;
 };
 
@@ -155,7 +159,7 @@ static void take_one(struct rk_door *d)
     memcpy(&s->peer, &ss, sizeof(s->peer)); /* of either family: the larger of both */
     enter(&d->silent, s);
     rk_metric_add(&metrics[METRIC_IN_FLIGHT], 1);
-    watch(d, EPOLL_CTL_ADD, fd, EPOLLIN, s);
+    watch(d, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP, s);
 }
 
 static void begin(struct rk_door *d, struct stranger *s)
@@ -194,7 +198,8 @@ static void step(struct rk_door *d, struct stranger *s)
     }
     why = SSL_get_error(s->ssl, r);
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
-        watch(d, EPOLL_CTL_MOD, s->fd, why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT, s);
+        watch(d, EPOLL_CTL_MOD, s->fd,
+              (why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT) | EPOLLRDHUP, s);
         return;
     }
     /* OpenSSL has said so to the client, where there is something to say. */
@@ -234,21 +239,36 @@ uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns)
 {
     uint64_t took_ns = now_ns - from_ns;
 
+    if (due_ns + RK_DOOR_BURST_NS < from_ns)
+        due_ns = from_ns - RK_DOOR_BURST_NS;
     /* Longer than any piece is: the process was stopped in the middle of one. */
     if (took_ns > RK_DOOR_PIECE_NS)
         took_ns = RK_DOOR_PIECE_NS;
-    return (due_ns > from_ns ? due_ns : from_ns) + RK_DOOR_SHARE * took_ns;
+    return due_ns + RK_DOOR_SHARE * took_ns;
 }
 
-/* Until strangers are due, unless the door closes. Small pieces are paid for together. */
-static void rest(const struct rk_door *d)
+/* After a piece: until the next one is due; and for as long as it took where others want the core,
+ * so that they wait for one piece at most when the scheduler lets the door go before them. But not
+ * in a young process: it has nobody yet to keep waiting, and perhaps all agents of one that was
+ * killed before the door. Small pieces are paid for together. */
+static void rest(struct rk_door *d, uint64_t from_ns)
 {
     struct pollfd wake = { .fd = d->wake_fd, .events = POLLIN };
-    uint64_t now = rk_mono_ns(), ns = d->due_ns > now ? d->due_ns - now : 0;
-    struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+    uint64_t now = rk_mono_ns(), ns;
+    struct timespec t;
 
-    if (ns >= REST_MIN_NS)
-        (void)ppoll(&wake, 1, &t, NULL);
+    d->due_ns = rk_door_due_ns(d->due_ns, from_ns, now);
+    d->owed_ns += now - from_ns;
+    ns = d->due_ns > now ? d->due_ns - now : 0;
+    if (d->owed_ns >= REST_MIN_NS) {
+        if (rk_background_waited(&d->background) && now > d->young_until_ns && ns < d->owed_ns)
+            ns = d->owed_ns;
+        d->owed_ns = 0;
+    }
+    if (ns < REST_MIN_NS)
+        return;
+    t = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+    (void)ppoll(&wake, 1, &t, NULL); /* or the door closes */
 }
 
 static int sleep_ms(const struct rk_door *d)
@@ -279,10 +299,11 @@ static void turn(struct rk_door *d)
 
         if (ev[i].data.ptr == d)
             take_one(d);
+        else if (ev[i].data.ptr && ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            hang_up(d, ev[i].data.ptr, OUTCOME_FAILED, "peer hung up");
         else if (ev[i].data.ptr)
             step(d, ev[i].data.ptr);
-        d->due_ns = rk_door_due_ns(d->due_ns, from, rk_mono_ns());
-        rest(d);
+        rest(d, from);
     }
 }
 
@@ -290,7 +311,7 @@ static void *run(void *arg)
 {
     struct rk_door *d = arg;
 
-    rk_background_enter(NICE);
+    rk_background_begin(&d->background, NICE);
     while (!closing(d)) {
         tidy(d);
         turn(d);
@@ -316,6 +337,7 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms)
     struct rk_door *d = rk_new(struct rk_door);
 
     d->terms = with_defaults(terms);
+    d->young_until_ns = rk_mono_ns() + YOUNG_NS;
     rk_list_init(&d->silent.list);
     rk_list_init(&d->begun.list);
     d->epfd = epoll_create1(EPOLL_CLOEXEC);

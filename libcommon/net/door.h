@@ -4,9 +4,9 @@
  * Door: a thread between a listening socket and who serves. It accepts, does the TLS handshake, and
  * hands on who has come through. A handshake costs more than all that an open connection asks for
  * in a second, and whoever can dial can ask for it: here nobody who is in waits for it. The thread
- * is a background one (background.h), so that who serves goes before it at once, and takes one part
- * in so many of a core, with a rest after each piece. A crowd waits with the kernel, where it costs
- * nothing.
+ * is a background one (background.h), so that who serves goes before it at once; it rests after
+ * each piece where others want its core, and in the long run takes one part in so many of one. A
+ * crowd waits with the kernel, where it costs nothing.
  *
  * Bounds: RK_DOOR_LIMIT_MS from accepting to the end of the handshake; of those who have said
  * nothing and of those in the middle of it there are so many, and the oldest makes room.
@@ -24,6 +24,7 @@
 #define RK_DOOR_MAX_SILENT 8192
 #define RK_DOOR_MAX_BEGUN 4096 /* some 30 KB each */
 #define RK_DOOR_SHARE 2
+#define RK_DOOR_BURST_NS 5000000000
 #define RK_DOOR_PIECE_NS 5000000
 
 struct rk_door;
@@ -50,6 +51,5 @@ void rk_door_close(struct rk_door *d);
 void rk_door_metrics_register(void);
 
 /* A piece of strangers' work has run from then to now: when the next one is due, 0 at first. What
- * they have not used is not made up for, so that who serves waits for one piece at most where the
- * scheduler lets the door run. Pure. */
+ * they have not used is theirs up to a burst, so that all agents may come back at once. Pure. */
 uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns);

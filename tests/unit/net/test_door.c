@@ -130,6 +130,16 @@ static int comes(int fd, int ms)
     return recv(fd, &c, 1, MSG_PEEK) == 1;
 }
 
+/* All that the other end says until it hangs up. */
+static void drain(int fd)
+{
+    char bytes[4096];
+
+    while (comes(fd, WAIT_MS) == 1)
+        (void)recv(fd, bytes, sizeof(bytes), 0);
+    assert_int_equal(comes(fd, WAIT_MS), 0);
+}
+
 /* As an agent does, with this protocol; NULL where the server hangs up. */
 static SSL *shake(int fd, const char *alpn)
 {
@@ -193,12 +203,7 @@ static void who_speaks_another_protocol_or_no_tls_is_hung_up_on(void **state)
     open_door(g, (struct rk_door_terms){ 0 });
     assert_null(shake(other, "\x08http/1.1"));
     assert_int_equal(send(plain, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
-    while (comes(plain, WAIT_MS) == 1) { /* an alert */
-        char c[64];
-
-        (void)recv(plain, c, sizeof(c), 0);
-    }
-    assert_int_equal(comes(plain, WAIT_MS), 0);
+    drain(plain); /* of an alert */
     assert_int_equal(g->guests, 0);
     assert_int_equal(close(other), 0);
     assert_int_equal(close(plain), 0);
@@ -219,6 +224,25 @@ static void a_crowd_is_answered_while_nobody_else_runs(void **state)
     g->door = NULL;
     for (unsigned i = 0; i < CROWD; i++)
         assert_int_equal(close(fd[i]), 0);
+}
+
+/* They may be in the middle of a handshake, which is then not gone on with. */
+static void who_hangs_up_is_let_go(void **state)
+{
+    struct gate *g = *state;
+    int silent = dial(g), begun = dial_and_greet(g), after;
+
+    open_door(g, (struct rk_door_terms){ 0 });
+    assert_int_equal(comes(begun, WAIT_MS), 1);
+    assert_int_equal(shutdown(silent, SHUT_WR), 0);
+    assert_int_equal(shutdown(begun, SHUT_WR), 0);
+    assert_int_equal(comes(silent, WAIT_MS), 0);
+    drain(begun);
+    assert_int_equal(close(silent), 0);
+    assert_int_equal(close(begun), 0);
+    after = dial_and_greet(g);
+    assert_int_equal(comes(after, WAIT_MS), 1);
+    assert_int_equal(close(after), 0);
 }
 
 static void of_those_who_say_nothing_the_oldest_make_room(void **state)
@@ -244,13 +268,10 @@ static void who_takes_too_long_is_hung_up_on(void **state)
 {
     struct gate *g = *state;
     int silent = dial(g), begun = dial_and_greet(g);
-    char bytes[16384];
 
     open_door(g, (struct rk_door_terms){ .limit_ms = 30 });
     assert_int_equal(comes(silent, WAIT_MS), 0);
-    while (comes(begun, WAIT_MS) == 1)
-        (void)recv(begun, bytes, sizeof(bytes), 0);
-    assert_int_equal(comes(begun, WAIT_MS), 0);
+    drain(begun);
     assert_int_equal(close(silent), 0);
     assert_int_equal(close(begun), 0);
 }
@@ -260,11 +281,14 @@ static void strangers_have_one_part_in_so_many(void **state)
     const uint64_t now = 1000000000000, ms = 1000000, most = RK_DOOR_PIECE_NS;
 
     (void)state;
-    assert_int_equal(rk_door_due_ns(0, now, now + 3 * ms), now + RK_DOOR_SHARE * 3 * ms);
-    assert_int_equal(rk_door_due_ns(now + ms, now, now + 3 * ms),
-                     now + ms + RK_DOOR_SHARE * 3 * ms);
+    assert_int_equal(rk_door_due_ns(now, now, now + 3 * ms), now + RK_DOOR_SHARE * 3 * ms);
+    /* What was not used is theirs, up to a burst. */
+    assert_int_equal(rk_door_due_ns(now - ms, now, now + 3 * ms),
+                     now - ms + RK_DOOR_SHARE * 3 * ms);
+    assert_int_equal(rk_door_due_ns(0, now, now + 3 * ms),
+                     now - RK_DOOR_BURST_NS + RK_DOOR_SHARE * 3 * ms);
     /* The process stood still in the middle of a piece. */
-    assert_int_equal(rk_door_due_ns(0, now, now + 60000 * ms), now + RK_DOOR_SHARE * most);
+    assert_int_equal(rk_door_due_ns(now, now, now + 60000 * ms), now + RK_DOOR_SHARE * most);
 }
 
 int main(void)
@@ -274,6 +298,7 @@ int main(void)
         T(who_has_come_through_is_handed_on),
         T(who_speaks_another_protocol_or_no_tls_is_hung_up_on),
         T(a_crowd_is_answered_while_nobody_else_runs),
+        T(who_hangs_up_is_let_go),
         T(of_those_who_say_nothing_the_oldest_make_room),
         T(who_takes_too_long_is_hung_up_on),
         cmocka_unit_test(strangers_have_one_part_in_so_many),
