@@ -61,8 +61,9 @@ struct rk_conn {
     bool flush_pending;
     bool pushed; /* since the owner was last told that all has left */
     bool paused;
-    bool shaken; /* nothing to shake hands about: clear text, or a guest of the door's */
-    bool shut;   /* uv_shutdown sent */
+    uint8_t *first; /* RK_DOOR_FIRST bytes that the door has read; NULL once the owner has them */
+    bool shaken;    /* nothing to shake hands about: clear text, or a guest of the door's */
+    bool shut;      /* uv_shutdown sent */
     struct sockaddr_in6 peer;
     char remote[RK_ADDR_LEN];
 };
@@ -90,10 +91,19 @@ static _Thread_local struct lent lent_plain = { .size = RECORD }, lent_out = { .
 static void conn_flush(struct rk_conn *c);
 static void schedule_flush(struct rk_conn *c);
 static void opened(struct rk_conn *c);
+static void feed_tls(struct rk_conn *c, const uint8_t *p, size_t n);
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf);
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 
-/* --- memory of output --- */
+/* --- memory --- */
+
+static void ensure_buffers(void)
+{
+    if (read_buffer)
+        return;
+    read_buffer = rk_alloc(READ_BUFFER);
+    clear_buffer = rk_alloc(READ_BUFFER);
+}
 
 static void gather(struct rk_buf *b, struct lent *l, const void *p, size_t n)
 {
@@ -154,6 +164,7 @@ static void on_handle_closed(struct rk_conn *c)
     if (c->ops)
         c->ops->on_closed(c, c->why, c->arg);
     SSL_free(c->ssl);
+    free(c->first);
     free(c->why);
     free(c);
 }
@@ -402,6 +413,20 @@ bool rk_conn_blocked(const struct rk_conn *c)
 
 /* --- input --- */
 
+/* What the door has read, and what else has come in the same record. */
+static void first_words(struct rk_conn *c)
+{
+    uint8_t *first = c->first;
+
+    c->first = NULL;
+    ensure_buffers();
+    if (c->state == CONN_OPEN)
+        c->ops->on_read(c, first, RK_DOOR_FIRST, c->arg);
+    free(first);
+    if (c->state == CONN_OPEN)
+        feed_tls(c, NULL, 0);
+}
+
 static void opened(struct rk_conn *c)
 {
     rk_timer_stop(&c->timer);
@@ -409,6 +434,8 @@ static void opened(struct rk_conn *c)
     if (c->shaken)
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     c->ops->on_open(c, c->arg);
+    if (c->first)
+        first_words(c);
 }
 
 static void handshake(struct rk_conn *c)
@@ -468,10 +495,7 @@ static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
     (void)h;
     (void)hint;
-    if (!read_buffer) {
-        read_buffer = rk_alloc(READ_BUFFER);
-        clear_buffer = rk_alloc(READ_BUFFER);
-    }
+    ensure_buffers();
     *buf = uv_buf_init((char *)read_buffer, READ_BUFFER);
 }
 
@@ -546,19 +570,20 @@ bool rk_conn_accepted(struct rk_conn *c)
     return true;
 }
 
-struct rk_conn *rk_conn_guest(struct rk_loop *l, int fd, SSL *ssl, const struct sockaddr_in6 *peer)
+struct rk_conn *rk_conn_guest(struct rk_loop *l, const struct rk_guest *g)
 {
     struct rk_conn *c = rk_conn_new(l);
 
-    if (uv_tcp_open(&c->tcp, fd) < 0) {
-        SSL_free(ssl);
-        (void)close(fd);
+    if (uv_tcp_open(&c->tcp, g->fd) < 0) {
+        SSL_free(g->ssl);
+        (void)close(g->fd);
         rk_conn_discard(c);
         return NULL;
     }
-    attach_tls(c, ssl);
-    set_peer(c, (const struct sockaddr *)peer);
+    attach_tls(c, g->ssl);
+    set_peer(c, (const struct sockaddr *)&g->peer);
     c->shaken = true;
+    c->first = memcpy(rk_alloc(RK_DOOR_FIRST), g->first, RK_DOOR_FIRST);
     return c;
 }
 

@@ -29,11 +29,11 @@
 #define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
 
 struct stranger {
-    struct rk_list node; /* of `silent` or `begun`, the oldest first */
-    int fd;
-    SSL *ssl; /* NULL: has said nothing */
+    struct rk_list node;  /* of `silent` or `begun`, the oldest first */
+    struct rk_guest self; /* without ssl: has said nothing */
+    bool shaken;
+    unsigned said; /* of self.first */
     uint64_t limit_ms;
-    struct sockaddr_in6 peer;
 };
 
 struct waiting {
@@ -105,7 +105,7 @@ static void leave(struct waiting *w, struct stranger *s)
 
 static struct waiting *place(struct rk_door *d, const struct stranger *s)
 {
-    return s->ssl ? &d->begun : &d->silent;
+    return s->self.ssl ? &d->begun : &d->silent;
 }
 
 /* It is off its list, and what it had is closed or somebody else's. */
@@ -120,11 +120,11 @@ static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, con
 {
     char text[RK_ADDR_LEN];
 
-    rk_addr_format((const struct sockaddr *)&s->peer, text);
+    rk_addr_format((const struct sockaddr *)&s->self.peer, text);
     rk_debug((&(struct rk_logctx){ .remote = text }), "connection closed: %s", why);
     leave(place(d, s), s);
-    SSL_free(s->ssl);
-    (void)close(s->fd); /* leaves the epoll set with it */
+    SSL_free(s->self.ssl);
+    (void)close(s->self.fd); /* leaves the epoll set with it */
     stranger_free(s, how);
 }
 
@@ -154,9 +154,9 @@ static void take_one(struct rk_door *d)
         return;
     }
     s = rk_new(struct stranger);
-    s->fd = fd;
+    s->self.fd = fd;
     s->limit_ms = rk_mono_ms() + d->terms.limit_ms;
-    memcpy(&s->peer, &ss, sizeof(s->peer)); /* of either family: the larger of both */
+    memcpy(&s->self.peer, &ss, sizeof(s->self.peer)); /* the larger of both families */
     enter(&d->silent, s);
     rk_metric_add(&metrics[METRIC_IN_FLIGHT], 1);
     watch(d, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP, s);
@@ -165,46 +165,68 @@ static void take_one(struct rk_door *d)
 static void begin(struct rk_door *d, struct stranger *s)
 {
     leave(&d->silent, s);
-    s->ssl = rk_tls_accept(d->terms.tls);
-    if (SSL_set_fd(s->ssl, s->fd) != 1)
+    s->self.ssl = rk_tls_accept(d->terms.tls);
+    if (SSL_set_fd(s->self.ssl, s->self.fd) != 1)
         abort(); /* memory is out */
     enter(&d->begun, s);
 }
 
 static void through(struct rk_door *d, struct stranger *s)
 {
-    if (!rk_tls_alpn_ok(s->ssl)) {
-        hang_up(d, s, OUTCOME_FAILED, "no common protocol (ALPN)");
-        return;
-    }
     leave(&d->begun, s);
-    watch(d, EPOLL_CTL_DEL, s->fd, 0, NULL);
-    d->terms.on_guest(s->fd, s->ssl, &s->peer, d->terms.arg);
+    watch(d, EPOLL_CTL_DEL, s->self.fd, 0, NULL);
+    d->terms.on_guest(&s->self, d->terms.arg);
     stranger_free(s, OUTCOME_DONE);
+}
+
+/* OpenSSL wants something, or says why it goes no further. */
+static void not_yet(struct rk_door *d, struct stranger *s, int r, const char *what)
+{
+    struct rk_err err = { 0 };
+
+    switch (SSL_get_error(s->self.ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLIN | EPOLLRDHUP, s);
+        return;
+    case SSL_ERROR_WANT_WRITE:
+        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLOUT | EPOLLRDHUP, s);
+        return;
+    default: /* it has told the client, where there is something to tell */
+        rk_tls_fail(&err, RK_INVALID, what);
+        hang_up(d, s, OUTCOME_FAILED, err.msg);
+    }
+}
+
+static void listen_to(struct rk_door *d, struct stranger *s)
+{
+    while (s->said < RK_DOOR_FIRST) {
+        int r = SSL_read(s->self.ssl, s->self.first + s->said, (int)(RK_DOOR_FIRST - s->said));
+
+        if (r <= 0) {
+            not_yet(d, s, r, "TLS read");
+            return;
+        }
+        s->said += (unsigned)r;
+    }
+    through(d, s);
 }
 
 static void step(struct rk_door *d, struct stranger *s)
 {
-    struct rk_err err = { 0 };
-    int r, why;
+    int r;
 
-    if (!s->ssl)
+    if (!s->self.ssl)
         begin(d, s);
     ERR_clear_error();
-    r = SSL_do_handshake(s->ssl);
-    if (r == 1) {
-        through(d, s);
-        return;
+    r = s->shaken ? 1 : SSL_do_handshake(s->self.ssl);
+    if (r != 1) {
+        not_yet(d, s, r, "TLS handshake");
+    } else if (!rk_tls_alpn_ok(s->self.ssl)) {
+        hang_up(d, s, OUTCOME_FAILED, "no common protocol (ALPN)");
+    } else {
+        s->shaken = true;
+        listen_to(d, s);
     }
-    why = SSL_get_error(s->ssl, r);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
-        watch(d, EPOLL_CTL_MOD, s->fd,
-              (why == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT) | EPOLLRDHUP, s);
-        return;
-    }
-    /* OpenSSL has said so to the client, where there is something to say. */
-    rk_tls_fail(&err, RK_INVALID, "TLS handshake");
-    hang_up(d, s, OUTCOME_FAILED, err.msg);
 }
 
 static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)

@@ -8,8 +8,8 @@
  * each piece where others want its core, and in the long run takes one part in so many of one. A
  * crowd waits with the kernel, where it costs nothing.
  *
- * Bounds: RK_DOOR_LIMIT_MS from accepting to the end of the handshake; of those who have said
- * nothing and of those in the middle of it there are so many, and the oldest makes room.
+ * Bounds: RK_DOOR_LIMIT_MS from accepting to the first words after the handshake; of those who have
+ * said nothing and of those in the middle of it there are so many, and the oldest makes room.
  */
 
 #include <netinet/in.h>
@@ -27,6 +27,19 @@
 #define RK_DOOR_BURST_NS 5000000000
 #define RK_DOOR_PIECE_NS 5000000
 
+/* The first words of who speaks HTTP/2, and less than any request of HTTP/1: who says them a byte
+ * at a time is not let in for it. */
+#define RK_DOOR_FIRST 24
+
+/* Who has come through: the receiver's are `fd`, non-blocking, and `ssl`, which reads and writes it
+ * until it is told otherwise, and may have read more than `first`. */
+struct rk_guest {
+    int fd;
+    SSL *ssl;
+    struct sockaddr_in6 peer; /* of either family */
+    uint8_t first[RK_DOOR_FIRST];
+};
+
 struct rk_door;
 
 struct rk_door_terms {
@@ -35,10 +48,8 @@ struct rk_door_terms {
     uint64_t limit_ms;  /* 0: as above; so are both others */
     unsigned max_silent;
     unsigned max_begun; /* at least 128 */
-    /* Who has come through, with a protocol as `tls` wants it. The receiver's from here on: `fd`,
-     * non-blocking, and `ssl`, which reads and writes it until it is told otherwise. On the door's
-     * thread. */
-    void (*on_guest)(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg);
+    /* With a protocol as `tls` wants it. On the door's thread. */
+    void (*on_guest)(const struct rk_guest *g, void *arg);
     void *arg;
 };
 

@@ -32,9 +32,7 @@ struct rk_listener {
 struct guest {
     struct rk_task task;
     struct rk_listener *listener;
-    int fd;
-    SSL *ssl;
-    struct sockaddr_in6 peer;
+    struct rk_guest self;
 };
 
 static void free_if_over(struct rk_listener *l)
@@ -51,7 +49,7 @@ static void on_closed(uv_handle_t *h)
     free_if_over(l);
 }
 
-static void send_away(struct guest *g)
+static void send_away(const struct rk_guest *g)
 {
     SSL_free(g->ssl);
     (void)close(g->fd);
@@ -64,9 +62,9 @@ static void run_guest(struct rk_task *t)
     struct rk_conn *c = NULL;
 
     if (uv_is_closing((uv_handle_t *)&l->tcp))
-        send_away(g);
+        send_away(&g->self);
     else
-        c = rk_conn_guest(l->loop, g->fd, g->ssl, &g->peer);
+        c = rk_conn_guest(l->loop, &g->self);
     if (c)
         l->on_accept(c, l->arg);
     free(g);
@@ -75,7 +73,7 @@ static void run_guest(struct rk_task *t)
 }
 
 /* On the door's thread. */
-static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+static void on_guest(const struct rk_guest *self, void *arg)
 {
     struct rk_listener *l = arg;
     struct guest *g = rk_new(struct guest);
@@ -83,9 +81,7 @@ static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *ar
     g->task.run = run_guest;
     rk_list_init(&g->task.node);
     g->listener = l;
-    g->fd = fd;
-    g->ssl = ssl;
-    g->peer = *peer;
+    g->self = *self;
     atomic_fetch_add_explicit(&l->guests, 1, memory_order_relaxed);
     rk_loop_post(l->loop, &g->task);
 }

@@ -215,20 +215,16 @@ void core_poke(struct core *c)
 /* From the door to the core. */
 struct guest {
     struct rk_list node;
-    int fd;
-    SSL *ssl;
-    struct sockaddr_in6 peer;
+    struct rk_guest self;
 };
 
 /* On the door's thread. */
-static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+static void on_guest(const struct rk_guest *self, void *arg)
 {
     struct guest *g = rk_new(struct guest);
     struct core *c = arg;
 
-    g->fd = fd;
-    g->ssl = ssl;
-    g->peer = *peer;
+    g->self = *self;
     pthread_mutex_lock(&c->guests_lock);
     rk_list_append(&c->guests, &g->node);
     pthread_mutex_unlock(&c->guests_lock);
@@ -253,7 +249,7 @@ static void take_guests(struct core *c)
     struct guest *g;
 
     while ((g = next_guest(c)) != NULL) {
-        ws_conn_accept(c, g->fd, g->ssl, (const struct sockaddr *)&g->peer);
+        ws_conn_guest(c, &g->self);
         free(g);
     }
 }
@@ -282,7 +278,7 @@ static void on_listen(struct watch *w, uint32_t events)
         int fd = accept4(c->listen_fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            ws_conn_accept(c, fd, NULL, (const struct sockaddr *)&ss);
+            ws_conn_accept(c, fd, (const struct sockaddr *)&ss);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

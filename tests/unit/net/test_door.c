@@ -22,9 +22,7 @@ struct gate {
     pthread_mutex_t lock;
     pthread_cond_t came;
     unsigned guests; /* under the lock, with the last of them */
-    int fd;
-    SSL *ssl;
-    struct sockaddr_in6 peer;
+    struct rk_guest guest;
 };
 
 static int setup(void **state)
@@ -68,15 +66,13 @@ static int teardown(void **state)
     return 0;
 }
 
-static void on_guest(int fd, SSL *ssl, const struct sockaddr_in6 *peer, void *arg)
+static void on_guest(const struct rk_guest *guest, void *arg)
 {
     struct gate *g = arg;
 
     pthread_mutex_lock(&g->lock);
     g->guests++;
-    g->fd = fd;
-    g->ssl = ssl;
-    g->peer = *peer;
+    g->guest = *guest;
     pthread_cond_signal(&g->came);
     pthread_mutex_unlock(&g->lock);
 }
@@ -170,28 +166,50 @@ static void wait_for_guests(struct gate *g, unsigned n)
     pthread_mutex_unlock(&g->lock);
 }
 
-static void who_has_come_through_is_handed_on(void **state)
+static void who_has_come_through_is_handed_on_with_what_it_said_first(void **state)
 {
+    static const char words[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n and more";
     struct gate *g = *state;
     struct sockaddr_in self;
     socklen_t n = sizeof(self);
     int fd = dial(g);
-    char text[8];
+    char text[16];
     SSL *ssl;
 
     open_door(g, (struct rk_door_terms){ 0 });
     ssl = shake(fd, H2);
     assert_non_null(ssl);
+    assert_int_equal(SSL_write(ssl, words, 20), 20);
+    assert_int_equal(SSL_write(ssl, words + 20, sizeof(words) - 20), sizeof(words) - 20);
     wait_for_guests(g, 1);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&self, &n), 0);
-    assert_int_equal(g->peer.sin6_family, AF_INET);
-    assert_int_equal(((const struct sockaddr_in *)&g->peer)->sin_port, self.sin_port);
-    assert_int_equal(SSL_write(g->ssl, "welcome", 8), 8);
+    assert_int_equal(g->guest.peer.sin6_family, AF_INET);
+    assert_int_equal(((const struct sockaddr_in *)&g->guest.peer)->sin_port, self.sin_port);
+    assert_memory_equal(g->guest.first, words, RK_DOOR_FIRST);
+    assert_int_equal(SSL_read(g->guest.ssl, text, sizeof(text)), sizeof(words) - RK_DOOR_FIRST);
+    assert_string_equal(text, " and more");
+    assert_int_equal(SSL_write(g->guest.ssl, "welcome", 8), 8);
     assert_int_equal(SSL_read(ssl, text, sizeof(text)), 8);
     assert_string_equal(text, "welcome");
-    SSL_free(g->ssl);
+    SSL_free(g->guest.ssl);
     SSL_free(ssl);
-    assert_int_equal(close(g->fd), 0);
+    assert_int_equal(close(g->guest.fd), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void who_says_too_little_is_not_let_in(void **state)
+{
+    struct gate *g = *state;
+    int fd = dial(g);
+    SSL *ssl;
+
+    open_door(g, (struct rk_door_terms){ .limit_ms = 300 });
+    ssl = shake(fd, H2);
+    assert_non_null(ssl);
+    assert_int_equal(SSL_write(ssl, "PRI * HTTP/2.0\r\n\r\nSM\r\n", 23), 23);
+    drain(fd);
+    assert_int_equal(g->guests, 0);
+    SSL_free(ssl);
     assert_int_equal(close(fd), 0);
 }
 
@@ -295,7 +313,8 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(who_has_come_through_is_handed_on),
+        T(who_has_come_through_is_handed_on_with_what_it_said_first),
+        T(who_says_too_little_is_not_let_in),
         T(who_speaks_another_protocol_or_no_tls_is_hung_up_on),
         T(a_crowd_is_answered_while_nobody_else_runs),
         T(who_hangs_up_is_let_go),

@@ -10,6 +10,7 @@
 
 #define H2 "\x02h2"
 #define BIG (1u << 20)
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 /* --- a client whose every setting the test chooses, on a plain connection --- */
 
@@ -64,6 +65,7 @@ static void peer_learn(struct peer *p)
     p->version = SSL_version(p->ssl);
     X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, p->name, sizeof(p->name));
     X509_free(x);
+    assert_int_equal(SSL_write(p->ssl, PREFACE, 24), 24); /* before that nobody is let in */
     SSL_get0_alpn_selected(p->ssl, &chosen, &n);
     assert_true(rk_str_copy(rk_strn(chosen, n), p->alpn, sizeof(p->alpn)));
 }
@@ -235,7 +237,7 @@ static void what_is_not_tls_closes_the_connection(void **state)
 
     serve(f, H2, false);
     end_init(&e);
-    e.greeting = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    e.greeting = PREFACE;
     connect_to(f, &e, NULL, NULL);
     UNTIL(f->loop, e.closed);
     assert_int_equal(f->server.opened, 0);
@@ -257,8 +259,11 @@ static void bytes_pass_both_ways_whatever_their_size(void **state)
     serve(f, H2, false);
     assert_int_equal(rk_tls_client_new(f->loop, path_in(f, "ca"), H2, &tls, &err), 0);
     end_init(&e);
+    e.greeting = PREFACE;
     connect_to(f, &e, tls, "localhost");
-    UNTIL(f->loop, e.opened && f->server.opened);
+    UNTIL(f->loop, e.opened && f->server.opened && f->server.in.n == 24);
+    assert_memory_equal(f->server.in.p, PREFACE, 24);
+    rk_buf_clear(&f->server.in);
     rk_conn_write(e.c, "x", 1);
     UNTIL(f->loop, f->server.in.n == 1);
     rk_conn_write(e.c, big, BIG);
@@ -369,7 +374,7 @@ static void a_pair_that_was_renamed_into_place_is_taken(void **state)
     rk_tls_check_files(f->tls);
     /* A connection keeps the certificate it began with. */
     SSL_write(old.ssl, "still", 5);
-    PEER_UNTIL(f, &old, f->server.in.n == 5);
+    PEER_UNTIL(f, &old, f->server.in.n == 24 + 5);
     peer_end(f, &old);
     expect_name(f, "second");
 }

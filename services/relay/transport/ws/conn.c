@@ -576,23 +576,16 @@ static void on_ready(struct watch *w, uint32_t events)
 
 /* -- from the core -- */
 
-static void tls_begin(struct ws_conn *c, SSL *ssl)
-{
-    c->ssl = ssl;
-    c->io.put = put_sealed;
-    rk_tls_io_attach(&c->io, ssl);
-}
-
-void ws_conn_accept(struct core *core, int fd, SSL *ssl, const struct sockaddr *peer)
+/* NULL: the relay is full, and `fd` closed. */
+static struct ws_conn *admit(struct core *core, int fd, const struct sockaddr *peer)
 {
     struct epoll_event ev = { .events = EPOLLIN };
     struct ws_conn *c;
     int one = 1;
 
     if (!core_admit(core)) {
-        SSL_free(ssl);
         close(fd);
-        return;
+        return NULL;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     c = rk_new(struct ws_conn);
@@ -606,12 +599,33 @@ void ws_conn_accept(struct core *core, int fd, SSL *ssl, const struct sockaddr *
     c->watch.on_ready = on_ready;
     c->phase = PHASE_UPGRADE;
     c->limit_ms = core->now_ms + UPGRADE_LIMIT_MS;
-    if (ssl)
-        tls_begin(c, ssl);
     set_timer(c);
     ev.data.ptr = &c->watch;
     if (epoll_ctl(core->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
         die(c, "epoll is full");
+    return c;
+}
+
+void ws_conn_accept(struct core *core, int fd, const struct sockaddr *peer)
+{
+    (void)admit(core, fd, peer);
+}
+
+void ws_conn_guest(struct core *core, const struct rk_guest *g)
+{
+    struct ws_conn *c = admit(core, g->fd, (const struct sockaddr *)&g->peer);
+
+    if (!c) {
+        SSL_free(g->ssl);
+        return;
+    }
+    c->ssl = g->ssl;
+    c->io.put = put_sealed;
+    rk_tls_io_attach(&c->io, c->ssl);
+    if (c->phase == PHASE_DEAD)
+        return;
+    keep_rest(c, g->first, sizeof(g->first));
+    arrived(c, unseal(c, core->scratch + c->rest_n)); /* the rest of the same record */
 }
 
 void ws_conn_on_timer(struct wheel_timer *t)

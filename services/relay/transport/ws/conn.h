@@ -22,8 +22,10 @@
 #define CLOSE_LIMIT_MS 3000
 #define CONTROL_RESERVE_BYTES (256 * 1024)
 
-/* Takes fd and `ssl`, which is NULL in the clear. */
-void ws_conn_accept(struct core *c, int fd, SSL *ssl, const struct sockaddr *peer);
+/* Takes fd; in the clear. */
+void ws_conn_accept(struct core *c, int fd, const struct sockaddr *peer);
+/* Over TLS; takes its socket. */
+void ws_conn_guest(struct core *c, const struct rk_guest *g);
 void ws_conn_on_timer(struct wheel_timer *t);
 /* Flushes what was queued and frees what has ended. */
 void ws_conn_end_turn(struct core *c);
