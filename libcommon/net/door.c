@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -159,7 +160,7 @@ static void take_one(struct rk_door *d)
     memcpy(&s->self.peer, &ss, sizeof(s->self.peer)); /* the larger of both families */
     enter(&d->silent, s);
     rk_metric_add(&metrics[METRIC_IN_FLIGHT], 1);
-    watch(d, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP, s);
+    watch(d, EPOLL_CTL_ADD, fd, EPOLLIN, s);
 }
 
 static void begin(struct rk_door *d, struct stranger *s)
@@ -186,10 +187,10 @@ static void not_yet(struct rk_door *d, struct stranger *s, int r, const char *wh
 
     switch (SSL_get_error(s->self.ssl, r)) {
     case SSL_ERROR_WANT_READ:
-        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLIN | EPOLLRDHUP, s);
+        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLIN, s);
         return;
     case SSL_ERROR_WANT_WRITE:
-        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLOUT | EPOLLRDHUP, s);
+        watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLOUT, s);
         return;
     default: /* it has told the client, where there is something to tell */
         rk_tls_fail(&err, RK_INVALID, what);
@@ -243,6 +244,7 @@ static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, 
  * whose event waits. */
 static void tidy(struct rk_door *d)
 {
+    const struct waiting *w;
     uint64_t now = rk_mono_ms();
 
     make_room(d, &d->silent, d->terms.max_silent - 1, now);
@@ -250,8 +252,9 @@ static void tidy(struct rk_door *d)
     if (!d->no_room)
         return;
     d->no_room = false;
-    if (d->silent.count > 0)
-        hang_up(d, oldest(&d->silent), OUTCOME_DISPLACED, "no descriptor is left");
+    w = d->silent.count > 0 ? &d->silent : &d->begun;
+    if (w->count > 0)
+        hang_up(d, oldest(w), OUTCOME_DISPLACED, "no descriptor is left");
     d->due_ns = rk_mono_ns() + (uint64_t)NO_ROOM_MS * 1000000;
 }
 
@@ -310,7 +313,9 @@ static bool closing(const struct rk_door *d)
     return atomic_load_explicit(&d->closing, memory_order_acquire);
 }
 
-/* Of those who are ready, each has a step, and one more comes in; a rest after each. */
+/* Of those who are ready, each has a step, and one more comes in; a rest after each. Who has hung
+ * up costs a step too: let go for nothing, a crowd of them would be taken in as fast as it dials,
+ * and the kernel's work for that is everybody's. */
 static void turn(struct rk_door *d)
 {
     struct epoll_event ev[EVENTS];
@@ -321,8 +326,6 @@ static void turn(struct rk_door *d)
 
         if (ev[i].data.ptr == d)
             take_one(d);
-        else if (ev[i].data.ptr && ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-            hang_up(d, ev[i].data.ptr, OUTCOME_FAILED, "peer hung up");
         else if (ev[i].data.ptr)
             step(d, ev[i].data.ptr);
         rest(d, from);
@@ -341,6 +344,16 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* An eighth of the descriptors that the process may have, for each. */
+static unsigned fitting(unsigned most)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur / 8 >= most)
+        return most;
+    return l.rlim_cur / 8 > RK_DOOR_LEAST ? (unsigned)(l.rlim_cur / 8) : RK_DOOR_LEAST;
+}
+
 static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
 {
     struct rk_door_terms t = *given;
@@ -348,9 +361,9 @@ static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
     if (t.limit_ms == 0)
         t.limit_ms = RK_DOOR_LIMIT_MS;
     if (t.max_silent == 0)
-        t.max_silent = RK_DOOR_MAX_SILENT;
+        t.max_silent = fitting(RK_DOOR_MAX_SILENT);
     if (t.max_begun == 0)
-        t.max_begun = RK_DOOR_MAX_BEGUN;
+        t.max_begun = fitting(RK_DOOR_MAX_BEGUN);
     return t;
 }
 

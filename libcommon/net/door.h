@@ -9,7 +9,8 @@
  * crowd waits with the kernel, where it costs nothing.
  *
  * Bounds: RK_DOOR_LIMIT_MS from accepting to the first words after the handshake; of those who have
- * said nothing and of those in the middle of it there are so many, and the oldest makes room.
+ * said nothing and of those in the middle of it there are so many, each no more than an eighth of
+ * the descriptors that the process may have, and the oldest makes room.
  */
 
 #include <netinet/in.h>
@@ -23,6 +24,7 @@
 #define RK_DOOR_LIMIT_MS 10000
 #define RK_DOOR_MAX_SILENT 8192
 #define RK_DOOR_MAX_BEGUN 4096 /* some 30 KB each */
+#define RK_DOOR_LEAST 128
 #define RK_DOOR_SHARE 2
 #define RK_DOOR_BURST_NS 5000000000
 #define RK_DOOR_PIECE_NS 5000000
@@ -47,7 +49,7 @@ struct rk_door_terms {
     struct rk_tls *tls; /* outlives the door */
     uint64_t limit_ms;  /* 0: as above; so are both others */
     unsigned max_silent;
-    unsigned max_begun; /* at least 128 */
+    unsigned max_begun; /* at least RK_DOOR_LEAST */
     /* With a protocol as `tls` wants it. On the door's thread. */
     void (*on_guest)(const struct rk_guest *g, void *arg);
     void *arg;
