@@ -254,7 +254,7 @@ static void who_hangs_up_is_let_go(void **state)
     assert_int_equal(comes(begun, WAIT_MS), 1);
     assert_int_equal(shutdown(silent, SHUT_WR), 0);
     assert_int_equal(shutdown(begun, SHUT_WR), 0);
-    assert_int_equal(comes(silent, WAIT_MS), 0);
+    drain(silent);
     drain(begun);
     assert_int_equal(close(silent), 0);
     assert_int_equal(close(begun), 0);
