@@ -71,7 +71,6 @@ static bool rate_over(const struct rk_h2 *h, struct rate *r, uint64_t window_ms,
         max *= FACTOR;
     else if (!h->known)
         max = max > FACTOR ? max / FACTOR : 1;
-
     if (now - r->since_ms >= window_ms) {
         r->since_ms = now;
         r->count = 0;

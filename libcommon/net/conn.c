@@ -138,16 +138,6 @@ static void put_out(struct rk_tls_io *io, const void *p, size_t n)
     gather(&rk_container_of(io, struct rk_conn, io)->out, &lent_out, p, n);
 }
 
-static SSL *new_client(struct rk_tls *tls)
-{
-    SSL *ssl = SSL_new(rk_tls_ctx(tls));
-
-    if (!ssl)
-        abort(); /* memory is out */
-    SSL_set_connect_state(ssl);
-    return ssl;
-}
-
 static void attach_tls(struct rk_conn *c, SSL *ssl)
 {
     c->ssl = ssl;
@@ -670,7 +660,7 @@ int rk_conn_connect(struct rk_loop *l,
 
     c->shaken = !tls;
     if (tls)
-        attach_tls(c, new_client(tls));
+        attach_tls(c, rk_tls_end(tls));
     if (tls && server_name) {
         /* The macro SSL_set_tlsext_host_name casts const away. */
         SSL_ctrl(c->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,

@@ -32,8 +32,7 @@
 struct stranger {
     struct rk_list node;  /* of `silent` or `begun`, the oldest first */
     struct rk_guest self; /* without ssl: has said nothing */
-    bool shaken;
-    unsigned said; /* of self.first */
+    unsigned said;        /* of self.first */
     uint64_t limit_ms;
 };
 
@@ -141,6 +140,11 @@ static void watch(const struct rk_door *d, int op, int fd, uint32_t events, void
     (void)epoll_ctl(d->epfd, op, fd, &ev);
 }
 
+bool rk_accept_no_room(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
 static void take_one(struct rk_door *d)
 {
     struct sockaddr_storage ss = { 0 };
@@ -149,9 +153,11 @@ static void take_one(struct rk_door *d)
     struct stranger *s;
 
     if (fd < 0) {
-        d->no_room = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-        if (d->no_room)
-            rk_warn(NULL, "cannot accept: %s", strerror(errno));
+        d->no_room = rk_accept_no_room(errno);
+        if (!d->no_room)
+            return;
+        rk_warn(NULL, "cannot accept: %s", strerror(errno));
+        d->due_ns = rk_mono_ns() + (uint64_t)NO_ROOM_MS * 1000000;
         return;
     }
     s = rk_new(struct stranger);
@@ -166,7 +172,7 @@ static void take_one(struct rk_door *d)
 static void begin(struct rk_door *d, struct stranger *s)
 {
     leave(&d->silent, s);
-    s->self.ssl = rk_tls_accept(d->terms.tls);
+    s->self.ssl = rk_tls_end(d->terms.tls);
     if (SSL_set_fd(s->self.ssl, s->self.fd) != 1)
         abort(); /* memory is out */
     enter(&d->begun, s);
@@ -212,22 +218,27 @@ static void listen_to(struct rk_door *d, struct stranger *s)
     through(d, s);
 }
 
+/* True when it is done; s may be gone where it is not. */
+static bool shake(struct rk_door *d, struct stranger *s)
+{
+    int r = SSL_do_handshake(s->self.ssl);
+
+    if (r != 1)
+        not_yet(d, s, r, "TLS handshake");
+    else if (!rk_tls_alpn_ok(s->self.ssl))
+        hang_up(d, s, OUTCOME_FAILED, "no common protocol (ALPN)");
+    else
+        return true;
+    return false;
+}
+
 static void step(struct rk_door *d, struct stranger *s)
 {
-    int r;
-
     if (!s->self.ssl)
         begin(d, s);
     ERR_clear_error();
-    r = s->shaken ? 1 : SSL_do_handshake(s->self.ssl);
-    if (r != 1) {
-        not_yet(d, s, r, "TLS handshake");
-    } else if (!rk_tls_alpn_ok(s->self.ssl)) {
-        hang_up(d, s, OUTCOME_FAILED, "no common protocol (ALPN)");
-    } else {
-        s->shaken = true;
+    if (SSL_is_init_finished(s->self.ssl) || shake(d, s))
         listen_to(d, s);
-    }
 }
 
 static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
@@ -255,7 +266,6 @@ static void tidy(struct rk_door *d)
     w = d->silent.count > 0 ? &d->silent : &d->begun;
     if (w->count > 0)
         hang_up(d, oldest(w), OUTCOME_DISPLACED, "no descriptor is left");
-    d->due_ns = rk_mono_ns() + (uint64_t)NO_ROOM_MS * 1000000;
 }
 
 /* --- the thread --- */

@@ -14,6 +14,7 @@
  */
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,10 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms);
 /* Who has not come through is hung up on; waits for the thread, one handshake at most. Any thread
  * but the door's. NULL is fine. */
 void rk_door_close(struct rk_door *d);
+
+/* Whether accept(2) failed for want of descriptors or memory: it is to be tried again in a while,
+ * and not at once. Pure. */
+bool rk_accept_no_room(int err);
 
 /* Metrics of all doors of the process. Start-up only. */
 void rk_door_metrics_register(void);

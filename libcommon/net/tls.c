@@ -309,7 +309,7 @@ SSL_CTX *rk_tls_ctx(struct rk_tls *t)
     return t->ctx;
 }
 
-SSL *rk_tls_accept(struct rk_tls *t)
+SSL *rk_tls_end(struct rk_tls *t)
 {
     SSL_CTX *ctx;
     SSL *ssl;
@@ -322,6 +322,9 @@ SSL *rk_tls_accept(struct rk_tls *t)
     SSL_CTX_free(ctx);
     if (!ssl)
         abort(); /* memory is out */
-    SSL_set_accept_state(ssl);
+    if (t->server)
+        SSL_set_accept_state(ssl);
+    else
+        SSL_set_connect_state(ssl);
     return ssl;
 }

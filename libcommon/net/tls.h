@@ -37,6 +37,5 @@ int rk_tls_client_show(struct rk_tls *t,
                        struct rk_err *err);
 void rk_tls_free(struct rk_tls *t);
 SSL_CTX *rk_tls_ctx(struct rk_tls *t); /* current */
-/* The server's end of a connection, the caller's; it keeps the certificate it began with. Any
- * thread. */
-SSL *rk_tls_accept(struct rk_tls *t);
+/* Our end of a connection, the caller's; it keeps the certificate it began with. Any thread. */
+SSL *rk_tls_end(struct rk_tls *t);

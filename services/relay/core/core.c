@@ -281,7 +281,7 @@ static void on_listen(struct watch *w, uint32_t events)
             ws_conn_accept(c, fd, (const struct sockaddr *)&ss);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        if (rk_accept_no_room(errno)) {
             rk_warn(NULL, "cannot accept: %s", strerror(errno));
             epoll_ctl(c->epfd, EPOLL_CTL_DEL, c->listen_fd, NULL);
             c->accept_paused = true;

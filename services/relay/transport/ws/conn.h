@@ -6,11 +6,11 @@
  *
  *   UPGRADE --101--> OPEN --close--> (FLUSH, LINGER) --> dead, freed at the end of the turn
  *
- * Limits: 5 s from accept to a whole upgrade request, then 10 s to a valid AUTH. Output is gathered
- * for the turn and written once. A receiver whose queue holds `queue_bytes` loses the newest
- * TRANSPORT messages (counted); control messages have 256 KiB beyond that, and past them the
- * connection is closed; so is one whose queue made no progress for 10 s. A sender is never slowed
- * by its receivers.
+ * Limits: 5 s from accept, over TLS from the door, to a whole upgrade request, then 10 s to a valid
+ * AUTH. Output is gathered for the turn and written once. A receiver whose queue holds
+ * `queue_bytes` loses the newest TRANSPORT messages (counted); control messages have 256 KiB beyond
+ * that, and past them the connection is closed; so is one whose queue made no progress for 10 s. A
+ * sender is never slowed by its receivers.
  */
 
 #include <sys/socket.h>
