@@ -202,7 +202,7 @@ func TestFailureKillUnderRequests(t *testing.T) {
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
 	var answered atomic.Int64
-	for n := range 4 {
+	for n := range 16 {
 		callers.Add(1)
 		go func() {
 			defer callers.Done()
@@ -237,11 +237,13 @@ func TestFailureKillUnderRequests(t *testing.T) {
 			return nil
 		})
 	}
-	for _, name := range c.Names("dashboard-api") {
-		busy()
-		c.Kill(t, name)
-		busy()
-		c.Restart(t)
+	for range 3 {
+		for _, name := range c.Names("dashboard-api") {
+			busy()
+			c.Kill(t, name)
+			busy()
+			c.Restart(t)
+		}
 	}
 	busy()
 	close(stop)

@@ -89,6 +89,7 @@ backend $service
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { path $retry_paths }
     # With no replica at all haproxy answers 503, which gRPC reads as UNAVAILABLE: the agent comes back.
+    default-server on-marked-down shutdown-sessions
 $(front_servers "$service" "proto h2 check-proto h1${FRONT_TLS:+ $FRONT_TLS alpn h2}")
 EOF
 }
@@ -103,6 +104,7 @@ backend $service-websocket
     mode http
     balance leastconn
     option http-server-close
+    default-server on-marked-down shutdown-sessions
 EOF
     for ((i = 1; i <= FRONT_REPLICAS; i++)); do
         front_again "$service" "$i" websocket "$FRONT_TLS"
@@ -126,7 +128,7 @@ front_relay_backends() {
 
     [ -n "$FRONT_RELAY_DOMAIN" ] || return 0
     for ((i = 1; i <= FRONT_REPLICAS; i++)); do
-        printf '\nbackend relay-%d\n    mode http\n    option http-server-close\n' "$i"
+        printf '\nbackend relay-%d\n    mode http\n    option http-server-close\n    default-server on-marked-down shutdown-sessions\n' "$i"
         front_again relay "$i" named "$FRONT_TLS"
     done
 }
@@ -161,11 +163,11 @@ defaults
     retries 6
     http-reuse safe
     # A replica that answers but is not ready (draining, a dependency lost) gets no new work and keeps its streams.
-    # One that does not answer is down, and its streams end at once.
+    # One that does not answer is down; agents' streams to it end at once (shutdown-sessions).
     option httpchk
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
     http-check expect error-status L7OKC status 200
-    default-server inter 300ms fastinter 100ms downinter 300ms fall 1 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions
+    default-server inter 300ms fastinter 100ms downinter 300ms fall 1 rise 1 observe layer4 error-limit 1 on-error fastinter
     errorfile 503 $FRONT_DIR/503.http
 
 $("front_entry_$FRONT_PLACE")
@@ -194,14 +196,17 @@ backend relay
     balance leastconn
     # An agent's WebSocket library wants a plain HTTP/1.1 upgrade.
     option http-server-close
+    default-server on-marked-down shutdown-sessions
 $(front_servers relay "$FRONT_TLS")
 $(front_relay_backends)
 
 backend dashboard-api
     mode http
     balance leastconn
-    # What a dying replica leaves unanswered is asked again of another where asking twice does no more than once.
-    retry-on conn-failure empty-response
+    # What a dying replica leaves unanswered is asked again of another where asking twice does no more than once; so requests
+    # are not ended with it (no shutdown-sessions), and one that hangs is given up by the clock.
+    timeout server 20s
+    retry-on conn-failure empty-response response-timeout
     http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT }
 $(front_servers dashboard-api '')
 
