@@ -296,7 +296,7 @@ static void rest(struct rk_door *d, uint64_t from_ns)
     d->owed_ns += now - from_ns;
     ns = d->due_ns > now ? d->due_ns - now : 0;
     if (d->owed_ns >= REST_MIN_NS) {
-        if (rk_background_waited(&d->background) && now > d->young_until_ns && ns < d->owed_ns)
+        if (now > d->young_until_ns && rk_background_waited(&d->background) && ns < d->owed_ns)
             ns = d->owed_ns;
         d->owed_ns = 0;
     }

@@ -15,6 +15,7 @@
 #include "tests/bench/fleet/prober.h"
 #include "tests/bench/fleet/relayer.h"
 #include "tests/bench/fleet/signaller.h"
+#include "tests/bench/fleet/trust.h"
 
 #define PENDING_MAX 64
 #define WIND_DOWN_MS 120000 /* after a run, until everybody is there again */
@@ -515,9 +516,12 @@ struct rk_tls *fleet_tls(struct fleet *f, bool relay)
 {
     struct rk_err err = { 0 };
 
-    if (!f->tls[relay] && rk_tls_client_new(f->loop, f->plan->ca_file, relay ? NULL : "\x02h2",
-                                            &f->tls[relay], &err) < 0)
+    if (f->tls[relay])
+        return f->tls[relay];
+    if (rk_tls_client_new(f->loop, f->plan->ca_file, relay ? NULL : "\x02h2", &f->tls[relay],
+                          &err) < 0)
         fleet_fatal(f, "%s", err.msg);
+    trust_seen(rk_tls_ctx(f->tls[relay]));
     return f->tls[relay];
 }
 
