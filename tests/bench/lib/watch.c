@@ -97,8 +97,7 @@ static double private_bytes(pid_t pid)
     if (!f)
         bench_die("process %d has ended", pid);
     while (fgets(line, sizeof(line), f))
-        if (sscanf(line, "Private_Clean: %ld", &v) == 1 ||
-            sscanf(line, "Private_Dirty: %ld", &v) == 1)
+        if (sscanf(line, "Private_Dirty: %ld", &v) == 1)
             sum += v;
     (void)fclose(f);
     return (double)sum * 1024;

@@ -21,7 +21,8 @@ void watch_init(struct watch *w, char **pids, int count);
 double watch_cpu_us(const struct watch *w);
 /* Of the first process alone. */
 double watch_first_cpu_us(const struct watch *w);
-/* Private_Clean + Private_Dirty of all of them, or of the first alone, bytes. Children are not
- * counted. */
+/* Private_Dirty of all of them, or of the first alone, bytes: what they have written to. Clean
+ * pages are files', and private only until another process maps the same library. Children are
+ * not counted. */
 double watch_private_bytes(const struct watch *w);
 double watch_first_private_bytes(const struct watch *w);

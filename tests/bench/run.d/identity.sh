@@ -20,7 +20,7 @@ others_case() {
 }
 
 private_bytes() {
-    awk '/^Private_/ { n += $2 } END { print n * 1024 }' "/proc/$1/smaps_rollup"
+    awk '/^Private_Dirty/ { n += $2 } END { print n * 1024 }' "/proc/$1/smaps_rollup"
 }
 
 # note_value CASE NAME VALUE

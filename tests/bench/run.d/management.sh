@@ -76,6 +76,12 @@ round_push() {
     instance_down
     bytes=$(awk -F'\t' -v size=$PUSH_SIZE '$1 == "push" && $2 == size && $4 == "map_bytes" { n = $5 } END { printf "%d", n }' "$FIGURES")
     measure push - ref "$BIN/bench-push_ref" $PUSH_SIZE "$bytes" 1000
+    [ "$STOCK" = yes ] || return 0
+    # Stock's agents and its API share a port; they speak in the clear there.
+    start_stock_management 127.0.0.1
+    setup_token 22090
+    ROOKERY_BENCH_CA='' measure push - stock "$BIN/bench-fleet" 22090 22090 "20,${PUSH_SIZE}x$PUSH_CHANGES" "${PID[stock_management]}"
+    stop stock_management
 }
 
 # start_stock_management HOST
