@@ -28,6 +28,7 @@
 #define REST_MIN_NS 100000
 #define YOUNG_NS 15000000000
 #define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
+#define DISPLACED_NS 500000
 
 struct stranger {
     struct rk_list node;  /* of `silent` or `begun`, the oldest first */
@@ -241,14 +242,20 @@ static void step(struct rk_door *d, struct stranger *s)
         listen_to(d, s);
 }
 
+/* Whoever was taken in to be displaced was work for the kernel, more than for the door: of those
+ * there is one in DISPLACED_NS, and the others wait there. */
 static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
 {
+    uint64_t now_ns = now_ms * 1000000;
     struct stranger *s;
 
     while ((s = oldest(w)) != NULL && s->limit_ms <= now_ms)
         hang_up(d, s, OUTCOME_LATE, "not open in time");
-    while (w->count > max)
+    for (; w->count > max; d->due_ns += DISPLACED_NS) {
         hang_up(d, oldest(w), OUTCOME_DISPLACED, "too many TLS handshakes");
+        if (d->due_ns < now_ns)
+            d->due_ns = now_ns;
+    }
 }
 
 /* Before a turn, in which one comes in at most and each of EVENTS may begin: nobody is hung up on
