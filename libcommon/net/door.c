@@ -28,7 +28,8 @@
 #define REST_MIN_NS 100000
 #define YOUNG_NS 15000000000
 #define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
-#define DISPLACED_NS 500000
+#define IN_VAIN_NS 500000
+#define IN_VAIN_MAX_NS 50000000 /* however many are hung up on at once */
 
 struct stranger {
     struct rk_list node;  /* of `silent` or `begun`, the oldest first */
@@ -117,10 +118,20 @@ static void stranger_free(struct stranger *s, enum outcome how)
     free(s);
 }
 
+/* Who was taken in in vain was work for the kernel, often more than for the door: of those there is
+ * one in IN_VAIN_NS, whatever the door has saved up, and the others wait with the kernel. But not
+ * in a young process, as below: those may be agents who have waited for too long. */
 static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
 {
     char text[RK_ADDR_LEN];
+    uint64_t now = rk_mono_ns();
 
+    if (now > d->young_until_ns) {
+        if (d->due_ns < now)
+            d->due_ns = now;
+        if (d->due_ns - now < IN_VAIN_MAX_NS)
+            d->due_ns += IN_VAIN_NS;
+    }
     rk_addr_format((const struct sockaddr *)&s->self.peer, text);
     rk_debug((&(struct rk_logctx){ .remote = text }), "connection closed: %s", why);
     leave(place(d, s), s);
@@ -242,20 +253,14 @@ static void step(struct rk_door *d, struct stranger *s)
         listen_to(d, s);
 }
 
-/* Whoever was taken in to be displaced was work for the kernel, more than for the door: of those
- * there is one in DISPLACED_NS, and the others wait there. */
 static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
 {
-    uint64_t now_ns = now_ms * 1000000;
     struct stranger *s;
 
     while ((s = oldest(w)) != NULL && s->limit_ms <= now_ms)
         hang_up(d, s, OUTCOME_LATE, "not open in time");
-    for (; w->count > max; d->due_ns += DISPLACED_NS) {
+    while (w->count > max)
         hang_up(d, oldest(w), OUTCOME_DISPLACED, "too many TLS handshakes");
-        if (d->due_ns < now_ns)
-            d->due_ns = now_ns;
-    }
 }
 
 /* Before a turn, in which one comes in at most and each of EVENTS may begin: nobody is hung up on
