@@ -121,17 +121,23 @@ static void stranger_free(struct stranger *s, enum outcome how)
 /* Who was taken in in vain was work for the kernel, often more than for the door: of those there is
  * one in IN_VAIN_NS, whatever the door has saved up, and the others wait with the kernel. But not
  * in a young process, as below: those may be agents who have waited for too long. */
+static void in_vain(struct rk_door *d)
+{
+    uint64_t now = rk_mono_ns();
+
+    if (now <= d->young_until_ns)
+        return;
+    if (d->due_ns < now)
+        d->due_ns = now;
+    if (d->due_ns - now < IN_VAIN_MAX_NS)
+        d->due_ns += IN_VAIN_NS;
+}
+
 static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
 {
     char text[RK_ADDR_LEN];
-    uint64_t now = rk_mono_ns();
 
-    if (now > d->young_until_ns) {
-        if (d->due_ns < now)
-            d->due_ns = now;
-        if (d->due_ns - now < IN_VAIN_MAX_NS)
-            d->due_ns += IN_VAIN_NS;
-    }
+    in_vain(d);
     rk_addr_format((const struct sockaddr *)&s->self.peer, text);
     rk_debug((&(struct rk_logctx){ .remote = text }), "connection closed: %s", why);
     leave(place(d, s), s);

@@ -9,6 +9,7 @@
 #include "libcommon/crypto/hash.h"
 
 #define SHA256_LEN 32
+#define NAME_MAX_LEN 512
 #define BELIEVED_MS 60000
 #define PLACES 16 /* servers' names; those that share a place are looked up more often */
 
@@ -17,22 +18,21 @@ static struct belief {
     uint64_t until_ms; /* 0: none */
 } beliefs[PLACES];
 
-/* The certificate and the name that it has to be for: false when they cannot be told. */
+/* Of the certificate and the name that it has to be for: false when they cannot be told. */
 static bool digest(X509_STORE_CTX *store, uint8_t out[SHA256_LEN])
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
     const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
-    char *ip = X509_VERIFY_PARAM_get1_ip_asc(param), text[512];
-    uint8_t of[2 * SHA256_LEN];
-    unsigned n = 0;
-    bool told = X509_digest(X509_STORE_CTX_get0_cert(store), EVP_sha256(), of, &n) == 1;
-    int r = snprintf(text, sizeof(text), "%s %s", host ? host : "", ip ? ip : "");
+    char *ip = X509_VERIFY_PARAM_get1_ip_asc(param);
+    uint8_t of[SHA256_LEN + NAME_MAX_LEN];
+    bool told = X509_digest(X509_STORE_CTX_get0_cert(store), EVP_sha256(), of, NULL) == 1;
+    int n =
+        snprintf((char *)of + SHA256_LEN, NAME_MAX_LEN, "%s %s", host ? host : "", ip ? ip : "");
 
     OPENSSL_free(ip);
-    if (!told || n != SHA256_LEN || r < 0 || (size_t)r >= sizeof(text))
+    if (!told || n < 0 || n >= NAME_MAX_LEN)
         return false;
-    rk_sha256(text, strlen(text), of + SHA256_LEN);
-    rk_sha256(of, sizeof(of), out);
+    rk_sha256(of, SHA256_LEN + (size_t)n, out);
     return true;
 }
 

@@ -1,9 +1,8 @@
 /* What was believed once is believed again without a look, and nothing else is. */
 
-#include <openssl/ssl.h>
-
 #include "tests/support/certificate.h"
 #include "tests/support/test.h"
+#include "tests/support/tls_memory.h"
 
 #include "tests/bench/fleet/trust.h"
 
@@ -29,31 +28,13 @@ static void server_done(struct server *s)
     X509_free(s->cert);
 }
 
-static void carry(SSL *from, SSL *to)
-{
-    char bytes[16384];
-    int n;
-
-    while ((n = BIO_read(SSL_get_wbio(from), bytes, sizeof(bytes))) > 0)
-        assert_int_equal(BIO_write(SSL_get_rbio(to), bytes, n), n);
-}
-
 static bool believes(SSL_CTX *client, const char *name, const struct server *server)
 {
     SSL *s = SSL_new(server->ctx), *c = SSL_new(client);
     bool done;
 
-    SSL_set_bio(s, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_bio(c, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_accept_state(s);
-    SSL_set_connect_state(c);
     assert_int_equal(SSL_set1_host(c, name), 1);
-    for (unsigned turns = 0; turns < 4; turns++) {
-        (void)SSL_do_handshake(c);
-        carry(c, s);
-        (void)SSL_do_handshake(s);
-        carry(s, c);
-    }
+    tls_shake_hands(s, c);
     done = SSL_is_init_finished(c);
     assert_true(!done || SSL_get_verify_result(c) == X509_V_OK);
     SSL_free(s);

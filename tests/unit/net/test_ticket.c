@@ -2,6 +2,7 @@
 
 #include "libcommon/net/ticket.h"
 #include "libcommon/net/tls.h"
+#include "tests/support/tls_memory.h"
 #include "tests/unit/net/fixture.h"
 
 #define H2 "\x02h2"
@@ -36,15 +37,6 @@ static void client_done(struct client *c)
     SSL_CTX_free(c->ctx);
 }
 
-static void carry(SSL *from, SSL *to)
-{
-    char bytes[16384];
-    int n;
-
-    while ((n = BIO_read(SSL_get_wbio(from), bytes, sizeof(bytes))) > 0)
-        assert_int_equal(BIO_write(SSL_get_rbio(to), bytes, n), n);
-}
-
 /* A handshake with what the client remembers, and a byte, with which a ticket comes; whether the
  * session was resumed. */
 static bool meet(struct client *c, struct rk_tls *server)
@@ -53,21 +45,12 @@ static bool meet(struct client *c, struct rk_tls *server)
     char byte = 'x';
     bool resumed;
 
-    SSL_set_bio(s, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_bio(k, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_accept_state(s);
-    SSL_set_connect_state(k);
     if (c->session)
         assert_int_equal(SSL_set_session(k, c->session), 1);
-    for (unsigned turns = 0; turns < 8; turns++) {
-        (void)SSL_do_handshake(k);
-        carry(k, s);
-        (void)SSL_do_handshake(s);
-        carry(s, k);
-    }
+    tls_shake_hands(s, k);
     assert_true(SSL_is_init_finished(s) && SSL_is_init_finished(k));
     assert_int_equal(SSL_write(s, &byte, 1), 1);
-    carry(s, k);
+    tls_carry(s, k);
     assert_int_equal(SSL_read(k, &byte, 1), 1);
     resumed = SSL_session_reused(k);
     assert_int_equal(SSL_session_reused(s), resumed);
