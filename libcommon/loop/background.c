@@ -3,9 +3,7 @@
 #include "libcommon/loop/background.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "libcommon/base/cores.h"
@@ -37,21 +35,10 @@ static struct rk_background so_far(void)
     return b;
 }
 
-void rk_background_begin(struct rk_background *b, int nice)
+void rk_background_begin(struct rk_background *b)
 {
-    struct rk_sched s = { .policy = SCHED_BATCH, .nice = nice, .runtime = TURN_NS };
-
-    if (!rk_sched_set(&s))
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
+    rk_sched_batch(RK_BACKGROUND_NICE, TURN_NS);
     *b = so_far();
-}
-
-bool rk_background_waited(struct rk_background *b)
-{
-    uint64_t before = b->waited_ns;
-
-    *b = so_far();
-    return b->waited_ns != before;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

@@ -2,7 +2,7 @@
 
 /*
  * Background: a thread whose work takes a core for a tenth of a second and more, and that nobody
- * is to feel. It runs as SCHED_BATCH with nice 5 or more, in turns of 100 ms that whoever wakes up
+ * is to feel. It runs as SCHED_BATCH with nice 5, in turns of 100 ms that whoever wakes up
  * interrupts (Linux 6.12 and later). That counts among the threads of one scheduling group: the
  * service, or more where the machine groups no further. A machine that gives every service its
  * share of the cores looks at groups alone, so there it is the number of such threads that
@@ -10,7 +10,6 @@
  * by others all the time, a tenth of that core is what it takes.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define RK_BACKGROUND_NICE 5
@@ -19,11 +18,8 @@ struct rk_background {
     uint64_t ran_ns, waited_ns; /* on a core, and for one, since the thread began */
 };
 
-/* Of the calling thread, for good. `nice`: RK_BACKGROUND_NICE, or more for who stands behind these
- * too. */
-void rk_background_begin(struct rk_background *b, int nice);
-/* The same thread: whether it has had to wait for a core since it asked last. */
-bool rk_background_waited(struct rk_background *b);
+/* Of the calling thread, for good. */
+void rk_background_begin(struct rk_background *b);
 /* The same thread, after each piece of work: for how many ns it is to rest now
  * (rk_background_rest_ns). */
 uint64_t rk_background_rest(struct rk_background *b);

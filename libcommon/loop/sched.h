@@ -20,3 +20,5 @@ struct rk_sched {
 /* False where it is forbidden. */
 bool rk_sched_get(struct rk_sched *s);
 bool rk_sched_set(struct rk_sched *s); /* all of it; `size` is filled in */
+/* SCHED_BATCH with that nice and slices so long; where it is forbidden, the nice alone. */
+void rk_sched_batch(int nice, uint64_t slice_ns);

@@ -15,3 +15,13 @@ void rk_slice_short(void)
     s.runtime = RK_SLICE_NS;
     (void)rk_sched_set(&s);
 }
+
+void rk_slice_last(void)
+{
+    rk_sched_batch(RK_SLICE_LAST_NICE, RK_SLICE_LAST_NS);
+}
+
+void rk_slice_yield(void)
+{
+    (void)sched_yield();
+}

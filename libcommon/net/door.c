@@ -18,17 +18,14 @@
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/conf/addr.h"
-#include "libcommon/loop/background.h"
+#include "libcommon/loop/slice.h"
 #include "libcommon/net/tls_int.h"
 #include "libcommon/obs/log.h"
 #include "libcommon/obs/metrics.h"
 
 #define EVENTS 64
-#define NICE 10
 #define REST_MIN_NS 100000
-#define YOUNG_NS 15000000000
-#define NO_ROOM_MS 250 /* no descriptor is left: until the next try */
-#define IN_VAIN_NS 500000
+#define NO_ROOM_MS 250          /* no descriptor is left: until the next try */
 #define IN_VAIN_MAX_NS 50000000 /* however many are hung up on at once */
 
 struct stranger {
@@ -51,8 +48,7 @@ struct rk_door {
     int epfd;
     uint64_t due_ns; /* nothing for strangers before */
     uint64_t young_until_ns;
-    uint64_t owed_ns; /* worked since the last look at whether others wait */
-    struct rk_background background;
+    bool young;
     bool no_room; /* the last look at the listening socket found no descriptor left */
     struct waiting silent, begun;
 };
@@ -119,18 +115,18 @@ static void stranger_free(struct stranger *s, enum outcome how)
 }
 
 /* Who was taken in in vain was work for the kernel, often more than for the door: of those there is
- * one in IN_VAIN_NS, whatever the door has saved up, and the others wait with the kernel. But not
- * in a young process, as below: those may be agents who have waited for too long. */
+ * one in RK_DOOR_IN_VAIN_NS, whatever the door has saved up, and the others wait with the kernel.
+ * But not in a young process, as below: those may be agents who have waited for too long. */
 static void in_vain(struct rk_door *d)
 {
     uint64_t now = rk_mono_ns();
 
-    if (now <= d->young_until_ns)
+    if (d->young)
         return;
     if (d->due_ns < now)
         d->due_ns = now;
     if (d->due_ns - now < IN_VAIN_MAX_NS)
-        d->due_ns += IN_VAIN_NS;
+        d->due_ns += RK_DOOR_IN_VAIN_NS;
 }
 
 static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
@@ -187,10 +183,21 @@ static void take_one(struct rk_door *d)
     watch(d, EPOLL_CTL_ADD, fd, EPOLLIN, s);
 }
 
+/* Between two parts of a handshake, none of which is much longer than 0.1 ms. */
+static void on_part(const SSL *ssl, int where, int ret)
+{
+    (void)ssl;
+    (void)ret;
+    if (where & SSL_CB_LOOP)
+        rk_slice_yield();
+}
+
 static void begin(struct rk_door *d, struct stranger *s)
 {
     leave(&d->silent, s);
     s->self.ssl = rk_tls_end(d->terms.tls);
+    if (!d->young)
+        SSL_set_info_callback(s->self.ssl, on_part);
     if (SSL_set_fd(s->self.ssl, s->self.fd) != 1)
         abort(); /* memory is out */
     enter(&d->begun, s);
@@ -200,6 +207,7 @@ static void through(struct rk_door *d, struct stranger *s)
 {
     leave(&d->begun, s);
     watch(d, EPOLL_CTL_DEL, s->self.fd, 0, NULL);
+    SSL_set_info_callback(s->self.ssl, NULL);
     d->terms.on_guest(&s->self, d->terms.arg);
     stranger_free(s, OUTCOME_DONE);
 }
@@ -288,6 +296,8 @@ static void tidy(struct rk_door *d)
 
 /* --- the thread --- */
 
+/* By the clock, not by what of a core it took: where others had it meanwhile, strangers rest for
+ * that as well. */
 uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns)
 {
     uint64_t took_ns = now_ns - from_ns;
@@ -300,10 +310,7 @@ uint64_t rk_door_due_ns(uint64_t due_ns, uint64_t from_ns, uint64_t now_ns)
     return due_ns + RK_DOOR_SHARE * took_ns;
 }
 
-/* After a piece: until the next one is due; and for as long as it took where others want the core,
- * so that they wait for one piece at most when the scheduler lets the door go before them. But not
- * in a young process: it has nobody yet to keep waiting, and perhaps all agents of one that was
- * killed before the door. Small pieces are paid for together. */
+/* After a piece: until the next one is due. Small pieces are paid for together. */
 static void rest(struct rk_door *d, uint64_t from_ns)
 {
     struct pollfd wake = { .fd = d->wake_fd, .events = POLLIN };
@@ -311,17 +318,24 @@ static void rest(struct rk_door *d, uint64_t from_ns)
     struct timespec t;
 
     d->due_ns = rk_door_due_ns(d->due_ns, from_ns, now);
-    d->owed_ns += now - from_ns;
     ns = d->due_ns > now ? d->due_ns - now : 0;
-    if (d->owed_ns >= REST_MIN_NS) {
-        if (now > d->young_until_ns && rk_background_waited(&d->background) && ns < d->owed_ns)
-            ns = d->owed_ns;
-        d->owed_ns = 0;
-    }
-    if (ns < REST_MIN_NS)
+    if (ns < REST_MIN_NS) {
+        if (!d->young)
+            rk_slice_yield();
         return;
+    }
     t = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
     (void)ppoll(&wake, 1, &t, NULL); /* or the door closes */
+}
+
+/* A young process has nobody yet to keep waiting, and perhaps all agents of one that was killed
+ * before the door: its door goes before who computes. */
+static void grow_up(struct rk_door *d)
+{
+    if (!d->young || rk_mono_ns() <= d->young_until_ns)
+        return;
+    d->young = false;
+    rk_slice_last();
 }
 
 static int sleep_ms(const struct rk_door *d)
@@ -364,8 +378,9 @@ static void *run(void *arg)
 {
     struct rk_door *d = arg;
 
-    rk_background_begin(&d->background, NICE);
+    rk_slice_short();
     while (!closing(d)) {
+        grow_up(d);
         tidy(d);
         turn(d);
     }
@@ -388,6 +403,8 @@ static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
 
     if (t.limit_ms == 0)
         t.limit_ms = RK_DOOR_LIMIT_MS;
+    if (t.young_ms == 0)
+        t.young_ms = RK_DOOR_YOUNG_MS;
     if (t.max_silent == 0)
         t.max_silent = fitting(RK_DOOR_MAX_SILENT);
     if (t.max_begun == 0)
@@ -400,7 +417,8 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms)
     struct rk_door *d = rk_new(struct rk_door);
 
     d->terms = with_defaults(terms);
-    d->young_until_ns = rk_mono_ns() + YOUNG_NS;
+    d->young = true;
+    d->young_until_ns = rk_mono_ns() + d->terms.young_ms * 1000000;
     rk_list_init(&d->silent.list);
     rk_list_init(&d->begun.list);
     d->epfd = epoll_create1(EPOLL_CLOEXEC);

@@ -4,14 +4,13 @@
  * Door: a thread between a listening socket and who serves. It accepts, does the TLS handshake, and
  * hands on who has come through. A handshake costs more than all that an open connection asks for
  * in a second, and whoever can dial can ask for it: here nobody who is in waits for it. The thread
- * is a background one (background.h), so that who serves goes before it at once; it rests after
- * each piece where others want its core, and in the long run takes one part in so many of one. A
- * crowd waits with the kernel, where it costs nothing.
+ * stands behind all others (slice.h), once the process is RK_DOOR_YOUNG_MS old, and in the long run
+ * takes one part in so many of a core. A crowd waits with the kernel, where it costs nothing.
  *
  * Bounds: RK_DOOR_LIMIT_MS from accepting to the first words after the handshake; of those who have
  * said nothing and of those in the middle of it there are so many, each no more than an eighth of
  * the descriptors that the process may have, and the oldest makes room; of those who come to
- * nothing there is one in half a millisecond, once the process is 15 s old.
+ * nothing there is one in RK_DOOR_IN_VAIN_NS, but not in a young process.
  */
 
 #include <netinet/in.h>
@@ -24,12 +23,14 @@
 #include "libcommon/net/tls.h"
 
 #define RK_DOOR_LIMIT_MS 10000
+#define RK_DOOR_YOUNG_MS 15000
 #define RK_DOOR_MAX_SILENT 8192
 #define RK_DOOR_MAX_BEGUN 4096 /* some 30 KB each */
 #define RK_DOOR_LEAST 128
 #define RK_DOOR_SHARE 2
 #define RK_DOOR_BURST_NS 5000000000
 #define RK_DOOR_PIECE_NS 5000000
+#define RK_DOOR_IN_VAIN_NS 500000
 
 /* The first words of who speaks HTTP/2, and less than any request of HTTP/1: who says them a byte
  * at a time is not let in for it. */
@@ -49,7 +50,8 @@ struct rk_door;
 struct rk_door_terms {
     int listen_fd;      /* non-blocking; stays the caller's, who closes it after the door */
     struct rk_tls *tls; /* outlives the door */
-    uint64_t limit_ms;  /* 0: as above; so are both others */
+    uint64_t limit_ms;  /* 0: as above; so are the three others */
+    uint64_t young_ms;
     unsigned max_silent;
     unsigned max_begun; /* at least RK_DOOR_LEAST */
     /* With a protocol as `tls` wants it. On the door's thread. */

@@ -110,7 +110,7 @@ static void *password_worker_open(void *arg)
 {
     struct worker *w = worker_open(arg);
 
-    rk_background_begin(&w->background, RK_BACKGROUND_NICE);
+    rk_background_begin(&w->background);
     return w;
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,13 +11,12 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/loop/slice.h"
 #include "services/stun/limit/rate.h"
 #include "services/stun/message/stun.h"
 
 #define BATCH 64
-/* Under a flood there is always a batch, and the kernel lets who has begun go on until its next
- * tick (4 ms), even before threads that it owes more: after each batch of so many they have a turn.
- */
+/* Under a flood there is always a batch: after each of so many others have a turn (slice.h). */
 #define CROWD 8
 #define CONTROL CMSG_SPACE(sizeof(struct in6_pktinfo))
 
@@ -180,7 +178,7 @@ static void *run(void *arg)
 
     while (!atomic_load(&s->stopping))
         if (serve(s, MSG_WAITFORONE) >= CROWD)
-            (void)sched_yield();
+            rk_slice_yield();
     for (unsigned k = 0; k < 1024 && serve(s, MSG_DONTWAIT) > 0; k++)
         ; /* what had arrived before the stop, bounded under a flood */
     return NULL;

@@ -16,7 +16,7 @@ static void *look(void *arg)
     struct rk_background b;
     struct seen *seen = arg;
 
-    rk_background_begin(&b, RK_BACKGROUND_NICE);
+    rk_background_begin(&b);
     assert_true(rk_background_rest(&b) <= 2000000000);
     seen->policy = sched_getscheduler(0);
     seen->nice = getpriority(PRIO_PROCESS, (id_t)gettid());

@@ -1,5 +1,6 @@
 /*
- * A loop's thread has short slices, and another thread of the process those it had.
+ * A loop's thread has short slices, who asks stands behind all others, and another thread of the
+ * process has what it had.
  */
 
 #include "libcommon/loop/slice.h"
@@ -73,11 +74,35 @@ static void who_is_scheduled_otherwise_stays_so(void **state)
     assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &none), 0);
 }
 
+static void *stand_back(void *arg)
+{
+    rk_slice_last();
+    rk_slice_yield();
+    *(struct rk_sched *)arg = mine();
+    return NULL;
+}
+
+static void only_the_thread_that_asks_stands_behind_all_others(void **state)
+{
+    struct rk_sched before = mine(), other;
+    pthread_t t;
+
+    (void)state;
+    assert_int_equal(pthread_create(&t, NULL, stand_back, &other), 0);
+    pthread_join(t, NULL);
+    assert_int_equal(other.policy, SCHED_BATCH);
+    assert_int_equal(other.nice, RK_SLICE_LAST_NICE);
+    assert_int_equal(other.runtime, before.runtime > 0 ? RK_SLICE_LAST_NS : 0);
+    assert_int_equal(mine().policy, before.policy);
+    assert_int_equal(mine().nice, before.nice);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loop_has_short_slices_and_who_computes_beside_it_has_not),
         cmocka_unit_test(who_is_scheduled_otherwise_stays_so),
+        cmocka_unit_test(only_the_thread_that_asks_stands_behind_all_others),
     };
 
     return RUN_TESTS(tests);

@@ -4,9 +4,11 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "libcommon/base/clock.h"
 #include "libcommon/net/door.h"
 #include "tests/unit/net/fixture.h"
 
@@ -23,6 +25,7 @@ struct gate {
     pthread_cond_t came;
     unsigned guests; /* under the lock, with the last of them */
     struct rk_guest guest;
+    int policy; /* of the thread that handed it on */
 };
 
 static int setup(void **state)
@@ -73,6 +76,7 @@ static void on_guest(const struct rk_guest *guest, void *arg)
     pthread_mutex_lock(&g->lock);
     g->guests++;
     g->guest = *guest;
+    g->policy = sched_getscheduler(0);
     pthread_cond_signal(&g->came);
     pthread_mutex_unlock(&g->lock);
 }
@@ -164,6 +168,32 @@ static void wait_for_guests(struct gate *g, unsigned n)
     while (g->guests < n)
         assert_int_equal(pthread_cond_timedwait(&g->came, &g->lock, &until), 0);
     pthread_mutex_unlock(&g->lock);
+}
+
+/* Comes through, and goes. */
+static void visit(struct gate *g)
+{
+    unsigned guests = g->guests;
+    int fd = dial(g);
+    SSL *ssl = shake(fd, H2);
+
+    assert_non_null(ssl);
+    assert_int_equal(SSL_write(ssl, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24), 24);
+    wait_for_guests(g, guests + 1);
+    SSL_free(g->guest.ssl);
+    SSL_free(ssl);
+    assert_int_equal(close(g->guest.fd), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void grow_up(struct gate *g)
+{
+    uint64_t until = rk_mono_ms() + WAIT_MS;
+
+    open_door(g, (struct rk_door_terms){ .young_ms = 1 });
+    do
+        visit(g);
+    while (g->policy != SCHED_BATCH && rk_mono_ms() < until);
 }
 
 static void who_has_come_through_is_handed_on_with_what_it_said_first(void **state)
@@ -294,6 +324,35 @@ static void who_takes_too_long_is_hung_up_on(void **state)
     assert_int_equal(close(begun), 0);
 }
 
+static void it_stands_behind_all_others_but_not_in_a_young_process(void **state)
+{
+    struct gate *g = *state;
+
+    open_door(g, (struct rk_door_terms){ 0 });
+    visit(g);
+    assert_int_equal(g->policy, sched_getscheduler(0));
+    rk_door_close(g->door);
+    grow_up(g);
+    assert_int_equal(g->policy, SCHED_BATCH);
+}
+
+static void those_who_come_to_nothing_wait_for_each_other(void **state)
+{
+    struct gate *g = *state;
+    uint64_t from;
+
+    grow_up(g);
+    from = rk_mono_ns();
+    for (unsigned i = 0; i < 101; i++) {
+        int fd = dial(g);
+
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        drain(fd);
+        assert_int_equal(close(fd), 0);
+    }
+    assert_true(rk_mono_ns() - from >= 100 * (uint64_t)RK_DOOR_IN_VAIN_NS);
+}
+
 static void strangers_have_one_part_in_so_many(void **state)
 {
     const uint64_t now = 1000000000000, ms = 1000000, most = RK_DOOR_PIECE_NS;
@@ -320,6 +379,8 @@ int main(void)
         T(who_hangs_up_is_let_go),
         T(of_those_who_say_nothing_the_oldest_make_room),
         T(who_takes_too_long_is_hung_up_on),
+        T(it_stands_behind_all_others_but_not_in_a_young_process),
+        T(those_who_come_to_nothing_wait_for_each_other),
         cmocka_unit_test(strangers_have_one_part_in_so_many),
     };
 
