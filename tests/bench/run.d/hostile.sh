@@ -5,7 +5,7 @@
 
 HOSTILE_AGENTS=200
 HOSTILE_A_GROUP=50
-HOSTILE_SECONDS=10
+HOSTILE_SECONDS=20
 HOSTILE_CHANGES='change 0.7/s' # far enough from each other that none waits for another's pause
 HOSTILE_TALK='signal 100/s relay 200/s stun 50/s'
 HOSTILE_ATTACKS=(
