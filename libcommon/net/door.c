@@ -129,6 +129,12 @@ static void in_vain(struct rk_door *d)
         d->due_ns += RK_DOOR_IN_VAIN_NS;
 }
 
+static void give_way(const struct rk_door *d)
+{
+    if (!d->young)
+        rk_slice_yield();
+}
+
 static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
 {
     char text[RK_ADDR_LEN];
@@ -140,6 +146,7 @@ static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, con
     SSL_free(s->self.ssl);
     (void)close(s->self.fd); /* leaves the epoll set with it */
     stranger_free(s, how);
+    give_way(d); /* many may be late at once */
 }
 
 static struct stranger *oldest(const struct waiting *w)
@@ -320,8 +327,7 @@ static void rest(struct rk_door *d, uint64_t from_ns)
     d->due_ns = rk_door_due_ns(d->due_ns, from_ns, now);
     ns = d->due_ns > now ? d->due_ns - now : 0;
     if (ns < REST_MIN_NS) {
-        if (!d->young)
-            rk_slice_yield();
+        give_way(d);
         return;
     }
     t = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
