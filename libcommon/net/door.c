@@ -129,12 +129,6 @@ static void in_vain(struct rk_door *d)
         d->due_ns += RK_DOOR_IN_VAIN_NS;
 }
 
-static void give_way(const struct rk_door *d)
-{
-    if (!d->young)
-        rk_slice_yield();
-}
-
 static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, const char *why)
 {
     char text[RK_ADDR_LEN];
@@ -146,7 +140,6 @@ static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, con
     SSL_free(s->self.ssl);
     (void)close(s->self.fd); /* leaves the epoll set with it */
     stranger_free(s, how);
-    give_way(d); /* many may be late at once */
 }
 
 static struct stranger *oldest(const struct waiting *w)
@@ -274,14 +267,24 @@ static void step(struct rk_door *d, struct stranger *s)
         listen_to(d, s);
 }
 
+static void give_way(const struct rk_door *d)
+{
+    if (!d->young)
+        rk_slice_yield();
+}
+
 static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
 {
     struct stranger *s;
 
-    while ((s = oldest(w)) != NULL && s->limit_ms <= now_ms)
+    while ((s = oldest(w)) != NULL && s->limit_ms <= now_ms) {
         hang_up(d, s, OUTCOME_LATE, "not open in time");
-    while (w->count > max)
+        give_way(d); /* many may be late at once */
+    }
+    while (w->count > max) {
         hang_up(d, oldest(w), OUTCOME_DISPLACED, "too many TLS handshakes");
+        give_way(d);
+    }
 }
 
 /* Before a turn, in which one comes in at most and each of EVENTS may begin: nobody is hung up on
