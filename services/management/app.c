@@ -23,7 +23,7 @@
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
 #include "services/management/provider/provider.h"
-#include "services/management/rpc/join.h"
+#include "services/management/rpc/crowd.h"
 #include "services/management/rpc/known.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/upkeep/upkeep.h"
@@ -301,7 +301,7 @@ static void on_scrape(void *arg)
     struct app *a = arg;
 
     rk_metric_set(&metrics[METRIC_JOBS_QUEUED],
-                  (int64_t)(rk_workers_queued(a->workers) + joins_waiting(a->joins)));
+                  (int64_t)(rk_workers_queued(a->workers) + crowds_waiting(a->crowds)));
     rk_metric_set(&metrics[METRIC_BEHIND], (int64_t)(hub_behind_ms(a) / 1000));
     rk_metric_set(&metrics[METRIC_CONNECTIONS],
                   a->server ? (int64_t)rk_grpc_server_connections(a->server) : 0);
@@ -377,7 +377,7 @@ struct app *app_new(const struct config *cfg, struct rk_loop *loop, struct rk_er
     a->upkeep = upkeep_new(a);
     a->due = due_new(a);
     a->jobs = jobs_new(a);
-    a->joins = joins_new(a);
+    a->crowds = crowds_new(a);
     a->geo_watch = geo_new(a);
     rk_timer_init(loop, &a->tick, on_tick);
     rk_timer_start(&a->tick, 1000, 1000);
@@ -430,7 +430,7 @@ static void on_drain(struct rk_timer *t)
     if (a->sessions == 0)
         end_jobs(a);
     if ((a->sessions == 0 && presence_idle(a->presence) && jobs_idle(a->jobs) &&
-         rk_workers_queued(a->workers) == 0 && joins_waiting(a->joins) == 0 &&
+         rk_workers_queued(a->workers) == 0 && crowds_waiting(a->crowds) == 0 &&
          (!a->server || rk_map_count(a->jobs_open) == 0)) ||
         now >= a->drain_until_ms)
         rk_loop_stop(a->loop);
@@ -465,7 +465,7 @@ void app_free(struct app *a)
     if (a->draining)
         rk_timer_close(&a->drain, NULL);
     provider_stop(a);
-    joins_stop(a->joins);
+    crowds_stop(a->crowds);
     rk_workers_stop(a->workers);
     makers_stop(a->makers);
     uv_run(rk_loop_uv(a->loop),
@@ -473,7 +473,7 @@ void app_free(struct app *a)
     rk_workers_free(a->workers);
     provider_close(a);
     geo_close(a->geo_watch);
-    joins_close(a->joins);
+    crowds_close(a->crowds);
     jobs_close(a->jobs);
     due_close(a->due);
     upkeep_close(a->upkeep);

@@ -24,11 +24,11 @@
 #include "services/management/config.h"
 #include "services/management/fanout/digest.h"
 
+struct crowds;
 struct due;
 struct edges;
 struct geo;
 struct jobs;
-struct joins;
 struct makers;
 struct presence;
 struct rk_keeper;
@@ -68,7 +68,7 @@ struct app {
     struct upkeep *upkeep;
     struct due *due;
     struct jobs *jobs;
-    struct joins *joins;
+    struct crowds *crowds;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     int64_t ahead_us;             /* the database's clock, of ours; see app_now_us */
     size_t sessions;
@@ -106,6 +106,7 @@ void app_clock(struct app *a, int64_t ahead_us); /* as of a beat */
 enum job_kind {
     KIND_NONE,
     KIND_JOIN,
+    KIND_CHANGE,
     KIND_LOAD,
     KIND_PRESENCE,
 };

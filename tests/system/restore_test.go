@@ -47,7 +47,7 @@ func archive(t *testing.T, c *harness.Cluster) (string, func()) {
 	return dir, func() {
 		t.Helper()
 		last := c.AdminSQL(t, "SELECT pg_walfile_name(pg_switch_wal())")
-		harness.Eventually(t, 20*time.Second, "the log is in the archive", func() error {
+		harness.Eventually(t, time.Minute, "the log is in the archive", func() error {
 			_, err := os.Stat(filepath.Join(dir, last))
 			return err
 		})

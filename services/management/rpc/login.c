@@ -11,6 +11,7 @@
 #include "libcommon/obs/log.h"
 #include "services/management/fanout/netbird_config.h"
 #include "services/management/metrics.h"
+#include "services/management/rpc/change.h"
 #include "services/management/rpc/join.h"
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
@@ -61,7 +62,7 @@ static void ssh_key_after(struct request *q)
     if (q->r < 0)
         request_fail_err(q);
     else
-        request_follow(q, answer);
+        request_await(q, answer);
 }
 
 /* Answers when the peer asks for names that it may not have. */
@@ -82,7 +83,7 @@ static void known(struct request *q, struct hub *h, size_t index)
         return;
     if (strcmp(q->ssh_key, p->ssh_key) != 0) {
         memcpy(q->peer_id, p->id, sizeof(q->peer_id));
-        request_work(q, ssh_key_run, ssh_key_after);
+        request_change(q, ssh_key_run, ssh_key_after);
     } else {
         answer(q, h, index);
     }
@@ -152,7 +153,7 @@ static void renew_after(struct request *q)
     rk_info(&ctx, "peer logged in again");
     if (q->ssh_key_differs) {
         app_ring(q->app, q->bell.account_id, q->bell.serial); /* it stands, whatever comes now */
-        request_work(q, ssh_key_run, ssh_key_after);
+        request_change(q, ssh_key_run, ssh_key_after);
     } else {
         request_follow(q, answer);
     }

@@ -1,18 +1,16 @@
 /* SyncMeta and Logout, which answer a bare Empty: what a known peer asks beside its stream. */
 
+#include "services/management/rpc/change.h"
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
 
-static void rang(struct request *q)
+static void stored(struct request *q)
 {
-    if (q->r < 0) {
+    if (q->r < 0)
         request_fail_err(q);
-        return;
-    }
-    if (q->bell.serial > 0)
-        app_ring(q->app, q->bell.account_id, q->bell.serial);
-    request_answer_plain_empty(q);
+    else
+        request_answer_plain_empty(q);
 }
 
 /* An agent that gets no good answer throws the map away that made it ask. */
@@ -22,7 +20,7 @@ static void meta_stored(struct request *q)
 
     if ((q->r < 0 || !q->call) && h)
         hub_resend(h, q->env.key);
-    rang(q);
+    stored(q);
 }
 
 static void meta_run(struct request *q, struct worker *w)
@@ -40,7 +38,7 @@ static void meta_found(struct request *q, struct hub *h, size_t index)
     location_find(q);
     q->store_location = location_differs(q, rk_snapshot_peer(h->snap, index));
     memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
-    request_work(q, meta_run, meta_stored);
+    request_change(q, meta_run, meta_stored);
 }
 
 static void meta_unknown(struct request *q)
@@ -83,7 +81,7 @@ static void logout_run(struct request *q, struct worker *w)
 static void logout_found(struct request *q, struct hub *h, size_t index)
 {
     memcpy(q->peer_id, rk_snapshot_peer(h->snap, index)->id, sizeof(q->peer_id));
-    request_work(q, logout_run, rang);
+    request_change(q, logout_run, stored);
 }
 
 static void logout_unknown(struct request *q)

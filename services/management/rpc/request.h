@@ -47,7 +47,7 @@ struct request {
     struct rk_job job;
     void (*work)(struct request *q, struct worker *w); /* sets r and err */
     request_step_fn *after;
-    struct rk_list in_line; /* join.h */
+    struct rk_list in_line; /* crowd.h */
     bool registered_before; /* of a newcomer: it is none */
     int r;
     struct rk_err err;

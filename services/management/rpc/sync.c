@@ -8,6 +8,7 @@
 #include "services/management/fanout/round.h"
 #include "services/management/metrics.h"
 #include "services/management/presence/presence.h"
+#include "services/management/rpc/change.h"
 #include "services/management/rpc/location.h"
 #include "services/management/rpc/methods.h"
 #include "services/management/rpc/request.h"
@@ -53,7 +54,7 @@ static void meta_after(struct request *q)
     if (q->r < 0)
         request_fail_err(q);
     else
-        request_follow(q, attach);
+        request_await(q, attach);
 }
 
 static bool meta_differs(const struct request *q, const struct rk_peer_row *p)
@@ -77,7 +78,7 @@ static void found(struct request *q, struct hub *h, size_t index)
     q->store_location = location_differs(q, p);
     if (q->store_meta || q->store_location) {
         memcpy(q->peer_id, p->id, sizeof(q->peer_id));
-        request_work(q, meta_run, meta_after);
+        request_change(q, meta_run, meta_after);
     } else {
         attach(q, h, index);
     }

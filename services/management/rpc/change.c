@@ -1,0 +1,81 @@
+/* See change.h. */
+
+#include "services/management/rpc/change.h"
+
+#include <stdio.h>
+
+#include "libcommon/account/store/store.h"
+#include "libcommon/base/clock.h"
+#include "services/management/rpc/crowd.h"
+
+#define BATCH_MS 20 /* after which it is committed, whoever else is in the party */
+
+struct batch {
+    size_t left;
+    uint64_t began_ms;
+};
+
+static bool more(void *arg)
+{
+    const struct batch *b = arg;
+
+    return b->left > 0 && rk_mono_ms() - b->began_ms < BATCH_MS;
+}
+
+static void serve(struct request *q, struct worker *w)
+{
+    q->r = 0;
+    q->bell = (struct rk_bell){ .serial = 0 };
+    rk_trace_enter(&q->trace);
+    q->work(q, w);
+    rk_trace_leave();
+}
+
+/* Returns how many of them it was. */
+static size_t
+serve_batch(struct request *const *q, size_t n, struct worker *w, struct rk_bell *out_bell)
+{
+    struct batch b = { .left = n, .began_ms = rk_mono_ms() };
+    struct rk_batch *changes = rk_batch_begin(w->pg, more, &b);
+    struct rk_err err = { 0 };
+    size_t done = 0;
+    int r;
+
+    do {
+        b.left--;
+        serve(q[done++], w);
+    } while (rk_pg_put_off(w->pg) && more(&b));
+    r = rk_batch_end(changes, w->pg, out_bell, &err);
+    for (size_t i = 0; r < 0 && i < done; i++) {
+        if (r == RK_CONFLICT) { /* each by itself */
+            serve(q[i], w);
+            if (q[i]->r == 0 && q[i]->bell.serial > 0)
+                *out_bell = q[i]->bell;
+        } else if (q[i]->r == 0) {
+            q[i]->r = r;
+            q[i]->err = err;
+        }
+    }
+    return done;
+}
+
+static void change_all(struct request *const *q, size_t n, struct worker *w, struct rk_bell *bell)
+{
+    while (n > 0) {
+        size_t done = serve_batch(q, n, w, bell);
+
+        q += done;
+        n -= done;
+    }
+}
+
+void request_change(struct request *q,
+                    void (*work)(struct request *q, struct worker *w),
+                    request_step_fn *after)
+{
+    char name[sizeof("account ") + sizeof(q->account_id)];
+
+    q->work = work;
+    (void)snprintf(name, sizeof(name), "account %s", q->account_id);
+    crowd_take(q, name, KIND_CHANGE, change_all, after);
+}
