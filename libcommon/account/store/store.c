@@ -22,8 +22,8 @@ int rk_store_find_peer(struct rk_pg *pg,
                        struct rk_err *err)
 {
     static const struct rk_pg_stmt find = {
-        "find_peer", "SELECT p.account_id, a.serial FROM peer p "
-                     "JOIN account a ON a.id = p.account_id WHERE p.key = $1"
+        "find_peer", "SELECT account_id, (SELECT serial FROM account WHERE id = account_id) "
+                     "FROM peer WHERE key = $1"
     };
     rk_auto(rk_pg_result_free) struct rk_pg_result *res = NULL;
     int r;

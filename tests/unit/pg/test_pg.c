@@ -79,6 +79,26 @@ static void who_plans_once_never_plans_for_a_value(void **state)
     }
 }
 
+/* A table of one row is read faster without its index; the plan is still there when it has a
+ * million. */
+static void a_small_table_is_not_read_whole(void **state)
+{
+    static const struct rk_pg_stmt find = { "grows", "EXPLAIN SELECT v FROM grows WHERE k = '7'" };
+    rk_auto(rk_pg_free) struct rk_pg *c = rk_pg_new(fx.conninfo, "test");
+    rk_auto(rk_pg_result_free) struct rk_pg_result *plan = NULL;
+    struct rk_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(rk_pg_script(c,
+                                  "CREATE TABLE grows (k text PRIMARY KEY, v text);"
+                                  "INSERT INTO grows VALUES ('7', 'seven');"
+                                  "ANALYZE grows",
+                                  &err),
+                     0);
+    assert_int_equal(rk_pg_run0(c, &find, &plan, &err), 0);
+    assert_non_null(strstr(rk_pg_str(plan, 0, 0).p, "Index Scan"));
+}
+
 static void a_nul_in_text_is_refused_before_the_server(void **state)
 {
     static const struct rk_pg_stmt st = { "nul", "SELECT $1::text" };
@@ -521,6 +541,7 @@ int main(void)
         cmocka_unit_test(what_is_asked_behind_a_commit_comes_with_it),
         cmocka_unit_test(a_change_that_fails_asks_nothing),
         cmocka_unit_test(who_plans_once_never_plans_for_a_value),
+        cmocka_unit_test(a_small_table_is_not_read_whole),
         cmocka_unit_test(a_nul_in_text_is_refused_before_the_server),
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(an_unfinished_transaction_leaves_nothing),
