@@ -1,0 +1,61 @@
+package helm
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+)
+
+func page(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Who does what docs/helm.md says under "Install" has every image that the chart then asks for, at that name.
+func TestInstallPushesEveryImage(t *testing.T) {
+	text := page(t, "helm.md")
+	find := func(pattern string) []string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("docs/helm.md has nothing like %s", pattern)
+		}
+		return found[1:]
+	}
+	registry := find(`export ROOKERY_IMAGES=(\S+)`)[0]
+	built := find(`rookery images --tag (\S+) (.+)`)
+	if pushed := find(`for name in (.+); do podman push`)[0]; pushed != built[1] {
+		t.Errorf("it builds %s and pushes %s", built[1], pushed)
+	}
+	var there []string
+	for _, name := range strings.Fields(built[1]) {
+		there = append(there, registry+"/rookery-"+name+":"+built[0])
+	}
+	for _, name := range strings.Fields(find(`for name in (.+); do podman tag`)[0]) {
+		there = append(there, registry+"/"+name)
+	}
+	values := chartutil.CoalesceTables(valuesOf(t, "global: {image: {registry: "+registry+"}}"), example(t, "minimal"))
+	all, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		pod := podOf(t, m)
+		if pod == nil {
+			continue
+		}
+		for _, c := range pod.Spec.Containers {
+			if !slices.Contains(there, c.Image) {
+				t.Errorf("%s wants %s; pushed are %s", m, c.Image, strings.Join(there, " "))
+			}
+		}
+	}
+}
