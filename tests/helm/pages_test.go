@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"helm.sh/helm/v3/pkg/chartutil"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 func page(t *testing.T, name string) string {
@@ -57,5 +59,37 @@ func TestInstallPushesEveryImage(t *testing.T) {
 				t.Errorf("%s wants %s; pushed are %s", m, c.Image, strings.Join(there, " "))
 			}
 		}
+	}
+}
+
+// The selector by which docs/keys.md restarts a release is that of our services, all of them, and of no store.
+func TestKeysRestartsTheServices(t *testing.T) {
+	found := regexp.MustCompile(`rollout restart deployment,statefulset --selector '([^']+)'`).FindStringSubmatch(page(t, "keys.md"))
+	if found == nil {
+		t.Fatal("docs/keys.md restarts nothing")
+	}
+	selector, err := labels.Parse(strings.ReplaceAll(found[1], "RELEASE", "mesh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restarted := map[string]bool{}
+	for _, m := range mustRender(t, "minimal") {
+		if m.kind != "Deployment" && m.kind != "StatefulSet" {
+			continue
+		}
+		set := labels.Set{}
+		for key, value := range at(m.object, "metadata", "labels").(map[string]any) {
+			set[key], _ = value.(string)
+		}
+		if selector.Matches(set) {
+			restarted[set["app.kubernetes.io/component"]] = true
+		}
+	}
+	want := map[string]bool{}
+	for _, service := range programs {
+		want[service] = true
+	}
+	if !maps.Equal(restarted, want) {
+		t.Errorf("it restarts %v, of %v", restarted, want)
 	}
 }
