@@ -198,11 +198,18 @@ compose_secret_sums() {
     (cd "$DIR/secrets" && sha256sum secret_key relay_secret postgres redis_password)
 }
 
+# compose_wanted NAME: stores stdin beside what the containers were started with; 0 when that is something else.
+compose_wanted() {
+    (umask 077 && cat >"$DIR/$1.wanted")
+    ! cmp -s "$DIR/$1.wanted" "$DIR/$1"
+}
+
+# What was wanted counts as done once it is: an `up` that ends halfway leaves the whole of it to the next one.
 compose_start() {
     local name changed=no secrets=no
 
-    compose_settings | replace_if_changed "$DIR/settings" && changed=yes
-    compose_secret_sums | replace_if_changed "$DIR/secrets.sums" && secrets=yes
+    compose_settings | compose_wanted settings && changed=yes
+    compose_secret_sums | compose_wanted secrets.sums && secrets=yes
     while read -r name; do
         if compose_exists "$name" && { [ "$changed" = yes ] || compose_outdated "$name" || [[ $secrets:$name = yes:*-[0-9] ]]; }; then
             compose_replace "$name"
@@ -210,6 +217,9 @@ compose_start() {
     done < <(compose_names)
     note "starting what does not run"
     compose_run up -d --no-recreate
+    for name in settings secrets.sums; do
+        mv -f "$DIR/$name.wanted" "$DIR/$name"
+    done
 }
 
 # Images that are not there yet; whoever has them in a registry pulls them first.

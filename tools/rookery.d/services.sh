@@ -85,12 +85,13 @@ services_secrets() {
     [ -f "$DIR/secrets/relay_secret" ] || random_base64 32 | keep_secret "$DIR/secrets/relay_secret"
 }
 
-# The program file was replaced by a build since the process was started.
+# It runs, and since it was started a build has replaced its program, or an `up` its settings: this one, or one that did not get as
+# far as to restart it.
 service_outdated() {
     local pid
 
     pid=$(process_pid "$1") || return 1
-    [[ $(readlink "/proc/$pid/exe") == *' (deleted)' ]]
+    [ "$DIR/conf/$1.conf" -nt "$DIR/pid/$1" ] || [[ $(readlink "/proc/$pid/exe") == *' (deleted)' ]]
 }
 
 service_launch() {
@@ -153,10 +154,8 @@ services_start() {
 
     services_secrets
     while read -r name; do
-        if service_config "${name%-*}" "${name##*-}" | replace_if_changed "$DIR/conf/$name.conf" ||
-            service_outdated "$name"; then
-            ! process_runs "$name" || restart+=("$name")
-        fi
+        service_config "${name%-*}" "${name##*-}" | replace_if_changed "$DIR/conf/$name.conf" || true
+        ! service_outdated "$name" || restart+=("$name")
     done < <(service_names)
     while read -r name; do
         process_runs "$name" && continue

@@ -2,6 +2,7 @@
 package harness
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -377,6 +378,41 @@ func (c *Cluster) Restart(t testing.TB) {
 	if err := c.up(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Unsettle writes another line into the settings of every service, and has `rookery up` begin to put them right, which is killed as
+// soon as it says that it does something.
+func (c *Cluster) Unsettle(t testing.TB, says string) {
+	t.Helper()
+	for _, name := range c.Names("") {
+		file := filepath.Join(c.dir, "d", "conf", name+".conf")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // of a store
+		}
+		if err := os.WriteFile(file, append(text, "# another\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(c.script, append([]string{"up", "--dir", filepath.Join(c.dir, "d")}, c.options...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	said, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		all.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), says) {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Wait()
+			return
+		}
+	}
+	t.Fatalf("`rookery up` did not say %q: %v\n%s", says, cmd.Wait(), all.String())
 }
 
 // alive is false for a zombie too.
