@@ -35,8 +35,27 @@ func TestInterruptedUpIsFinished(t *testing.T) {
 	}
 }
 
+// What compose puts behind POSTGRES is a password to libpq, whatever is in it; behind a URI nothing can be put.
+func TestComposeConninfo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, err := compose(t, dir, "POSTGRES='host=db user=me'; compose_conninfo \"$PASSWORD\"", `PASSWORD=it's a \ "b" $c =`)
+	if want := `host=db user=me password='it\'s a \\ "b" $c ='`; err != nil || out != want {
+		t.Errorf("%s and not %s: %v", out, want, err)
+	}
+	env := filepath.Join(dir, ".env")
+	for _, postgres := range []string{"postgres://me@db/rookery", "postgresql://me@db/rookery?sslmode=require"} {
+		if err := os.WriteFile(env, []byte("DOMAIN=mesh.example.com\nPOSTGRES="+postgres+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := compose(t, dir, "exec 2>&1; compose_open "+env); err == nil || !strings.Contains(out, "is a URI") {
+			t.Errorf("%s: %v: %s", postgres, err, out)
+		}
+	}
+}
+
 // compose runs lines of bash as `rookery compose` does, between what stands in for the containers and prints what becomes of them.
-func compose(t *testing.T, dir, lines string) (string, error) {
+func compose(t *testing.T, dir, lines string, env ...string) (string, error) {
 	t.Helper()
 	const stand = `
 set -euo pipefail
@@ -52,6 +71,7 @@ compose_replace() { [ "$1" != "${DIES_AT:-}" ] || exit 3; printf '%s ' "$1"; }
 note() { true; }
 `
 	cmd := exec.Command("bash", "-c", stand+lines, "bash", dir)
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.Output()
 	return string(out), err
 }

@@ -53,6 +53,9 @@ compose_open() {
     done <"$COMPOSE_ENV"
     [ -z "${TLS_CERT:-}" ] || { [ -r "$TLS_CERT" ] && [ -r "${TLS_KEY:-}" ]; } ||
         die "TLS_CERT or TLS_KEY cannot be read" "both are set in $COMPOSE_ENV"
+    # What is put behind one, as the password is, would be part of its last parameter: of the database's name, which is logged.
+    [[ ${POSTGRES:-} != postgres*://* ]] || die "POSTGRES in $COMPOSE_ENV is a URI" \
+        "say it in libpq's other form, without the password:  POSTGRES=host=db.example.com dbname=rookery user=rookery"
     [[ ${DOMAIN:-} =~ ^[a-z0-9.-]+$ ]] || die "DOMAIN in $COMPOSE_ENV is no name: '${DOMAIN:-}'"
     DIR=$(realpath -m -- "$ROOT/compose/${STATE:-state}")
     [[ ${STATE:-} != /* ]] || DIR=$STATE
@@ -100,6 +103,14 @@ compose_make() {
     [ -f "$DIR/secrets/$1" ] || random_base64 32 | keep_secret "$DIR/secrets/$1"
 }
 
+# compose_conninfo PASSWORD: POSTGRES with the password, quoted as libpq wants it.
+compose_conninfo() {
+    local quoted=${1//\\/\\\\}
+
+    quoted=${quoted//\'/\\\'}
+    printf "%s password='%s'" "${POSTGRES:-host=postgres dbname=rookery user=rookery}" "$quoted"
+}
+
 # Containers have users of their own, who have to read these: the files are open, the directory above them is closed.
 compose_secrets() {
     local name
@@ -110,8 +121,7 @@ compose_secrets() {
     for name in postgres_password redis_password grafana_password; do
         compose_make "$name"
     done
-    printf '%s password=%s' "${POSTGRES:-host=postgres dbname=rookery user=rookery}" "$(cat "$DIR/secrets/postgres_password")" |
-        keep_secret "$DIR/secrets/postgres"
+    compose_conninfo "$(cat "$DIR/secrets/postgres_password")" | keep_secret "$DIR/secrets/postgres"
     printf "bind 0.0.0.0\nprotected-mode no\nsave ''\nappendonly no\nhz 2\nrequirepass %s\n" "$(cat "$DIR/secrets/redis_password")" |
         keep_secret "$DIR/redis/redis.conf"
     chmod 755 "$DIR/conf" "$DIR/redis" "$DIR/secrets"
