@@ -64,6 +64,11 @@ struct rk_metric metrics[METRIC_COUNT] = {
                        .help = "relays and STUN servers that have registered",
                        .label = "state",
                        .values = edge_states },
+    [METRIC_RELAYS] = { .name = "rookery_management_relays",
+                        .type = RK_GAUGE,
+                        .help = "relays that have registered",
+                        .label = "state",
+                        .values = edge_states },
     [METRIC_EDGE_LISTS_SENT] =
         ROW("edge_lists_sent_total",
             RK_COUNTER,

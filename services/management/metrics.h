@@ -29,7 +29,8 @@ enum metric {
     METRIC_DUE,      /* by enum rk_due_kind */
     METRIC_DUE_LATE, /* s */
     METRIC_DUE_FAILED,
-    METRIC_EDGES, /* by enum edge_state */
+    METRIC_EDGES,  /* by enum edge_state */
+    METRIC_RELAYS, /* of these; likewise */
     METRIC_EDGE_LISTS_SENT,
     METRIC_PROPAGATION, /* COMMIT to the last stream written, s */
     METRIC_COMPILE,     /* compile and seal of one map, s */

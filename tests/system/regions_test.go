@@ -50,6 +50,7 @@ func TestRegions(t *testing.T) {
 	c.Sibling(t, "stun-1", place("eu", "50.11,8.68", stunEU))
 	const slow = 60 * time.Second // of a machine that does much else; the log has what it took
 	counts(t, m.Admin, `rookery_management_edges{state="fit"}`, 3, slow)
+	counts(t, m.Admin, `rookery_management_relays{state="fit"}`, 2, slow)
 	counts(t, eu.Admin, "rookery_edge_registered", 1, slow)
 
 	s := c.Space(t)

@@ -116,12 +116,16 @@ static void read_within(struct edges *e, uint64_t ms)
 
 static void count(const struct edges *e)
 {
-    int64_t states[EDGE_STATES] = { 0 };
+    int64_t all[EDGE_STATES] = { 0 }, relays[EDGE_STATES] = { 0 };
 
-    for (size_t i = 0; i < e->rows->n; i++)
-        states[e->edge[i].state]++;
-    for (unsigned k = 0; k < EDGE_STATES; k++)
-        rk_metric_set_at(&metrics[METRIC_EDGES], k, states[k]);
+    for (size_t i = 0; i < e->rows->n; i++) {
+        all[e->edge[i].state]++;
+        relays[e->edge[i].state] += e->edge[i].kind == RK_EDGE_RELAY;
+    }
+    for (unsigned k = 0; k < EDGE_STATES; k++) {
+        rk_metric_set_at(&metrics[METRIC_EDGES], k, all[k]);
+        rk_metric_set_at(&metrics[METRIC_RELAYS], k, relays[k]);
+    }
 }
 
 /* Whether lists may come out otherwise; their load does not count. */
