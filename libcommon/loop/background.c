@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "libcommon/base/cores.h"
 #include "libcommon/base/str.h"
 #include "libcommon/loop/sched.h"
 
@@ -61,9 +60,9 @@ uint64_t rk_background_rest(struct rk_background *b)
     return ns;
 }
 
-unsigned rk_background_threads(void)
+unsigned rk_background_threads(unsigned cores, unsigned most)
 {
-    unsigned cores = rk_cores();
+    unsigned half = cores > 3 ? cores / 2 : 1;
 
-    return cores > 3 ? cores / 2 : 1;
+    return half < most ? half : most;
 }

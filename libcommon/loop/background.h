@@ -28,5 +28,6 @@ uint64_t rk_background_rest(struct rk_background *b);
  * on one, and never longer than two seconds: not at all where nobody else wants the core. Pure. */
 uint64_t rk_background_rest_ns(uint64_t ran_ns, uint64_t waited_ns);
 
-/* As many as may be at it: half of the cores, at least one. */
-unsigned rk_background_threads(void);
+/* As many as may be at it: half of the cores, at least one, and `most` where each takes more than
+ * time. Pure. */
+unsigned rk_background_threads(unsigned cores, unsigned most);

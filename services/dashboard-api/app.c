@@ -10,6 +10,7 @@
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/cores.h"
 #include "libcommon/geo/geo.h"
 #include "libcommon/loop/background.h"
 #include "libcommon/obs/log.h"
@@ -29,6 +30,7 @@
 /* For each thread: what one does in 3 s. Who finds the queue full knows at once, and who finds a
  * place in it is answered while the answer is still waited for. */
 #define MAX_QUEUED_PASSWORD 16
+#define MAX_HASHING 4 /* where nobody says how many: 64 MiB each, however many cores there are */
 #define HEALTH_MS 1000
 #define HEALTH_LATE 3 /* unanswered turns until we are not ready */
 #define TOUCH_MS 5000
@@ -436,8 +438,9 @@ static void open_pools(struct app *a)
     static const struct rk_workers_ops password_ops = { .open = password_worker_open,
                                                         .close = worker_close,
                                                         .after = password_worker_after };
-    unsigned hashing = a->config->password_workers > 0 ? (unsigned)a->config->password_workers
-                                                       : rk_background_threads();
+    unsigned hashing = a->config->password_workers > 0
+                           ? (unsigned)a->config->password_workers
+                           : rk_background_threads(rk_cores(), MAX_HASHING);
 
     a->shared.upstreams = upstreams_new(&rules, (unsigned)a->config->outbound_workers);
     a->workers = rk_workers_new((unsigned)a->config->workers, MAX_QUEUED, &ops, a);

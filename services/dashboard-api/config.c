@@ -31,7 +31,7 @@ static const struct rk_setting rows[] = {
       false },
     { "password_workers", RK_SET_INT, AT(password_workers), "0",
       "threads that hash passwords, one Postgres connection and 64 MiB each while they do; 0: half "
-      "as many as there are cores, at least one",
+      "as many as there are cores, at least one and at most four",
       0, 64, 0, false },
     { "outbound_workers", RK_SET_INT, AT(outbound_workers), "8",
       "threads that ask identity providers, one Postgres connection each", 1, 64, 0, false },

@@ -53,11 +53,12 @@ static void who_was_in_others_way_rests_until_it_has_had_a_tenth(void **state)
 
 static void some_cores_are_left_to_others(void **state)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
     (void)state;
-    assert_true(rk_background_threads() >= 1);
-    assert_true(rk_background_threads() <= (cores > 1 ? (unsigned long)cores / 2 : 1));
+    assert_int_equal(rk_background_threads(1, 4), 1);
+    assert_int_equal(rk_background_threads(2, 4), 1);
+    assert_int_equal(rk_background_threads(6, 4), 3);
+    assert_int_equal(rk_background_threads(9, 4), 4);
+    assert_int_equal(rk_background_threads(64, 4), 4);
 }
 
 int main(void)
