@@ -51,6 +51,7 @@ int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err)
     struct rk_str host, port_text;
     char text[64];
     uint16_t port;
+    bool is_v6 = false;
 
     if (!split_host_port(s, &host, &port_text) || !port_of(port_text, &port))
         return rk_fail(err, RK_INVALID,
@@ -59,18 +60,19 @@ int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err)
                        RK_STR_FMT(s));
     memset(out, 0, sizeof(*out));
     if (host.n == 0 && s.p[0] == ':') {
-        v6.sin6_port = htons(port);
+        is_v6 = true;
         v6.sin6_addr = in6addr_any;
     } else if (rk_str_eq(host, RK_STR("localhost"))) {
         v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     } else if (!rk_str_copy(host, text, sizeof(text))) {
         return rk_fail(err, RK_INVALID, "'%.*s' is not a numeric address", RK_STR_FMT(host));
-    } else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 && s.p[0] == '[') {
-        v6.sin6_port = htons(port);
-    } else if (s.p[0] == '[' || inet_pton(AF_INET, text, &v4.sin_addr) != 1) {
+    } else if (s.p[0] == '[' && inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
+        is_v6 = true;
+    } else if (inet_pton(AF_INET, text, &v4.sin_addr) != 1) {
         return rk_fail(err, RK_INVALID, "'%.*s' is not a numeric address", RK_STR_FMT(host));
     }
-    if (host.n == 0 || s.p[0] == '[') {
+    if (is_v6) {
+        v6.sin6_port = htons(port);
         memcpy(&out->ss, &v6, sizeof(v6));
         out->len = sizeof(v6);
     } else {

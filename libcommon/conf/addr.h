@@ -15,7 +15,8 @@ struct rk_addr {
 };
 
 /* Numeric "1.2.3.4:80", "[::1]:80", ":80" (all interfaces, dual-stack); "localhost" is 127.0.0.1.
- * No name lookup. */
+ * Brackets may stand around any, for who puts them there does not always know the family. No name
+ * lookup. */
 int rk_addr_parse(struct rk_str s, struct rk_addr *out, struct rk_err *err);
 /* Of a Unix socket; RK_INVALID when there is no path, or it is too long for one. */
 int rk_addr_unix(struct rk_str path, struct rk_addr *out);

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"helm.sh/helm/v3/pkg/chartutil"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -78,11 +79,11 @@ func settingsOf(pod *corev1.PodTemplateSpec, c corev1.Container, services map[st
 }
 
 // serviceLinks are the variables that name the Services' addresses to pods that want them.
-func serviceLinks(all []manifest) map[string]string {
+func serviceLinks(all []manifest, address string) map[string]string {
 	links := map[string]string{}
 	for _, m := range all {
 		if m.kind == "Service" && at(m.object, "spec", "clusterIP") == nil {
-			links[strings.ReplaceAll(strings.ToUpper(m.name), "-", "_")+"_SERVICE_HOST"] = "10.96.0.1"
+			links[strings.ReplaceAll(strings.ToUpper(m.name), "-", "_")+"_SERVICE_HOST"] = address
 		}
 	}
 	return links
@@ -168,33 +169,61 @@ func TestProgramsTakeTheirSettings(t *testing.T) {
 					continue
 				}
 				checked++
-				root := t.TempDir()
-				fill(t, pod, c, root)
-				settings := settingsOf(pod, c, serviceLinks(all), root)
-				file := filepath.Join(root, "settings")
-				if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				arguments := []string{"--config", file, "--check-config"}
-				if len(c.Args) > 0 && !strings.HasPrefix(c.Args[0], "-") {
-					arguments = append(slices.Clone(c.Args), arguments...) // a command, and what it works on
-				}
-				command := exec.Command(program(t, c.Name), arguments...)
-				command.Env = []string{}
-				if said, err := command.CombinedOutput(); err != nil {
-					t.Errorf("%s: %s\n%s", m, said, settings)
-				}
-				for _, path := range regexp.MustCompile(regexp.QuoteMeta(root)+`/\S+`).FindAllString(settings, -1) {
-					if _, err := os.Stat(path); err != nil {
-						t.Errorf("%s names a file that nothing mounts: %v", m, err)
-					}
-				}
+				takes(t, m, pod, c, serviceLinks(all, "10.96.0.1"))
 			}
 		}
 		if checked == 0 {
 			t.Error("no program was asked")
 		}
 	})
+}
+
+// `helm test` asks Services, whose addresses are of the family that the cluster prefers, wherever the services listen.
+func TestTestsAskInEitherFamily(t *testing.T) {
+	for _, address := range []string{"10.96.0.7", "fd00::7"} {
+		values := chartutil.CoalesceTables(valuesOf(t, `global: {listenAddress: "[::]"}`), example(t, "minimal"))
+		all, err := render(t, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for _, m := range all {
+			if m.kind == "Pod" {
+				pod := podOf(t, m)
+				takes(t, m, pod, pod.Spec.Containers[0], serviceLinks(all, address))
+				asked++
+			}
+		}
+		if asked != 3 {
+			t.Errorf("%d are asked", asked)
+		}
+	}
+}
+
+// takes has the container's program read what the chart sets.
+func takes(t *testing.T, m manifest, pod *corev1.PodTemplateSpec, c corev1.Container, links map[string]string) {
+	t.Helper()
+	root := t.TempDir()
+	fill(t, pod, c, root)
+	settings := settingsOf(pod, c, links, root)
+	file := filepath.Join(root, "settings")
+	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{"--config", file, "--check-config"}
+	if len(c.Args) > 0 && !strings.HasPrefix(c.Args[0], "-") {
+		arguments = append(slices.Clone(c.Args), arguments...) // a command, and what it works on
+	}
+	command := exec.Command(program(t, c.Name), arguments...)
+	command.Env = []string{}
+	if said, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%s: %s\n%s", m, said, settings)
+	}
+	for _, path := range regexp.MustCompile(regexp.QuoteMeta(root)+`/\S+`).FindAllString(settings, -1) {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("%s names a file that nothing mounts: %v", m, err)
+		}
+	}
 }
 
 // settingsOfHelp are the keys that --help lists.

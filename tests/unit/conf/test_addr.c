@@ -23,6 +23,8 @@ static void addresses_are_read_and_written(void **state)
         { "[::ffff:10.0.0.1]:5", "10.0.0.1:5", "10.0.0.1" },
         { ":9090", "[::]:9090", "::" },
         { "localhost:1", "127.0.0.1:1", "127.0.0.1" },
+        { "[127.0.0.1]:80", "127.0.0.1:80", "127.0.0.1" },
+        { "[localhost]:1", "127.0.0.1:1", "127.0.0.1" },
     };
     char text[RK_ADDR_LEN];
     struct rk_addr a;
@@ -51,7 +53,6 @@ static void what_is_no_address_is_refused_and_named(void **state)
         "[::1]",
         "[::1]80",
         "[::1:80",
-        "[127.0.0.1]:80",
         "example:80",
         "[]:80",
         "127.0.0.1:080000",
