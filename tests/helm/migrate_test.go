@@ -42,6 +42,9 @@ func TestUpgradesMigrateFirst(t *testing.T) {
 		if hook := at(job.object, "metadata", "annotations", "helm.sh/hook"); hook != "pre-upgrade" {
 			t.Errorf("%s: it runs at %v", name, hook)
 		}
+		if policy := podOf(t, *job).Spec.RestartPolicy; policy != "Never" {
+			t.Errorf("%s: restartPolicy %s: when it has failed for good its pod is deleted, and the log with it", name, policy)
+		}
 		container := podOf(t, *job).Spec.Containers[0]
 		if !reflect.DeepEqual(container.Args, []string{"migrate"}) {
 			t.Errorf("%s: it does %v", name, container.Args)

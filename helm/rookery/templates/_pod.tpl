@@ -132,7 +132,8 @@ spec:
       {{- end }}
     spec:
       {{- include "rookery.podBasics" .set | nindent 6 }}
-      restartPolicy: OnFailure
+      # With OnFailure the pod, and its log, would go with the Job's last try.
+      restartPolicy: Never
       containers:
         - name: {{ .set.component }}
           {{- include "rookery.container" .set | nindent 10 }}
