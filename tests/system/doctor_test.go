@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"rookery.test/system/harness"
 )
@@ -40,6 +42,28 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%d lines about %s, not %d", seen[check], check, n)
 		}
 	}
+
+	// A relay that registers is visited, and missed when it has died.
+	at := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	relay := c.Sibling(t, "relay-1", map[string]string{"listen": at, "exposed_url": "rel://" + at, "management_url": c.FrontURL})
+	counts(t, relay.Admin, "rookery_edge_registered", 1, time.Minute)
+	says := func(check, status, subject, detail string) error {
+		all, _ := c.Doctor(t, nil, front...)
+		for _, f := range all {
+			if f.Check == check && f.Status == status && f.Subject == subject && strings.Contains(f.Detail, detail) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no %q about %s %s with %q among %v", status, check, subject, detail, all)
+	}
+	if err := says("relay", "ok", "rel://"+at, "takes our credential"); err != nil {
+		t.Error(err)
+	}
+	if err := syscall.Kill(relay.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, time.Minute, "the doctor misses the relay", func() error { return says("registered", "warn", "", "rel://"+at) })
+	c.SQL(t, "DELETE FROM edge")
 
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcommon/account/store/edges.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/obs/log.h"
 #include "tools/doctor/conninfo.h"
@@ -97,6 +98,37 @@ add_list(struct doctor *d, const char *topic, const char *list, void (*run)(stru
     }
 }
 
+static bool is_listed(const char *list, const char *url)
+{
+    struct rk_str rest = rk_str(list ? list : ""), part;
+
+    while (rest.n > 0 && rk_str_next(&rest, ',', &part))
+        if (rk_str_eq(rk_str_trim(part), rk_str(url)))
+            return true;
+    return false;
+}
+
+/* Those that agents are told of without a setting: what they are is read first, in a few seconds at
+ * most. Why it cannot be read, where it cannot, is for check_postgres to say. */
+static void
+add_registered(struct doctor *d, const struct config *cfg, struct rk_edge_rows **out_rows)
+{
+    rk_auto(rk_pg_free) struct rk_pg *pg = rk_pg_new(cfg->postgres, "rookery-doctor");
+    struct rk_err err = { 0 };
+
+    if (rk_edge_load(pg, out_rows, &err) < 0)
+        return;
+    for (size_t i = 0; i < (*out_rows)->n; i++) {
+        const struct rk_edge_row *e = &(*out_rows)->row[i];
+        bool relay = e->kind == RK_EDGE_RELAY;
+
+        if (e->left_ms > 0 && !e->leaving && !e->drained &&
+            !is_listed(relay ? cfg->relay_urls : cfg->stun_urls, e->url))
+            (void)doctor_add(d, relay ? "relay" : "stun", e->url, e->url,
+                             relay ? check_relay : check_stun);
+    }
+}
+
 static int add_postgres(struct doctor *d, const char *conninfo, struct rk_err *err)
 {
     struct conninfo_host host[CONNINFO_HOSTS_MAX];
@@ -111,8 +143,11 @@ static int add_postgres(struct doctor *d, const char *conninfo, struct rk_err *e
     return r;
 }
 
-static int
-add_all(struct doctor *d, const struct options *o, const struct config *cfg, struct rk_err *err)
+static int add_all(struct doctor *d,
+                   const struct options *o,
+                   const struct config *cfg,
+                   struct rk_edge_rows **out_rows,
+                   struct rk_err *err)
 {
     const char *front = o->management ? o->management : cfg->oidc.public_url;
     int r = add_postgres(d, cfg->postgres, err);
@@ -125,6 +160,8 @@ add_all(struct doctor *d, const struct options *o, const struct config *cfg, str
     (void)doctor_add(d, "signal", cfg->signal_url, cfg->signal_url, check_signal);
     add_list(d, "relay", cfg->relay_urls, check_relay);
     add_list(d, "stun", cfg->stun_urls, check_stun);
+    if (r == 0)
+        add_registered(d, cfg, out_rows);
     return r;
 }
 
@@ -181,6 +218,23 @@ static void say_builds(struct check *c, const struct doctor *d)
         check_say(c, VERDICT_OK, "builds", NULL, "%u replicas, all of the same", n);
 }
 
+static void say_lost(struct check *c, const struct rk_edge_rows *rows)
+{
+    char names[512] = "";
+    size_t at = 0;
+
+    for (size_t i = 0; i < rows->n; i++)
+        if (rows->row[i].left_ms <= 0 && !rows->row[i].leaving && !rows->row[i].drained &&
+            at < sizeof(names))
+            at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at > 0 ? ", " : "",
+                                   rows->row[i].url);
+    if (at > 0)
+        check_say(c, VERDICT_WARN, "registered",
+                  "see whether it still runs, and in its log why management does not take its "
+                  "word; one that you have removed is forgotten after a day",
+                  "agents are not told of these any more, which had registered: %s", names);
+}
+
 static void tell(const struct check *c, void *report)
 {
     report_tell(report, c);
@@ -189,11 +243,12 @@ static void tell(const struct check *c, void *report)
 static int examine(const struct options *o, const struct config *cfg, struct report *report)
 {
     rk_auto(check_done) struct check together;
+    rk_auto(rk_edge_rows_free) struct rk_edge_rows *rows = NULL;
     struct doctor *d = doctor_new(cfg, o->ca);
     struct rk_err err = { 0 };
 
     check_init(&together, "", "", "");
-    if (add_all(d, o, cfg, &err) < 0)
+    if (add_all(d, o, cfg, &rows, &err) < 0)
         check_say(&together, VERDICT_FAIL, "settings", "correct `postgres`", "%s", err.msg);
     if (!o->management && (!cfg->oidc.public_url || !*cfg->oidc.public_url))
         check_say(&together, VERDICT_WARN, "settings", "name it: --management URL",
@@ -201,6 +256,8 @@ static int examine(const struct options *o, const struct config *cfg, struct rep
     doctor_run(d, tell, report);
     say_keys(&together, d);
     say_builds(&together, d);
+    if (rows)
+        say_lost(&together, rows);
     report_tell(report, &together);
     doctor_free(d);
     return report_end(report);

@@ -89,7 +89,8 @@ static void visit(struct check *c, const struct rk_target *to)
 
     if (dial_open(&d, to, c->ca_file, NULL, &err) < 0) {
         check_say(c, VERDICT_FAIL, topic,
-                  "start it, open its port in firewalls, or correct `relay_urls` of management",
+                  "start it, open its port in firewalls, or correct `relay_urls` of management, or "
+                  "the `exposed_url` of one that registers",
                   "%s", err.msg);
         return;
     }

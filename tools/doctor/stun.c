@@ -97,7 +97,8 @@ void check_stun(struct check *c)
         say_address(c, to, fd, &named, ms);
     else
         check_say(c, VERDICT_FAIL, "stun",
-                  "start it, open its UDP port in firewalls, or correct `stun_urls` of management",
+                  "start it, open its UDP port in firewalls, or correct `stun_urls` of management, "
+                  "or the `exposed_url` of one that registers",
                   "no answer within %d ms", LIMIT_MS);
     if (fd >= 0)
         (void)close(fd);
