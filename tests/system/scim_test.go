@@ -394,6 +394,51 @@ func TestIdentity20SCIMDeprovisioningCutsAccess(t *testing.T) {
 	}
 }
 
+// Who signed in before the directory spoke loses access by its first word already, with a connector and with a provider that is none of
+// ours, and is deleted by it.
+func TestSCIMWhoSignedInBefore(t *testing.T) {
+	c := cluster(t)
+	for what, more := range map[string]object{"by a connector": nil, "by a provider of the whole server": {"connector_id": ""}} {
+		t.Run(what, func(t *testing.T) {
+			d := newDirectory(t, c, more)
+			id := func(name string) string {
+				if more != nil {
+					return name + "-sub"
+				}
+				return d.userID(name)
+			}
+			before := func(name string) *harness.User {
+				c.SQL(t, fmt.Sprintf(`INSERT INTO users (id, account_id, role) SELECT '%s', id, 'user' FROM account ORDER BY created_at LIMIT 1`, id(name)))
+				u := c.As(t, id(name))
+				if a := u.Do(t, "GET", "/api/users/current", nil); a.Status != 200 {
+					t.Errorf("before: %d %s", a.Status, a.Body)
+				}
+				return u
+			}
+			first, second := d.Name+"-first", d.Name+"-second"
+			inactive := before(first)
+			d.make(t, "Users", object{"userName": first + "@corp.test", "externalId": first + "-sub", "active": false})
+			if a := inactive.Do(t, "GET", "/api/users/current", nil); a.Status != 403 {
+				t.Errorf("made inactive: %d %s", a.Status, a.Body)
+			}
+			later := before(second)
+			user := d.user(t, second)
+			group := d.make(t, "Groups", object{"displayName": d.Name + "-g", "members": members(user)})
+			if u := d.seen(t, id(second)); u == nil || u.Issued != "integration" || len(u.AutoGroups) != 1 {
+				t.Errorf("in group %s: %+v", group, u)
+			}
+			d.do(t, 200, "PATCH", "/Users/"+user, patch(object{"op": "replace", "value": object{"active": false}}))
+			if a := later.Do(t, "GET", "/api/users/current", nil); a.Status != 403 {
+				t.Errorf("deactivated: %d %s", a.Status, a.Body)
+			}
+			d.do(t, 204, "DELETE", "/Users/"+user, nil)
+			if a := later.Do(t, "GET", "/api/users/current", nil); a.Status != 401 {
+				t.Errorf("deleted: %d %s", a.Status, a.Body)
+			}
+		})
+	}
+}
+
 // The integration as administrators have it.
 func TestSCIMIntegration(t *testing.T) {
 	c := cluster(t)

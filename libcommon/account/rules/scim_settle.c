@@ -19,7 +19,8 @@
     "scim_group g ON g.id = m.group_id, unnest($4::text[]) AS p WHERE m.user_id = s.id AND "       \
     "starts_with(g.name, p))))"
 
-/* Everybody dirty whose access is not what it should be, or who could be a user and is none. */
+/* Everybody dirty whose access is not what it should be, or who may be a user and is bound to none.
+ */
 static const struct rk_pg_stmt look_stmt = {
     "scim_settle_look",
     "SELECT x.* FROM (SELECT s.id, s.user_id, s.user_name, s.external_id, s.name, s.email, "
@@ -27,7 +28,7 @@ static const struct rk_pg_stmt look_stmt = {
     " AS effective FROM scim_user s LEFT JOIN users u ON u.id = s.user_id AND u.account_id = $1 "
     "WHERE s.integration_id = $2 AND s.id IN (SELECT unnest($3::text[]))) x WHERE CASE WHEN "
     "x.user_id IS NULL "
-    "THEN x.effective AND x.external_id <> '' WHEN x.effective THEN x.ours ELSE NOT x.blocked END "
+    "THEN x.external_id <> '' WHEN x.effective THEN x.ours ELSE NOT x.blocked END "
     "ORDER BY x.id"
 };
 enum {
@@ -43,9 +44,18 @@ enum {
     EFFECTIVE_NOW,
 };
 
+/* Those of $1 who are users, by their place there. */
 static const struct rk_pg_stmt known_stmt = {
-    "scim_known", "SELECT u.account_id, u.is_service_user, s.id FROM users u LEFT JOIN scim_user s "
-                  "ON s.user_id = u.id WHERE u.id = $1"
+    "scim_known",
+    "SELECT x.n, u.account_id = $2 AND NOT u.is_service_user AND s.id IS NULL, u.role = 'owner', "
+    "u.blocked AND NOT u.pending_approval FROM unnest($1::text[]) WITH ORDINALITY AS x(id, n) JOIN "
+    "users u ON u.id = x.id LEFT JOIN scim_user s ON s.user_id = u.id"
+};
+enum {
+    PLACE,
+    KNOWN_FREE,
+    KNOWN_OWNER,
+    KNOWN_BLOCKED,
 };
 static const struct rk_pg_stmt adopt_stmt = {
     "scim_adopt",
@@ -104,49 +114,102 @@ static int tell(struct rk_scim_change *sc, const char *code, const char *id, str
     return r < 0 ? r : rk_change_touch(sc->ch, RK_OBJ_USER, id, err);
 }
 
-/* Somebody whose id is known: a new user, or one who has signed in before the directory spoke. */
+/* Of somebody who is bound to no user. */
+struct newcomer {
+    const char *id; /* under which they sign in; "" = there is none */
+    bool known;     /* a user already, who has signed in before the directory spoke */
+    bool free;      /* and may be bound */
+    bool owner;
+    bool blocked; /* by an administrator */
+};
+
+static const char *sign_in_id(struct rk_scim_change *sc, struct rk_str external_id)
+{
+    char id[RK_USER_ID_MAX];
+    bool fits = sc->connector_id[0] == '\0'
+                    ? rk_str_copy(external_id, id, sizeof(id))
+                    : rk_subject_encode(external_id.p, sc->connector_id, id);
+
+    return fits ? rk_arena_strdup(sc->arena, id) : "";
+}
+
+/* Fills out[] of those who are bound to no user. */
+static int find_newcomers(struct rk_scim_change *sc,
+                          const struct rk_pg_result *people,
+                          struct newcomer *out,
+                          struct rk_err *err)
+{
+    int rows = rk_pg_rows(people), r;
+    rk_auto(rk_pg_result_free) struct rk_pg_result *known = NULL;
+    rk_auto(rk_free) struct rk_str *ids = rk_new_array(struct rk_str, (size_t)rows + 1);
+    bool any = false;
+
+    for (int i = 0; i < rows; i++) {
+        bool bound = !rk_pg_null(people, i, USER);
+
+        out[i].id = bound ? "" : sign_in_id(sc, rk_pg_str(people, i, EXTERNAL_ID));
+        ids[i] = rk_str(out[i].id);
+        any = any || ids[i].n > 0;
+    }
+    if (!any)
+        return 0;
+    r = rk_pg_run(rk_change_pg(sc->ch), &known_stmt, &known, err, RK_P_ARRAY(ids, (size_t)rows),
+                  RK_P_C(sc->scim.account_id));
+    for (int i = 0; r == 0 && i < rk_pg_rows(known); i++) {
+        struct newcomer *n = &out[rk_pg_int(known, i, PLACE) - 1];
+
+        n->known = true;
+        n->free = rk_pg_bool(known, i, KNOWN_FREE);
+        n->owner = rk_pg_bool(known, i, KNOWN_OWNER);
+        n->blocked = rk_pg_bool(known, i, KNOWN_BLOCKED);
+    }
+    return r;
+}
+
+/* Somebody whose id is known: a new user, or one who has signed in before the directory spoke.
+ * *out_bound = they are that user now. */
 static int become_user(struct rk_scim_change *sc,
                        const struct rk_pg_result *people,
                        int row,
+                       const struct newcomer *n,
                        bool watch,
+                       bool *out_bound,
                        struct rk_err *err)
 {
-    rk_auto(rk_pg_result_free) struct rk_pg_result *known = NULL;
     struct rk_pg *pg = rk_change_pg(sc->ch);
     const char *login = rk_pg_str(people, row, LOGIN_NAME).p;
-    char id[RK_USER_ID_MAX];
     int r;
 
-    if (sc->connector_id[0] == '\0') /* bound by the first sign-in */
-        return 0;
-    if (!rk_subject_encode(rk_pg_str(people, row, EXTERNAL_ID).p, sc->connector_id, id))
+    *out_bound = false;
+    if (n->id[0] == '\0')
         return rk_scim_note(sc, RK_SCIM_ERROR, err, "%s: the externalId is too long for an id",
                             login);
-    r = rk_pg_run(pg, &known_stmt, &known, err, RK_P_C(id));
-    if (r < 0)
-        return r;
-    if (rk_pg_rows(known) > 0 && (!rk_str_eq(rk_pg_str(known, 0, 0), rk_str(sc->scim.account_id)) ||
-                                  rk_pg_bool(known, 0, 1) || !rk_pg_null(known, 0, 2)))
+    /* The first sign-in binds who has no access yet, and who comes by no connector: their id is the
+     * provider's, and might be anybody's in another account. */
+    if (!n->known && (sc->connector_id[0] == '\0' || !rk_pg_bool(people, row, EFFECTIVE_NOW)))
+        return 0;
+    if (n->known && !n->free)
         return rk_scim_note(sc, RK_SCIM_ERROR, err,
                             "%s: the user is provisioned by another integration already", login);
-    r = watch ? rk_change_watch(sc->ch, RK_WATCH_USER, id, NULL, err) : 0;
+    r = watch ? rk_change_watch(sc->ch, RK_WATCH_USER, n->id, NULL, err) : 0;
     if (r < 0)
         return r;
-    if (rk_pg_rows(known) > 0) {
-        r = rk_pg_run(pg, &adopt_stmt, NULL, err, RK_P_C(id),
+    if (n->known) {
+        r = rk_pg_run(pg, &adopt_stmt, NULL, err, RK_P_C(n->id),
                       RK_P_STR(rk_pg_str(people, row, NAME)),
                       RK_P_STR(rk_pg_str(people, row, EMAIL)));
         if (r == 0)
-            r = rk_change_touch(sc->ch, RK_OBJ_USER, id, err);
+            r = rk_change_touch(sc->ch, RK_OBJ_USER, n->id, err);
     } else {
-        r = scim_make_user(sc->ch, id, rk_pg_str(people, row, NAME), rk_pg_str(people, row, EMAIL),
-                           err);
+        r = scim_make_user(sc->ch, n->id, rk_pg_str(people, row, NAME),
+                           rk_pg_str(people, row, EMAIL), err);
         if (r == 0)
-            r = tell(sc, "user.create", id, err);
+            r = tell(sc, "user.create", n->id, err);
     }
-    if (r < 0)
-        return r;
-    return scim_bind_user(sc->ch, rk_pg_str(people, row, PERSON), id, err);
+    if (r == 0)
+        r = scim_bind_user(sc->ch, rk_pg_str(people, row, PERSON), n->id, err);
+    *out_bound = r == 0;
+    return r;
 }
 
 int scim_block(struct rk_scim_change *sc,
@@ -185,6 +248,7 @@ unblock(struct rk_scim_change *sc, const struct rk_str *user_ids, size_t n, stru
 static int settle_access(struct rk_scim_change *sc, struct rk_err *err)
 {
     rk_auto(rk_pg_result_free) struct rk_pg_result *people = NULL;
+    rk_auto(rk_free) struct newcomer *new = NULL;
     rk_auto(rk_free) struct rk_str *in = NULL, *out = NULL;
     size_t in_n = 0, out_n = 0;
     int r, rows;
@@ -195,23 +259,31 @@ static int settle_access(struct rk_scim_change *sc, struct rk_err *err)
     if (r < 0)
         return r;
     rows = rk_pg_rows(people);
+    new = rk_new_array(struct newcomer, (size_t)rows + 1);
     in = rk_new_array(struct rk_str, (size_t)rows + 1);
     out = rk_new_array(struct rk_str, (size_t)rows + 1);
+    r = find_newcomers(sc, people, new, err);
     for (int i = 0; r == 0 && i < rows; i++) {
+        bool effective = rk_pg_bool(people, i, EFFECTIVE_NOW), few = rows <= MAX_WATCHED;
+        bool owner = rk_pg_bool(people, i, OWNER), bound = !rk_pg_null(people, i, USER);
         struct rk_str id = rk_pg_str(people, i, USER);
 
-        if (rk_pg_null(people, i, USER)) {
-            r = become_user(sc, people, i, rows <= MAX_WATCHED, err);
-            continue;
+        if (!bound) {
+            r = become_user(sc, people, i, &new[i], few, &bound, err);
+            if (r < 0 || !bound || effective || new[i].blocked)
+                continue; /* nothing is left to do */
+            owner = new[i].owner;
+            id = rk_str(new[i].id);
+            few = false; /* watched already */
         }
-        if (rk_pg_bool(people, i, OWNER) && !rk_pg_bool(people, i, EFFECTIVE_NOW)) {
+        if (owner && !effective) {
             r = rk_scim_note(sc, RK_SCIM_WARN, err, "%s is the owner and keeps access",
                              rk_pg_str(people, i, LOGIN_NAME).p);
             continue;
         }
-        if (rows <= MAX_WATCHED)
+        if (few)
             r = rk_change_watch(sc->ch, RK_WATCH_USER, id.p, NULL, err);
-        if (rk_pg_bool(people, i, EFFECTIVE_NOW))
+        if (effective)
             in[in_n++] = id;
         else
             out[out_n++] = id;

@@ -170,6 +170,13 @@ int rk_scim_user_delete(struct rk_scim_change *sc, const char *id, struct rk_err
     struct rk_pg *pg = rk_change_pg(sc->ch);
     int r = lock(sc, id, &row, err);
 
+    if (r == 0 && rk_pg_null(row, 0, USER)) { /* they may be a user for all that */
+        rk_pg_result_free(rk_steal(row));
+        scim_dirty(sc, rk_str(id));
+        r = scim_settle(sc, err);
+        if (r == 0)
+            r = lock(sc, id, &row, err);
+    }
     if (r < 0)
         return r;
     if (rk_pg_bool(row, 0, OWNER))

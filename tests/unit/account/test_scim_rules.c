@@ -309,6 +309,105 @@ static void who_signed_in_before_is_taken_over(void **state)
                      1);
 }
 
+/* The id under which x1 signs in, where the integration says by which connector, and where not. */
+static void signed_in_before(const char *connector, const char *role, bool waits)
+{
+    char sql[900];
+
+    integrate(connector, "", "");
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO users (id, account_id, role, blocked, pending_approval) SELECT '%s', id, "
+             "'%s', %d = 1, %d = 1 FROM account",
+             connector[0] == '\0' ? "x1" : user_id, role, waits, waits);
+    pg_must(pg, sql);
+}
+
+static void who_signed_in_before_is_deactivated_by_the_first_word(void **state)
+{
+    static const char *const connectors[] = { CONNECTOR, "" };
+    char id[37];
+
+    for (size_t i = 0; i < RK_COUNT(connectors); i++) {
+        if (i > 0)
+            assert_int_equal(fresh(state), 0);
+        signed_in_before(connectors[i], "user", i == 0);
+        add_user("a@x", "x1", false, id);
+        assert_int_equal(users("blocked AND NOT pending_approval AND issued = 'integration'"), 1);
+        assert_int_equal(events("user.block"), 1);
+        set_active(id, "a@x", "x1", true);
+        assert_int_equal(users("blocked"), 0);
+    }
+}
+
+static void without_a_connector_who_signed_in_before_is_the_directorys(void **state)
+{
+    struct rk_scim_change *sc;
+    char id[37], other[37], group[37];
+
+    (void)state;
+    signed_in_before("", "user", false);
+    add_user("a@x", "x1", true, id);
+    add_user("b@x", "x2", true, other); /* has not signed in */
+    assert_int_equal(users("issued = 'integration'"), 1);
+    add_group("g", group);
+    members(group, RK_SCIM_ADD, id, other);
+    assert_int_equal(users("id = 'x1' AND cardinality(auto_groups) = 1"), 1);
+    give_peer();
+    set_active(id, "a@x", "x1", false);
+    assert_int_equal(users("id = 'x1' AND blocked"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM peer WHERE login_expired AND id = '" A "'"), 1);
+    sc = begin();
+    done(rk_scim_user_delete(sc, id, &err), &err);
+    done(rk_scim_user_delete(sc, other, &err), &err);
+    commit(sc);
+    assert_int_equal(users("id = 'x1'"), 0);
+}
+
+/* An integration of before may have left somebody who could have been. */
+static void who_was_never_bound_is_deleted_all_the_same(void **state)
+{
+    struct rk_scim_change *sc;
+    char id[37];
+
+    (void)state;
+    signed_in_before("", "user", false);
+    add_user("a@x", "x1", true, id);
+    pg_must(pg, "UPDATE scim_user SET user_id = NULL");
+    sc = begin();
+    done(rk_scim_user_delete(sc, id, &err), &err);
+    commit(sc);
+    assert_int_equal(users("id = 'x1'"), 0);
+}
+
+static void an_owner_who_signed_in_before_keeps_access(void **state)
+{
+    char id[37];
+
+    (void)state;
+    pg_must(pg, "UPDATE users SET role = 'admin' WHERE role = 'owner'");
+    signed_in_before("", "owner", false);
+    add_user("a@x", "x1", false, id);
+    assert_int_equal(users("id = 'x1' AND NOT blocked AND role = 'owner'"), 1);
+    assert_int_equal(logged("%keeps access"), 1);
+}
+
+static void who_signed_in_before_and_is_in_no_such_group_has_no_access(void **state)
+{
+    char id[37], vpn[37], sql[800];
+
+    (void)state;
+    integrate(CONNECTOR, "", "vpn-");
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO users (id, account_id, role) SELECT '%s', id, 'user' FROM account",
+             user_id);
+    pg_must(pg, sql);
+    add_user("a@x", "x1", true, id);
+    assert_int_equal(users("blocked AND issued = 'integration'"), 1);
+    add_group("vpn-all", vpn);
+    members(vpn, RK_SCIM_ADD, id, NULL);
+    assert_int_equal(users("blocked"), 0);
+}
+
 static void a_user_of_another_account_is_left_alone(void **state)
 {
     char id[37], sql[1200];
@@ -325,7 +424,7 @@ static void a_user_of_another_account_is_left_alone(void **state)
     add_user("a@x", "x1", false, id);
     set_active(id, "a@x", "x1", true);
     assert_int_equal(users("account_id = 'other' AND issued = 'api'"), 1);
-    assert_int_equal(logged("%another integration already"), 1);
+    assert_int_equal(logged("%another integration already"), 2);
 }
 
 static void who_is_deleted_goes_with_the_peers(void **state)
@@ -627,6 +726,11 @@ int main(void)
         cmocka_unit_test_setup(the_owner_is_never_locked_out_and_roles_are_never_touched, fresh),
         cmocka_unit_test_setup(names_and_ids_are_one_persons, fresh),
         cmocka_unit_test_setup(who_signed_in_before_is_taken_over, fresh),
+        cmocka_unit_test_setup(who_signed_in_before_is_deactivated_by_the_first_word, fresh),
+        cmocka_unit_test_setup(without_a_connector_who_signed_in_before_is_the_directorys, fresh),
+        cmocka_unit_test_setup(who_was_never_bound_is_deleted_all_the_same, fresh),
+        cmocka_unit_test_setup(an_owner_who_signed_in_before_keeps_access, fresh),
+        cmocka_unit_test_setup(who_signed_in_before_and_is_in_no_such_group_has_no_access, fresh),
         cmocka_unit_test_setup(a_user_of_another_account_is_left_alone, fresh),
         cmocka_unit_test_setup(who_is_deleted_goes_with_the_peers, fresh),
         cmocka_unit_test_setup(who_routes_for_a_network_is_cut_off_and_stays, fresh),
