@@ -1,12 +1,17 @@
 package system
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rookery.test/system/harness"
 )
@@ -179,6 +184,57 @@ func TestRESTNumbersFarOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Strangers hold back the rest of more bodies than fit: they take no more memory than all bodies may, and keep nobody out.
+func TestRESTBodiesHeldBack(t *testing.T) {
+	c := cluster(t)
+	d := newDirectory(t, c, nil)
+	api := c.Sibling(t, "dashboard-api-1", nil)
+	d.replicas = []*harness.REST{harness.NewREST("http://"+api.Listen, "")}
+	before := api.RSS(t)
+	const size = 4 << 20
+	part := bytes.Repeat([]byte(" "), size-1)
+	var held []net.Conn
+	for range 100 {
+		conn, err := net.Dial("tcp", api.Listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		// Nobody's token, but well-formed.
+		_, err = fmt.Fprintf(conn, "POST /api/scim/v2/Groups HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nbs_%s\r\nContent-Length: %d\r\n\r\n%s",
+			harness.NewPAT(t)[4:], size, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, conn)
+	}
+	// One who sends a large body meanwhile is heard.
+	d.make(t, "Groups", object{"displayName": d.Name + "-large", "x": strings.Repeat("x", size)})
+	grown := (api.RSS(t) - before) >> 20
+	t.Logf("%d MiB more for %d MiB that were sent", grown, len(held)*size>>20)
+	if grown > 150 {
+		t.Errorf("%d MiB more", grown)
+	}
+	// Those that gave way are told so, the latest are refused for what they are.
+	for i, want := range map[int]int{0: 503, len(held) - 1: 401} {
+		if _, err := held[i].Write([]byte(" ")); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(held[i]), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != want || (want == 503) != (answer.Header.Get("Retry-After") != "") {
+			t.Errorf("body %d: %d %v", i, answer.StatusCode, answer.Header)
+		}
+	}
+	for _, conn := range held {
+		_ = conn.Close()
+	}
+	d.make(t, "Groups", object{"displayName": d.Name + "-after", "x": strings.Repeat("x", size)})
 }
 
 // Of two members with one name the last counts.

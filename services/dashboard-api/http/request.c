@@ -8,6 +8,7 @@
 #include "services/dashboard-api/auth/caller.h"
 #include "services/dashboard-api/http/answer.h"
 #include "services/dashboard-api/http/precondition.h"
+#include "services/dashboard-api/http/server_int.h"
 
 #define MAX_ARENA ((size_t)512 << 20)
 #define MAX_REPLY 4096
@@ -32,11 +33,18 @@ struct request *request_new(struct server *s, const char *uri)
     return q;
 }
 
+void request_drop_body(struct request *q)
+{
+    q->server->bodies -= q->body.cap;
+    rk_buf_done(&q->body);
+}
+
 void request_free(struct request *q)
 {
     if (!q)
         return;
-    rk_buf_done(&q->body);
+    rk_list_remove(&q->node);
+    request_drop_body(q);
     rk_buf_done(&q->reply);
     rk_buf_done(&q->call.out);
     kept_answer_unref(q->kept);

@@ -37,7 +37,7 @@ enum request_rest {
 
 struct request {
     struct rk_job job;
-    struct rk_list node; /* in server.working */
+    struct rk_list node; /* in server.receiving, then in server.working */
     struct server *server;
     struct MHD_Connection *connection; /* NULL when it has gone */
     enum request_state state;
@@ -82,6 +82,8 @@ struct request {
 
 struct request *request_new(struct server *s, const char *uri);
 void request_free(struct request *q);
+/* Loop thread: nobody reads it. */
+void request_drop_body(struct request *q);
 
 /* Worker thread: authenticates, checks, calls the handler; fills call.out and worker_status. */
 void request_serve(struct request *q, struct rk_pg *pg);

@@ -22,6 +22,7 @@
 #define BACKLOG 1024
 #define FORWARDED_MAX 8
 #define KEPT_BYTES ((size_t)64 << 20)
+#define BODIES_MAX ((size_t)64 << 20) /* bytes, of all requests together */
 #define AWAKE_MAX 256
 #define AWAKE_MS 2
 #define PASSWORDS_OF_ONE 4 /* that wait, of one address */
@@ -384,12 +385,39 @@ static void begin(struct request *q, const char *method)
     }
 }
 
-static void take_body(struct request *q, const char *data, size_t n)
+/* Nobody knows yet whose bodies these are. Who has been sending one for longest gives way, so that
+ * those who hold theirs back keep nobody out. */
+static void make_room(struct server *s)
 {
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&s->receiving, n, tmp)
+    {
+        struct request *q = rk_list_entry(n, struct request, node);
+
+        if (s->bodies <= BODIES_MAX)
+            return;
+        rk_list_remove(n);
+        request_fail(q, RK_UNAVAILABLE, "");
+        request_drop_body(q);
+    }
+}
+
+static void take_body(struct server *s, struct request *q, const char *data, size_t n)
+{
+    size_t had = q->body.cap;
+
     if (q->max_body == 0 || q->too_large || q->state == REQUEST_ANSWERED || q->unknown)
         return; /* nobody reads it */
-    if (q->body.n + n > q->max_body || !rk_buf_put(&q->body, data, n))
+    if (q->body.n + n > q->max_body || !rk_buf_put(&q->body, data, n)) {
         q->too_large = true;
+        request_drop_body(q);
+        return;
+    }
+    if (had == 0)
+        rk_list_append(&s->receiving, &q->node);
+    s->bodies += q->body.cap - had;
+    make_room(s);
 }
 
 /* Until come_home. */
@@ -442,6 +470,7 @@ bool server_submit(struct server *s, struct request *q, enum pool pool)
 /* The request is complete: answered here, or handed to a worker. */
 static enum MHD_Result dispatch(struct server *s, struct request *q)
 {
+    rk_list_remove(&q->node); /* from those who are sending */
     if (q->state == REQUEST_RECEIVING && q->too_large)
         request_fail(q, RK_BAD_REQUEST, "request body is too large");
     if (q->unknown || q->preflight || q->state == REQUEST_ANSWERED)
@@ -484,7 +513,7 @@ static enum MHD_Result on_request(void *cls,
     case REQUEST_RECEIVING:
     case REQUEST_ANSWERED:
         if (*upload_n > 0) {
-            take_body(q, upload, *upload_n);
+            take_body(cls, q, upload, *upload_n);
             *upload_n = 0;
             return MHD_YES;
         }
@@ -578,6 +607,7 @@ int server_new(struct rk_loop *l,
     s->shared = shared;
     s->ops = *ops;
     s->arg = arg;
+    rk_list_init(&s->receiving);
     for (enum pool p = 0; p < POOL_END; p++)
         rk_list_init(&s->working[p]);
     s->daemon = MHD_start_daemon(

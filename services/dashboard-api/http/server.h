@@ -5,9 +5,10 @@
  * its timer says so. A request that has been read becomes a job of its route's pool of workers and
  * its connection sleeps meanwhile. Loop thread only.
  *
- * Bounds: connections, bytes of headers and body a request, jobs that wait in a pool (503 past it),
- * seconds a request may take there (503 then, and the late result is dropped, but its bell still
- * rings).
+ * Bounds: connections, bytes of headers and body a request, bytes of all bodies together (past them
+ * those that have been coming in for longest are dropped, 503), jobs that wait in a pool (503 past
+ * it), seconds a request may take there (503 then, and the late result is dropped, but its bell
+ * still rings).
  */
 
 #include <stdbool.h>

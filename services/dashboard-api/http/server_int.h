@@ -23,6 +23,8 @@ struct server {
     struct check *check;
     struct kept *kept;
     unsigned kept_failures;           /* of the check, when last looked at */
+    struct rk_list receiving;         /* requests that have sent some of their body */
+    size_t bodies;                    /* bytes that bodies take */
     struct rk_list working[POOL_END]; /* requests at a worker whose connection waits */
     size_t at_workers;
     size_t in_flight; /* requests between first byte and last */
