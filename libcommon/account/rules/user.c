@@ -190,6 +190,8 @@ static int check_update(const struct rk_actor *actor,
         REFUSE(RK_DENIED, "only owners can add owner role to other users");
     if (rk_pg_bool(row, 0, USER_INVITED) && in->role == RK_ROLE_OWNER)
         REFUSE(RK_DENIED, "nobody can own the account before having signed in");
+    if (rk_pg_bool(row, 0, USER_PENDING) && in->role == RK_ROLE_OWNER)
+        REFUSE(RK_DENIED, "nobody can own the account before being approved");
     if (rk_pg_bool(row, 0, USER_SERVICE) && in->role == RK_ROLE_OWNER)
         REFUSE(RK_DENIED, "can't update a service user with owner role");
     return 0;

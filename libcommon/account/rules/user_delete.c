@@ -103,6 +103,14 @@ int user_delete_within(struct rk_change *ch,
     return rk_change_touch(ch, RK_OBJ_USER, id, err);
 }
 
+/* An account without an owner would never have one again. */
+static int check_owner(const struct rk_pg_result *row, struct rk_err *err)
+{
+    if (rk_str_eq(rk_pg_str(row, 0, USER_ROLE), rk_str(rk_role_name(RK_ROLE_OWNER))))
+        return rk_fail(err, RK_DENIED, "can't delete a user with the owner role");
+    return 0;
+}
+
 int rk_user_delete(struct rk_pg *pg,
                    const struct rk_actor *actor,
                    const char *id,
@@ -121,8 +129,9 @@ int rk_user_delete(struct rk_pg *pg,
     r = user_lock(ch, id, &row, err);
     if (r < 0)
         return r;
-    if (rk_str_eq(rk_pg_str(row, 0, USER_ROLE), rk_str(rk_role_name(RK_ROLE_OWNER))))
-        return rk_fail(err, RK_DENIED, "can't delete a user with the owner role");
+    r = check_owner(row, err);
+    if (r < 0)
+        return r;
     if (rk_str_eq(rk_pg_str(row, 0, USER_ISSUED), RK_STR("integration")))
         return rk_fail(err, RK_DENIED, "only integration service user can delete this user");
     r = user_delete_within(ch, actor, id, row, err);
@@ -185,6 +194,8 @@ int rk_user_reject(struct rk_pg *pg,
     int r;
 
     r = waiting(pg, actor, id, &ch, &row, err);
+    if (r == 0)
+        r = check_owner(row, err);
     if (r < 0)
         return r;
     r = user_delete_within(ch, actor, id, row, err);

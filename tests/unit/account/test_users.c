@@ -266,6 +266,28 @@ static void who_waits_is_let_in_or_sent_away(void **state)
                      3);
 }
 
+static void who_waits_does_not_own_the_account(void **state)
+{
+    struct rk_user_input in = { .role = RK_ROLE_OWNER };
+    char user[RK_USER_ID_MAX];
+    struct rk_actor me;
+    struct rk_err err = { 0 };
+
+    (void)state;
+    make(RK_ROLE_ADMIN, "u@d.test", user);
+    pg_must(pg,
+            "UPDATE users SET blocked = true, pending_approval = true WHERE email = 'u@d.test'");
+    refused_with(rk_user_update(pg, &actor, user, &in, &bell, &err), RK_DENIED, &err,
+                 "nobody can own the account before being approved");
+    /* As it could be until now. */
+    pg_must(pg, "UPDATE users SET role = CASE role WHEN 'owner' THEN 'admin' ELSE 'owner' END");
+    me = as(acc.user_id);
+    refused_with(rk_user_reject(pg, &me, user, &bell, &err), RK_DENIED, &err,
+                 "can't delete a user with the owner role");
+    assert_int_equal(rk_user_approve(pg, &me, user, &bell, &err), 0);
+    assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM users WHERE role = 'owner'"), 1);
+}
+
 static void a_password_is_changed_by_who_knows_it(void **state)
 {
     static const struct {
@@ -330,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup(a_user_goes_with_its_peers_and_tokens_and_leaves_its_name,
                                account_fresh),
         cmocka_unit_test_setup(who_waits_is_let_in_or_sent_away, account_fresh),
+        cmocka_unit_test_setup(who_waits_does_not_own_the_account, account_fresh),
         cmocka_unit_test_setup(a_password_is_changed_by_who_knows_it, account_fresh),
     };
 
