@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "libcommon/account/rules/connector.h"
 #include "libcommon/base/encode.h"
 #include "services/dashboard-api/oauth/scope.h"
 
@@ -94,6 +95,8 @@ static bool read_rest(const struct params *p, struct authorize_request *q, struc
     /* A hint that cannot be an address is none. */
     if (strlen(q->login_hint) > AUTHORIZE_MAX_HINT)
         q->login_hint = "";
+    if (strlen(q->connector_id) >= RK_CONNECTOR_ID_MAX)
+        q->connector_id = ""; /* likewise */
     return true;
 }
 

@@ -128,6 +128,15 @@ static void what_is_echoed_is_bounded(void **state)
     assert_string_equal(got.state, "");
 }
 
+static void what_can_be_no_connector_names_none(void **state)
+{
+    (void)state;
+    assert_int_equal(read(GOOD "&connector_id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), AUTHORIZE_OK);
+    assert_int_equal(strlen(got.connector_id), 31);
+    assert_int_equal(read(GOOD "&connector_id=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), AUTHORIZE_OK);
+    assert_string_equal(got.connector_id, "");
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -151,6 +160,7 @@ int main(void)
         cmocka_unit_test(without_s256_nobody_gets_a_code),
         cmocka_unit_test(prompts_and_ages_are_checked),
         cmocka_unit_test(what_is_echoed_is_bounded),
+        cmocka_unit_test(what_can_be_no_connector_names_none),
     };
 
     return cmocka_run_group_tests(tests, begin, end);
