@@ -70,7 +70,7 @@ struct route {
     const char *denied; /* text of the 403, NULL = "permission denied" */
     bool writes;        /* takes a body and changes things */
     enum route_kept kept;
-    size_t max_body; /* bytes; 0 = a body is read and ignored, up to ROUTE_IGNORED_BODY */
+    size_t max_body; /* bytes; 0 = a body is read and dropped, however long it is */
 };
 
 #define ROUTE_MAX_BODY ((size_t)1 << 20)
