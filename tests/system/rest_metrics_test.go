@@ -21,11 +21,15 @@ func TestRESTRequestsAreCountedByRoute(t *testing.T) {
 		return n
 	}
 	for path, route := range map[string]string{
-		"/api/instance":            "instance", // the table's first
-		"/api/users/current":       "users",
-		"/api/locations/countries": "locations",
-		"/oauth2/keys":             "oauth",
-		"/api/nothing":             "other",
+		"/api/instance":              "instance", // the table's first
+		"/api/users/current":         "users",
+		"/api/locations/countries":   "locations",
+		"/oauth2/keys":               "oauth",
+		"/api/integrations/scim-idp": "integrations",
+		"/api/scim/v2/Schemas":       "scim",
+		"/api/scim/v2/Users":         "scim_users",
+		"/api/scim/v2/Groups":        "scim_groups",
+		"/api/nothing":               "other",
 	} {
 		before := counted(route)
 		answer, err := http.Get(p.URL + path)
