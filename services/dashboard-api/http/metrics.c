@@ -131,9 +131,12 @@ void server_metrics_scrape(struct server *s)
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 
-    for (enum pool p = 0; p < POOL_END; p++)
+    for (enum pool p = 0; p < POOL_END; p++) {
+        const struct rk_workers *workers = s->shared->pool[p]; /* NULL: it has gone, at the end */
+
         rk_metric_set_at(&server_metrics[QUEUED], p,
-                         (int64_t)rk_workers_queued(s->shared->pool[p]));
+                         workers ? (int64_t)rk_workers_queued(workers) : 0);
+    }
     rk_metric_set(&server_metrics[KEPT_BYTES], (int64_t)kept_bytes(s->kept));
     rk_metric_set(&server_metrics[IN_FLIGHT], (int64_t)s->at_workers);
     rk_metric_set(&server_metrics[HASHES], (int64_t)rk_password_count());

@@ -26,10 +26,23 @@ static void every_route_is_counted_by_its_name(void **state)
             fail_msg("%s is counted as other", routes[i].group);
 }
 
+/* Between the end of the workers and that of the loop somebody may still ask. */
+static void workers_that_have_gone_have_no_queue(void **state)
+{
+    const struct shared shared = { .config = NULL };
+    struct server s = { .shared = &shared, .kept = kept_new(1) };
+
+    (void)state;
+    server_metrics_register();
+    server_metrics_scrape(&s);
+    kept_free(s.kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_counted_by_its_name),
+        cmocka_unit_test(workers_that_have_gone_have_no_queue),
     };
 
     return RUN_TESTS(tests);
