@@ -40,7 +40,7 @@ const char *call_query(struct call *c, const char *name)
 
         if (!rk_str_next(&part, '=', &key) || !rk_str_eq(key, rk_str(name)))
             continue;
-        return route_unescape(c->arena, part, true);
+        return route_text(c->arena, part, true);
     }
     return NULL;
 }

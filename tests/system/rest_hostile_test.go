@@ -186,6 +186,48 @@ func TestRESTNumbersFarOut(t *testing.T) {
 	}
 }
 
+// An id that is no UTF-8, or has a NUL, is one that nobody has.
+func TestRESTNamesThatAreNoText(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	o, err := harness.ReadOpenAPI(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, c)
+	asked := 0
+	for _, op := range o.Described() {
+		for name := range w.ids {
+			if !strings.Contains(op.Path, "{"+name+"}") {
+				continue
+			}
+			ask := func(id string) *harness.Answer {
+				asked++
+				var body any
+				if b := w.body(op.Name); b != nil {
+					body = b
+				}
+				return w.asker(op).Do(t, op.Method, w.path(strings.ReplaceAll(op.Path, "{"+name+"}", id)), body, harness.FromElsewhere(), `If-Match: "x"`)
+			}
+			want := ask("no-body")
+			for _, id := range []string{"no%FFbody", "no\xc3body", "no%C3%A9%C3body", "no%00body"} {
+				if a := ask(id); a.Status != want.Status || a.Status >= 500 && a.Status != 501 {
+					t.Errorf("%s with %s %q: %d %s instead of %d", op.Name, name, id, a.Status, a.Body, want.Status)
+				}
+			}
+		}
+	}
+	for _, path := range []string{"/api/groups?name=%FF", "/api/groups?q=%FF", "/api/peers?name=%FF", "/api/peers?ip=%FF", "/api/users?service_user=%FF",
+		"/api/events/audit?search=%FF", "/api/explain?from=%FF&to=%FF", "/oauth2/auth/%FF?login=x", "/oauth2/auth/%FF", "/oauth2/callback/%FF?state=x",
+		"/oauth2/static/%FF", "/oauth2/invite?token=%FF", "/api/scim/v2/Users/%FF", "/api/groups?%FF=%FF"} {
+		asked++
+		if a := w.direct.Do(t, "GET", path, nil); a.Status >= 500 {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
+	}
+	t.Logf("%d requests", asked)
+}
+
 // Strangers hold back the rest of more bodies than fit: they take no more memory than all bodies may, and keep nobody out.
 func TestRESTBodiesHeldBack(t *testing.T) {
 	c := cluster(t)

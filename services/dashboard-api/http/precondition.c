@@ -34,7 +34,7 @@ static int show(struct request *q,
     c->route = route;
     c->query = c->body = (struct rk_str){ NULL, 0 };
     for (size_t i = 0; i < ROUTE_MAX_VARS; i++)
-        c->var[i] = route_unescape(q->arena, vars[i], false);
+        c->var[i] = route_text(q->arena, vars[i], false);
     rk_buf_init(&c->out, CALL_MAX_OUT);
     rk_json_init(&c->json, &c->out);
     r = caller_permit(c, err);

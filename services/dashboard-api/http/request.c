@@ -157,7 +157,7 @@ void request_serve(struct request *q, struct rk_pg *pg)
     c->body = rk_buf_str(&q->body);
     c->token = q->token;
     for (size_t i = 0; i < ROUTE_MAX_VARS; i++)
-        c->var[i] = route_unescape(q->arena, q->vars[i], false);
+        c->var[i] = route_text(q->arena, q->vars[i], false);
     do {
         err = (struct rk_err){ 0 };
         r = attempt(q, &err);

@@ -18,7 +18,7 @@ static const char *parameter(struct rk_str query, struct rk_arena *arena, const 
 
     while (rk_str_next(&query, '&', &part))
         if (rk_str_next(&part, '=', &key) && rk_str_eq(key, rk_str(name)))
-            return route_unescape(arena, part.p ? part : RK_STR(""), true);
+            return route_text(arena, part.p ? part : RK_STR(""), true);
     return NULL;
 }
 

@@ -78,3 +78,15 @@ char *route_unescape(struct rk_arena *a, struct rk_str s, bool form)
     out[n] = '\0';
     return out;
 }
+
+char *route_text(struct rk_arena *a, struct rk_str s, bool form)
+{
+    char *text = route_unescape(a, s, form);
+
+    if (rk_utf8_valid(rk_str(text)))
+        return text;
+    for (char *p = text; *p; p++)
+        if ((uint8_t)*p >= 0x80)
+            *p = '?';
+    return text;
+}

@@ -93,3 +93,6 @@ enum route_match route_find(struct rk_str method,
 /* %XX decoded (and '+' as a space when `form`), in the arena. A NUL or a bad escape ends up as it
  * was sent. */
 char *route_unescape(struct rk_arena *a, struct rk_str s, bool form);
+/* The same, to be looked up: what is not UTF-8 has a question mark for each byte that is not ASCII,
+ * as Postgres would refuse it and no id has one. */
+char *route_text(struct rk_arena *a, struct rk_str s, bool form);

@@ -108,6 +108,17 @@ static void escapes_are_decoded_and_bad_ones_kept(void **state)
     assert_string_equal(route_unescape(a, (struct rk_str){ NULL, 0 }, false), "");
 }
 
+static void what_is_no_utf8_names_nothing(void **state)
+{
+    rk_auto(rk_arena_free) struct rk_arena *a = rk_arena_new(4096);
+
+    (void)state;
+    assert_string_equal(route_text(a, RK_STR("b%C3%a9"), false), "b\xc3\xa9");
+    assert_string_equal(route_text(a, RK_STR("b%C3%a9%FFc"), false), "b???c");
+    assert_string_equal(route_text(a, RK_STR("\xff%C3+"), true), "?? ");
+    assert_string_equal(route_text(a, (struct rk_str){ NULL, 0 }, false), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +129,7 @@ int main(void)
         cmocka_unit_test(only_what_is_meant_to_be_public_is),
         cmocka_unit_test(every_row_is_found_by_its_path),
         cmocka_unit_test(escapes_are_decoded_and_bad_ones_kept),
+        cmocka_unit_test(what_is_no_utf8_names_nothing),
     };
 
     return RUN_TESTS(tests);
