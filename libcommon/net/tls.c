@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
 #include "libcommon/net/ticket.h"
 #include "libcommon/net/tls_int.h"
 #include "libcommon/obs/log.h"
@@ -48,7 +49,7 @@ struct rk_tls {
 };
 
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
-static int alpn_index = -1;
+static int alpn_index = -1, rate_index = -1;
 
 static void alpn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
 {
@@ -63,6 +64,7 @@ static void alpn_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long
 static void make_index(void)
 {
     alpn_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, alpn_free);
+    rate_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
 static void ctx_free(SSL_CTX *ctx)
@@ -108,6 +110,36 @@ bool rk_tls_alpn_ok(SSL *ssl)
 
     SSL_get0_alpn_selected(ssl, &p, &n);
     return n > 0 || a->n == 0 || a->optional;
+}
+
+/* True once a window has more than its messages. Window and count are one word in place of a
+ * pointer, and nothing is held for a connection that has none. */
+static bool one_more(SSL *ssl)
+{
+    uint64_t window = rk_mono_ms() / RK_TLS_WINDOW_MS;
+    uint64_t was = (uintptr_t)SSL_get_ex_data(ssl, rate_index);
+    uint64_t count = was >> 16 == window ? (was & 0xffff) + 1 : 1;
+
+    if (count > RK_TLS_MESSAGES)
+        return true;
+    SSL_set_ex_data(ssl, rate_index, (void *)(uintptr_t)(window << 16 | count)); /* NOLINT */
+    return false;
+}
+
+/* OpenSSL works through all that has come until there is something for us, and of what is for
+ * itself, and answered, there may be no end: key updates, and the hellos of TLS 1.2, each of which
+ * is refused with an alert. Who sends many has hung up: the next read says so. */
+static void
+on_tls_message(int sent, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+    const uint8_t *first = p;
+    bool ours = sent && type == SSL3_RT_ALERT;
+    bool theirs = !sent && type == SSL3_RT_HANDSHAKE && n > 0;
+
+    (void)version;
+    (void)arg;
+    if ((ours || (theirs && *first == SSL3_MT_KEY_UPDATE)) && one_more(ssl))
+        SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 
 static SSL_CTX *ctx_base(bool server, const char *alpn, bool alpn_optional)
@@ -176,6 +208,7 @@ static int server_load(struct rk_tls *t, SSL_CTX **out, struct rk_err *err)
     if (r < 0)
         return r;
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_msg_callback(ctx, on_tls_message);
     *out = rk_steal(ctx);
     return 0;
 }

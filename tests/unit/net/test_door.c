@@ -312,6 +312,87 @@ static void of_those_who_say_nothing_the_oldest_make_room(void **state)
     assert_int_equal(close(speaks), 0);
 }
 
+/* A client that asks for new keys again and again. */
+struct flood {
+    int fd;
+    SSL *ssl;
+    BIO *bytes; /* not sent yet */
+};
+
+static void flood_begin(struct flood *f, const struct gate *g, unsigned updates)
+{
+    f->fd = dial(g);
+    f->ssl = shake(f->fd, H2);
+    assert_non_null(f->ssl);
+    f->bytes = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(f->ssl, f->bytes);
+    for (unsigned i = 0; i < updates; i++) {
+        assert_int_equal(SSL_key_update(f->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(f->ssl), 1);
+    }
+}
+
+static void *flood_say(void *arg)
+{
+    const struct flood *f = arg;
+    long n;
+    char *p;
+
+    for (n = BIO_get_mem_data(f->bytes, &p); n > 0;) {
+        ssize_t sent = send(f->fd, p, (size_t)n, MSG_NOSIGNAL);
+
+        if (sent <= 0)
+            break; /* hung up on */
+        p += sent;
+        n -= sent;
+    }
+    return NULL;
+}
+
+static void flood_end(struct flood *f)
+{
+    SSL_free(f->ssl);
+    assert_int_equal(close(f->fd), 0);
+}
+
+static void who_asks_for_new_keys_without_end_is_hung_up_on(void **state)
+{
+    struct gate *g = *state;
+    struct flood fine, flood;
+
+    open_door(g, (struct rk_door_terms){ .limit_ms = 10 * WAIT_MS });
+    flood_begin(&fine, g, RK_TLS_MESSAGES / 2);
+    assert_int_equal(SSL_write(fine.ssl, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24), 24);
+    flood_say(&fine);
+    wait_for_guests(g, 1);
+    SSL_free(g->guest.ssl);
+    assert_int_equal(close(g->guest.fd), 0);
+    flood_end(&fine);
+    flood_begin(&flood, g, 10000);
+    flood_say(&flood);
+    drain(flood.fd);
+    flood_end(&flood);
+}
+
+static void closing_does_not_wait_for_who_asks_for_new_keys(void **state)
+{
+    struct gate *g = *state;
+    struct flood flood;
+    pthread_t thread;
+    uint64_t from;
+
+    open_door(g, (struct rk_door_terms){ .limit_ms = 10 * WAIT_MS });
+    flood_begin(&flood, g, 80000); /* a second of work */
+    assert_int_equal(pthread_create(&thread, NULL, flood_say, &flood), 0);
+    (void)usleep(20000); /* the door is in the middle of it */
+    from = rk_mono_ms();
+    rk_door_close(g->door);
+    g->door = NULL;
+    assert_in_range(rk_mono_ms() - from, 0, 500);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    flood_end(&flood);
+}
+
 static void who_takes_too_long_is_hung_up_on(void **state)
 {
     struct gate *g = *state;
@@ -378,6 +459,8 @@ int main(void)
         T(a_crowd_is_answered_while_nobody_else_runs),
         T(who_hangs_up_is_let_go),
         T(of_those_who_say_nothing_the_oldest_make_room),
+        T(who_asks_for_new_keys_without_end_is_hung_up_on),
+        T(closing_does_not_wait_for_who_asks_for_new_keys),
         T(who_takes_too_long_is_hung_up_on),
         T(it_stands_behind_all_others_but_not_in_a_young_process),
         T(those_who_come_to_nothing_wait_for_each_other),

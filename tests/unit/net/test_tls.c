@@ -230,6 +230,26 @@ static void renegotiation_is_refused(void **state)
     peer_end(f, &p);
 }
 
+/* Each asks for an answer, which nobody reads. */
+static void who_asks_for_new_keys_without_end_is_hung_up_on(void **state)
+{
+    struct fixture *f = *state;
+    struct peer p;
+
+    serve(f, H2, false);
+    peer_init(f, &p, TLS1_3_VERSION, H2);
+    PEER_UNTIL(f, &p, p.done && f->server.opened == 1 && p.end.in.n == 0);
+    for (unsigned i = 0; i < 10000; i++) {
+        assert_int_equal(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(p.ssl), 1);
+    }
+    peer_turn(&p);
+    UNTIL(f->loop, f->server.closed && p.end.closed);
+    assert_string_equal(f->server.why, "peer hung up");
+    assert_in_range(p.end.in.n, 0, RK_TLS_MESSAGES * 64);
+    peer_end(f, &p);
+}
+
 static void what_is_not_tls_closes_the_connection(void **state)
 {
     struct fixture *f = *state;
@@ -481,6 +501,7 @@ int main(void)
         T(who_offers_no_protocol_is_closed_or_taken_as_the_server_was_told),
         T(tls_1_1_is_refused),
         T(renegotiation_is_refused),
+        T(who_asks_for_new_keys_without_end_is_hung_up_on),
         T(what_is_not_tls_closes_the_connection),
         T(bytes_pass_both_ways_whatever_their_size),
         T(a_client_believes_neither_strangers_nor_other_names),
