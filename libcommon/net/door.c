@@ -29,9 +29,10 @@
 #define IN_VAIN_MAX_NS 50000000 /* however many are hung up on at once */
 
 struct stranger {
-    struct rk_list node;  /* of `silent` or `begun`, the oldest first */
+    struct rk_list node;  /* of the list that place() says, the oldest first */
     struct rk_guest self; /* without ssl: has said nothing */
     unsigned said;        /* of self.first */
+    bool announced;       /* a hello, which has not come whole */
     uint64_t limit_ms;
 };
 
@@ -50,7 +51,7 @@ struct rk_door {
     uint64_t young_until_ns;
     bool young;
     bool no_room; /* the last look at the listening socket found no descriptor left */
-    struct waiting silent, begun;
+    struct waiting silent, announced, begun;
 };
 
 /* --- metrics --- */
@@ -103,7 +104,7 @@ static void leave(struct waiting *w, struct stranger *s)
 
 static struct waiting *place(struct rk_door *d, const struct stranger *s)
 {
-    return s->self.ssl ? &d->begun : &d->silent;
+    return !s->self.ssl ? &d->silent : s->announced ? &d->announced : &d->begun;
 }
 
 /* It is off its list, and what it had is closed or somebody else's. */
@@ -205,11 +206,24 @@ static void begin(struct rk_door *d, struct stranger *s)
 
 static void through(struct rk_door *d, struct stranger *s)
 {
-    leave(&d->begun, s);
+    leave(place(d, s), s);
     watch(d, EPOLL_CTL_DEL, s->self.fd, 0, NULL);
     SSL_set_info_callback(s->self.ssl, NULL);
     d->terms.on_guest(&s->self, d->terms.arg);
     stranger_free(s, OUTCOME_DONE);
+}
+
+/* What OpenSSL holds for a hello, it holds as soon as its length has come; there may be a second
+ * one. */
+static void look_for_hello(struct rk_door *d, struct stranger *s)
+{
+    bool announced = SSL_get_state(s->self.ssl) == TLS_ST_SR_CLNT_HELLO;
+
+    if (announced == s->announced)
+        return;
+    leave(place(d, s), s);
+    s->announced = announced;
+    enter(place(d, s), s);
 }
 
 /* OpenSSL wants something, or says why it goes no further. */
@@ -217,6 +231,11 @@ static void not_yet(struct rk_door *d, struct stranger *s, int r, const char *wh
 {
     struct rk_err err = { 0 };
 
+    if (SSL_get_shutdown(s->self.ssl) & SSL_RECEIVED_SHUTDOWN) {
+        hang_up(d, s, OUTCOME_FAILED, "hung up, or asked TLS for too much");
+        return;
+    }
+    look_for_hello(d, s);
     switch (SSL_get_error(s->self.ssl, r)) {
     case SSL_ERROR_WANT_READ:
         watch(d, EPOLL_CTL_MOD, s->self.fd, EPOLLIN, s);
@@ -295,6 +314,7 @@ static void tidy(struct rk_door *d)
     uint64_t now = rk_mono_ms();
 
     make_room(d, &d->silent, d->terms.max_silent - 1, now);
+    make_room(d, &d->announced, d->terms.max_announced - EVENTS, now);
     make_room(d, &d->begun, d->terms.max_begun - EVENTS, now);
     if (!d->no_room)
         return;
@@ -353,6 +373,8 @@ static int sleep_ms(const struct rk_door *d)
     const struct stranger *s;
 
     if ((s = oldest(&d->silent)) != NULL)
+        due = s->limit_ms;
+    if ((s = oldest(&d->announced)) != NULL && s->limit_ms < due)
         due = s->limit_ms;
     if ((s = oldest(&d->begun)) != NULL && s->limit_ms < due)
         due = s->limit_ms;
@@ -416,6 +438,8 @@ static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
         t.young_ms = RK_DOOR_YOUNG_MS;
     if (t.max_silent == 0)
         t.max_silent = fitting(RK_DOOR_MAX_SILENT);
+    if (t.max_announced == 0)
+        t.max_announced = fitting(RK_DOOR_MAX_ANNOUNCED);
     if (t.max_begun == 0)
         t.max_begun = fitting(RK_DOOR_MAX_BEGUN);
     return t;
@@ -429,6 +453,7 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms)
     d->young = true;
     d->young_until_ns = rk_mono_ns() + d->terms.young_ms * 1000000;
     rk_list_init(&d->silent.list);
+    rk_list_init(&d->announced.list);
     rk_list_init(&d->begun.list);
     d->epfd = epoll_create1(EPOLL_CLOEXEC);
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -461,6 +486,7 @@ void rk_door_close(struct rk_door *d)
     (void)n; /* its counter is 0 */
     (void)pthread_join(d->thread, NULL);
     hang_up_on_all(d, &d->silent);
+    hang_up_on_all(d, &d->announced);
     hang_up_on_all(d, &d->begun);
     (void)close(d->wake_fd);
     (void)close(d->epfd);

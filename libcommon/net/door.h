@@ -8,9 +8,10 @@
  * takes one part in so many of a core. A crowd waits with the kernel, where it costs nothing.
  *
  * Bounds: RK_DOOR_LIMIT_MS from accepting to the first words after the handshake; of those who have
- * said nothing and of those in the middle of it there are so many, each no more than an eighth of
- * the descriptors that the process may have, and the oldest makes room; of those who come to
- * nothing there is one in RK_DOOR_IN_VAIN_NS, but not in a young process.
+ * said nothing, of those who have announced a hello and not said all of it, and of those further in
+ * the middle of it there are so many, each no more than an eighth of the descriptors that the
+ * process may have, and the oldest makes room; of those who come to nothing there is one in
+ * RK_DOOR_IN_VAIN_NS, but not in a young process. tls.h bounds what one of them may ask TLS for.
  */
 
 #include <netinet/in.h>
@@ -25,7 +26,8 @@
 #define RK_DOOR_LIMIT_MS 10000
 #define RK_DOOR_YOUNG_MS 15000
 #define RK_DOOR_MAX_SILENT 8192
-#define RK_DOOR_MAX_BEGUN 4096 /* some 30 KB each */
+#define RK_DOOR_MAX_ANNOUNCED 256 /* up to 150 KB each, which OpenSSL takes for it at once */
+#define RK_DOOR_MAX_BEGUN 4096    /* some 30 KB each, and 50 with the largest hello */
 #define RK_DOOR_LEAST 128
 #define RK_DOOR_SHARE 2
 #define RK_DOOR_BURST_NS 5000000000
@@ -50,10 +52,10 @@ struct rk_door;
 struct rk_door_terms {
     int listen_fd;      /* non-blocking; stays the caller's, who closes it after the door */
     struct rk_tls *tls; /* outlives the door */
-    uint64_t limit_ms;  /* 0: as above; so are the three others */
+    uint64_t limit_ms;  /* 0: as above; so are the four others */
     uint64_t young_ms;
     unsigned max_silent;
-    unsigned max_begun; /* at least RK_DOOR_LEAST */
+    unsigned max_announced, max_begun; /* at least RK_DOOR_LEAST */
     /* With a protocol as `tls` wants it. On the door's thread. */
     void (*on_guest)(const struct rk_guest *g, void *arg);
     void *arg;

@@ -138,7 +138,8 @@ on_tls_message(int sent, int version, int type, const void *p, size_t n, SSL *ss
 
     (void)version;
     (void)arg;
-    if ((ours || (theirs && *first == SSL3_MT_KEY_UPDATE)) && one_more(ssl))
+    if ((theirs && *first == SSL3_MT_CLIENT_HELLO && n > RK_TLS_MAX_HELLO) ||
+        ((ours || (theirs && *first == SSL3_MT_KEY_UPDATE)) && one_more(ssl)))
         SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 }
 

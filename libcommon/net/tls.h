@@ -5,10 +5,10 @@
  * every few seconds; a bad new pair is logged and the old one stays). Owner: the loop thread that
  * made it.
  *
- * Bound of a server: a client who asks for more than RK_TLS_MESSAGES key updates (or
- * renegotiations, all refused) in RK_TLS_WINDOW_MS is taken for one that has hung up:
- * SSL_get_shutdown says so at once, and SSL_read returns 0. Honest ones change keys once in
- * millions of records.
+ * Bounds of a server: a client whose hello is larger than RK_TLS_MAX_HELLO, or who asks for more
+ * than RK_TLS_MESSAGES key updates (or renegotiations, all refused) in RK_TLS_WINDOW_MS, is taken
+ * for one that has hung up: SSL_get_shutdown says so at once, and SSL_read returns 0. Honest ones
+ * change keys once in millions of records.
  */
 
 #include <stdbool.h>
@@ -18,6 +18,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/loop/loop.h"
 
+#define RK_TLS_MAX_HELLO ((size_t)16 * 1024)
 #define RK_TLS_MESSAGES 64
 #define RK_TLS_WINDOW_MS 10000
 

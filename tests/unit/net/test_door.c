@@ -98,16 +98,32 @@ static int dial(const struct gate *g)
     return fd;
 }
 
-/* A socket of the kernel's alone, on which a ClientHello waits. */
-static int dial_and_greet(const struct gate *g)
+static int
+on_padding(SSL *ssl, unsigned type, const unsigned char **p, size_t *n, int *al, void *arg)
+{
+    static const unsigned char padding[60000];
+
+    (void)ssl;
+    (void)type;
+    (void)al;
+    *p = padding;
+    *n = *(const size_t *)arg;
+    return *n > 0;
+}
+
+/* A socket of the kernel's alone, on which a ClientHello waits that has so many bytes in vain. */
+static int dial_and_greet_with(const struct gate *g, size_t padding)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    SSL *ssl = SSL_new(ctx);
     BIO *out = BIO_new(BIO_s_mem());
     int fd = dial(g);
     char *p;
+    SSL *ssl;
     long n;
 
+    assert_int_equal(
+        SSL_CTX_add_client_custom_ext(ctx, 0xfafa, on_padding, NULL, &padding, NULL, NULL), 1);
+    ssl = SSL_new(ctx);
     SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
     (void)SSL_set_alpn_protos(ssl, (const unsigned char *)H2, sizeof(H2) - 1);
     assert_true(SSL_connect(ssl) < 0);
@@ -117,6 +133,11 @@ static int dial_and_greet(const struct gate *g)
     SSL_CTX_free(ctx);
     ERR_clear_error();
     return fd;
+}
+
+static int dial_and_greet(const struct gate *g)
+{
+    return dial_and_greet_with(g, 0);
 }
 
 /* 1: something has come; 0: the other end hung up; -1: neither, in `ms`. */
@@ -312,6 +333,40 @@ static void of_those_who_say_nothing_the_oldest_make_room(void **state)
     assert_int_equal(close(speaks), 0);
 }
 
+static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room(void **state)
+{
+    static const uint8_t header[] = { 22, 3, 1, 0, 4, 1, 1, 0xff, 0xfc }; /* of 128 KiB */
+    struct gate *g = *state;
+    int fd[RK_DOOR_LEAST + 2], waits = dial_and_greet(g);
+
+    open_door(g, (struct rk_door_terms){
+                     .limit_ms = 10 * WAIT_MS, .max_announced = RK_DOOR_LEAST, .max_begun = 1000 });
+    assert_int_equal(comes(waits, WAIT_MS), 1);
+    for (unsigned i = 0; i < RK_COUNT(fd); i++) {
+        fd[i] = dial(g);
+        assert_int_equal(send(fd[i], header, sizeof(header), 0), sizeof(header));
+    }
+    drain(fd[0]);
+    drain(fd[1]);
+    shutdown(waits, SHUT_WR); /* it has been let be */
+    drain(waits);
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        assert_int_equal(close(fd[i]), 0);
+    assert_int_equal(close(waits), 0);
+}
+
+static void who_says_a_hello_that_is_too_large_is_hung_up_on(void **state)
+{
+    struct gate *g = *state;
+    int fine = dial_and_greet_with(g, 15000), large = dial_and_greet_with(g, 17000);
+
+    open_door(g, (struct rk_door_terms){ .limit_ms = 10 * WAIT_MS });
+    drain(large);
+    assert_int_equal(comes(fine, WAIT_MS), 1);
+    assert_int_equal(close(fine), 0);
+    assert_int_equal(close(large), 0);
+}
+
 /* A client that asks for new keys again and again. */
 struct flood {
     int fd;
@@ -459,6 +514,8 @@ int main(void)
         T(a_crowd_is_answered_while_nobody_else_runs),
         T(who_hangs_up_is_let_go),
         T(of_those_who_say_nothing_the_oldest_make_room),
+        T(of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room),
+        T(who_says_a_hello_that_is_too_large_is_hung_up_on),
         T(who_asks_for_new_keys_without_end_is_hung_up_on),
         T(closing_does_not_wait_for_who_asks_for_new_keys),
         T(who_takes_too_long_is_hung_up_on),
