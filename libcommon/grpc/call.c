@@ -46,7 +46,9 @@ struct rk_grpc_call {
     char *message; /* percent-encoded */
     int32_t id;
     int status;
-    size_t counted; /* share of peer->buffered */
+    struct rk_list incomplete; /* of the core, while something is counted */
+    size_t counted;            /* share of peer->buffered */
+    uint64_t since_ms;
     bool started : 1;
     bool on_started : 1;
     bool got_message : 1;
@@ -296,20 +298,67 @@ static void drop_input(struct rk_grpc_call *c)
     c->peer->buffered -= c->counted;
     c->peer->core->buffered -= c->counted;
     c->counted = 0;
+    rk_list_remove(&c->incomplete);
     rk_grpc_frame_clear(&c->in);
+    rk_buf_done(&c->headers);
 }
 
-/* Incomplete messages are counted for the connection and for the server: many large half-sent ones
- * are refused. */
-static bool count_input(struct rk_grpc_call *c)
+static void give_up(struct rk_grpc_call *c, int status, const char *why)
+{
+    end_call(c, status, why);
+    drop_input(c);
+}
+
+static struct rk_grpc_call *oldest_incomplete(const struct rk_grpc_core *core)
+{
+    return rk_list_empty(&core->incomplete)
+               ? NULL
+               : rk_list_entry(core->incomplete.next, struct rk_grpc_call, incomplete);
+}
+
+static struct rk_grpc_call *oldest_incomplete_of(struct rk_grpc_link *p)
+{
+    struct rk_list *n, *tmp;
+
+    rk_list_each(&p->calls, n, tmp)
+    {
+        struct rk_grpc_call *c = rk_list_entry(n, struct rk_grpc_call, node);
+
+        if (c->counted > 0)
+            return c;
+    }
+    return NULL;
+}
+
+/* What is kept of requests that are not complete is counted for the connection and for the server.
+ * Where it is too much the oldest give way: were it the newest, a few who never end theirs could
+ * keep everybody out, and who means it has long said the rest. */
+static void count_input(struct rk_grpc_call *c)
 {
     struct rk_grpc_link *p = c->peer;
-    size_t now = c->in.buf.cap;
+    struct rk_grpc_core *core = p->core;
+    size_t now = c->in.buf.cap + c->headers.cap;
+    struct rk_grpc_call *oldest;
 
+    if (c->counted == 0 && now > 0) {
+        c->since_ms = rk_mono_ms();
+        rk_list_append(&core->incomplete, &c->incomplete);
+    }
     p->buffered += now - c->counted;
-    p->core->buffered += now - c->counted;
+    core->buffered += now - c->counted;
     c->counted = now;
-    return p->buffered <= RK_GRPC_MAX_PEER_BUFFERED && p->core->buffered <= RK_GRPC_MAX_BUFFERED;
+    while (p->buffered > RK_GRPC_MAX_PEER_BUFFERED && (oldest = oldest_incomplete_of(p)) != NULL)
+        give_up(oldest, RK_GRPC_RESOURCE_EXHAUSTED, "too many incomplete messages");
+    while (core->buffered > core->max_buffered && (oldest = oldest_incomplete(core)) != NULL)
+        give_up(oldest, RK_GRPC_RESOURCE_EXHAUSTED, "too many incomplete messages");
+}
+
+void rk_grpc_core_expire(struct rk_grpc_core *core, uint64_t now_ms)
+{
+    struct rk_grpc_call *c;
+
+    while ((c = oldest_incomplete(core)) != NULL && now_ms >= c->since_ms + RK_GRPC_INCOMPLETE_MS)
+        give_up(c, RK_GRPC_DEADLINE_EXCEEDED, "request not complete in time");
 }
 
 static void on_deadline(struct rk_timer *t)
@@ -317,6 +366,7 @@ static void on_deadline(struct rk_timer *t)
     struct deadline *d = rk_container_of(t, struct deadline, timer);
 
     abort_call(d->call, RK_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+    drop_input(d->call);
 }
 
 static void on_deadline_closed(struct rk_timer *t)
@@ -400,8 +450,10 @@ static void h2_headers_end(void *stream, bool end)
     if (c->started)
         return; /* trailers of the request: nothing in them concerns us */
     start(c);
-    if (!c->method || c->method->streams)
+    if (c->in_closed || c->method->streams)
         rk_buf_done(&c->headers);
+    else
+        count_input(c);
 }
 
 static void h2_header(void *stream, struct rk_str name, struct rk_str value)
@@ -455,8 +507,8 @@ static void h2_data(void *stream, const uint8_t *p, size_t n)
     }
     if (c->in_closed || (c->method->streams && !rk_grpc_frame_partial(&c->in)))
         drop_input(c);
-    else if (!count_input(c))
-        end_call(c, RK_GRPC_RESOURCE_EXHAUSTED, "too many incomplete messages");
+    else
+        count_input(c);
 }
 
 static void h2_end(void *stream)
@@ -468,7 +520,7 @@ static void h2_end(void *stream)
     if (c->in_closed)
         return;
     if (rk_grpc_frame_partial(&c->in)) {
-        end_call(c, RK_GRPC_INTERNAL, "incomplete message");
+        give_up(c, RK_GRPC_INTERNAL, "incomplete message");
     } else if (m->streams) {
         if (m->on_half_close)
             m->on_half_close(c, c->peer->core->arg);
@@ -479,7 +531,6 @@ static void h2_end(void *stream)
         m->on_message(c,
                       rk_strn(c->in.buf.p + RK_GRPC_FRAME_HEAD, c->in.buf.n - RK_GRPC_FRAME_HEAD),
                       c->peer->core->arg);
-        rk_buf_done(&c->headers);
         drop_input(c);
     }
 }
@@ -495,7 +546,6 @@ static void call_free(struct rk_grpc_call *c)
         c->method->on_gone(c, c->finished, c->peer->core->arg);
     drop_input(c);
     rk_grpc_outq_done(&c->out);
-    rk_buf_done(&c->headers);
     free(c->from);
     free(c->message);
     free(c);
@@ -511,6 +561,7 @@ static void *h2_begin(struct rk_h2 *h, int32_t id, void *arg)
     c->id = id;
     rk_buf_init(&c->headers, 2 * RK_H2_MAX_HEADER_BYTES);
     rk_grpc_frame_init(&c->in, 0);
+    rk_list_init(&c->incomplete);
     rk_list_append(&p->calls, &c->node);
     return c;
 }
@@ -584,7 +635,10 @@ void rk_grpc_core_init(struct rk_grpc_core *core,
                        size_t count,
                        void *arg)
 {
-    *core = (struct rk_grpc_core){ .loop = l, .methods = rk_map_new(), .arg = arg };
+    *core = (struct rk_grpc_core){
+        .loop = l, .methods = rk_map_new(), .arg = arg, .max_buffered = RK_GRPC_MAX_BUFFERED
+    };
+    rk_list_init(&core->incomplete);
     for (size_t i = 0; i < count; i++)
         rk_map_put(core->methods, rk_str(methods[i].path), (void *)(uintptr_t)&methods[i]);
 }

@@ -18,7 +18,9 @@ struct rk_grpc_core {
     struct rk_map *methods; /* path -> struct rk_grpc_method */
     const struct rk_cidrs *trusted_proxies;
     void *arg;
-    size_t buffered; /* bytes of incomplete messages on all connections */
+    size_t buffered; /* by incomplete requests on all connections */
+    size_t max_buffered;
+    struct rk_list incomplete; /* calls, the oldest first */
 };
 
 /* One HTTP/2 connection with its calls, above whatever carries the bytes. */
@@ -38,9 +40,12 @@ struct rk_grpc_link {
     void *io;
 };
 
-/* A connection may hold this much of incomplete messages, all of them together that much. */
+/* A connection may hold this much of incomplete requests, all of them together that much: then the
+ * oldest ends with RESOURCE_EXHAUSTED. */
 #define RK_GRPC_MAX_PEER_BUFFERED (32u * 1024 * 1024)
 #define RK_GRPC_MAX_BUFFERED (256u * 1024 * 1024)
+/* And for so long each. */
+#define RK_GRPC_INCOMPLETE_MS 30000
 
 void rk_grpc_core_init(struct rk_grpc_core *core,
                        struct rk_loop *l,
@@ -48,6 +53,8 @@ void rk_grpc_core_init(struct rk_grpc_core *core,
                        size_t count,
                        void *arg);
 void rk_grpc_core_done(struct rk_grpc_core *core);
+/* Ends the calls whose request has not become complete in time; to be called now and then. */
+void rk_grpc_core_expire(struct rk_grpc_core *core, uint64_t now_ms);
 
 /* The fields sa, remote, tunnelled, write, queued, want_flush and io are set by the caller before.
  */

@@ -308,6 +308,7 @@ static void on_timer(struct rk_timer *t)
     const struct rk_grpc_server_config *cfg = &sc->server->cfg;
     uint64_t frames, now = rk_mono_ms();
 
+    rk_grpc_core_expire(&sc->server->core, now); /* whosever they are */
     if (sc->broken)
         return;
     if (sc->alive == ALIVE_PREFACE) {

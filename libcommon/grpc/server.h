@@ -11,9 +11,11 @@
  * flag 1 = UNIMPLEMENTED; a message over max_in = RESOURCE_EXHAUSTED before it is buffered;
  * grpc-timeout; PINGs answered at once and punished only as a flood; own PING after 30 s of
  * silence, connection closed when that is unanswered for 15 s; at most 1000 streams a connection;
- * header list of at most 16 KiB (20 larger ones in 10 s end the connection); rapid reset bounded
- * (200 peer resets in 10 s that came before our answer = GOAWAY ENHANCE_YOUR_CALM); flow control
- * that costs only the slow peer. Loop thread only.
+ * header list of at most 16 KiB (4 larger ones in 10 s, of a stranger 1, are let be; the next one
+ * ends the connection); rapid reset bounded (200, of a stranger 10, resets in 10 s before our
+ * answer, of theirs or for a fault of theirs; the next one = GOAWAY ENHANCE_YOUR_CALM); requests
+ * that are not complete bounded to 30 s, 32 MiB a connection and 256 MiB in all, where the oldest
+ * ends with RESOURCE_EXHAUSTED; flow control that costs only the slow peer. Loop thread only.
  */
 
 #include <stdbool.h>

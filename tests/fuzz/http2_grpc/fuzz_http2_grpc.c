@@ -383,7 +383,10 @@ static void serve(unsigned mode, const uint8_t *p, size_t n)
     if (mode & MODE_PREFACE)
         feed(&s.wire, s.link.h2, 0, opening, sizeof(opening)); /* its NUL is the last byte */
     feed(&s.wire, s.link.h2, mode, p, n);
-    assert(s.link.buffered <= RK_GRPC_MAX_PEER_BUFFERED + 8192);
+    assert(s.link.buffered <= RK_GRPC_MAX_PEER_BUFFERED && s.core.buffered == s.link.buffered);
+    assert(rk_list_empty(&s.core.incomplete) == (s.core.buffered == 0));
+    rk_grpc_core_expire(&s.core, UINT64_MAX);
+    assert(s.core.buffered == 0);
     rk_grpc_link_done(&s.link);
     assert(s.started == s.gone && rk_list_empty(&s.live));
     assert(s.link.buffered == 0 && s.core.buffered == 0);
