@@ -257,8 +257,8 @@ static void control_frame(struct rk_h2 *h)
         calm(h, "too many control frames");
 }
 
-/* Rapid reset: work was asked for and thrown away before its answer. A cancel that crosses the
- * answer (or the end) of its stream is fine. */
+/* Rapid reset: work was asked for and thrown away before its answer, by them or for a fault of
+ * theirs. A cancel that crosses the answer (or the end) of its stream is fine. */
 static void reset_frame(struct rk_h2 *h, int32_t id)
 {
     uintptr_t v = (uintptr_t)nghttp2_session_get_stream_user_data(h->ng, id);
@@ -326,11 +326,14 @@ cb_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t
     return 0;
 }
 
-/* The answer is complete but the client has not ended its side: tell it not to bother. */
+/* The answer is complete but the client has not ended its side: tell it not to bother. A reset that
+ * is nobody's here is nghttp2's, for a fault of the client's. */
 static int cb_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 {
     struct rk_h2 *h = arg;
 
+    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code != NGHTTP2_NO_ERROR)
+        reset_frame(h, f->hd.stream_id);
     if (h->server && (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA) &&
         (f->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
         nghttp2_session_get_stream_remote_close(ng, f->hd.stream_id) == 0)
@@ -505,6 +508,7 @@ void rk_h2_resume(struct rk_h2 *h, int32_t id)
 void rk_h2_reset(struct rk_h2 *h, int32_t id, uint32_t h2_error)
 {
     nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, id, h2_error);
+    rk_h2_answered(h, id);
     h->ops->want_flush(h->arg);
 }
 

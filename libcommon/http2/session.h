@@ -72,8 +72,8 @@ bool rk_h2_done(const struct rk_h2 *h); /* nothing more to read or write: close 
 int rk_h2_respond(struct rk_h2 *h, int32_t id, const nghttp2_nv *nv, size_t count, bool end);
 /* Client: opens a stream whose DATA comes from `stream`. Negative when the peer takes no more. */
 int32_t rk_h2_request(struct rk_h2 *h, const nghttp2_nv *nv, size_t count, void *stream);
-void rk_h2_resume(struct rk_h2 *h, int32_t id); /* ready() has something again */
-void rk_h2_reset(struct rk_h2 *h, int32_t id, uint32_t h2_error);
+void rk_h2_resume(struct rk_h2 *h, int32_t id);                   /* ready() has something again */
+void rk_h2_reset(struct rk_h2 *h, int32_t id, uint32_t h2_error); /* an answer too */
 void rk_h2_answered(struct rk_h2 *h,
                     int32_t id); /* a reset of this stream is no longer suspicious */
 /* Later frames of the stream reach nobody. For an owner that lets go before on_close. */

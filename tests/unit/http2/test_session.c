@@ -308,7 +308,14 @@ static void pings_in_one_read_are_calmed_before_their_answers_pile_up(void **sta
     assert_in_range(sent(s, NGHTTP2_PING, NULL), 0, 500);
 }
 
-static unsigned resets_taken(enum who who, bool answered, unsigned most)
+enum how {
+    CANCELLED,
+    OVERFLOWN, /* its window, so that we are made to reset it */
+    OURS,      /* reset as its owner wants it */
+    ANSWERED,  /* and then cancelled */
+};
+
+static unsigned resets_taken(enum who who, enum how how, unsigned most)
 {
     rk_auto(side_free) struct side *s = side_of(who);
     rk_auto(rk_buf_done) struct rk_buf b;
@@ -319,12 +326,19 @@ static unsigned resets_taken(enum who who, bool answered, unsigned most)
     for (i = 0; i < most; i++) {
         request(&b, 2 * i + 1, "POST", "/x", "application/grpc");
         assert_int_equal(feed(s, &b), 0);
-        if (answered)
+        if (how == ANSWERED)
             rk_h2_answered(s->h, (int32_t)(2 * i + 1));
-        frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\10", 4);
+        if (how == OURS)
+            rk_h2_reset(s->h, (int32_t)(2 * i + 1), NGHTTP2_CANCEL);
+        else if (how == OVERFLOWN)
+            frame(&b, NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, "\x7f\xff\xff\xff", 4);
+        else
+            frame(&b, NGHTTP2_RST_STREAM, 0, 2 * i + 1, "\0\0\0\10", 4);
         if (feed(s, &b) < 0)
             break;
         flush(s);
+        if (rk_h2_done(s->h))
+            break;
     }
     if (i < most)
         expect_calm(s);
@@ -334,10 +348,18 @@ static unsigned resets_taken(enum who who, bool answered, unsigned most)
 static void streams_thrown_away_before_their_answer_are_bounded(void **state)
 {
     (void)state;
-    assert_int_equal(resets_taken(STRANGER, false, 1000), 10);
-    assert_int_equal(resets_taken(KNOWN, false, 1000), 200);
-    assert_int_equal(resets_taken(PROXY, false, 4800), 4000);
-    assert_int_equal(resets_taken(STRANGER, true, 1000), 1000);
+    assert_int_equal(resets_taken(STRANGER, CANCELLED, 1000), 10);
+    assert_int_equal(resets_taken(KNOWN, CANCELLED, 1000), 200);
+    assert_int_equal(resets_taken(PROXY, CANCELLED, 4800), 4000);
+    assert_int_equal(resets_taken(STRANGER, ANSWERED, 1000), 1000);
+}
+
+static void streams_we_are_made_to_reset_are_bounded_as_well(void **state)
+{
+    (void)state;
+    assert_int_equal(resets_taken(STRANGER, OVERFLOWN, 1000), 10);
+    assert_int_equal(resets_taken(KNOWN, OVERFLOWN, 1000), 200);
+    assert_int_equal(resets_taken(STRANGER, OURS, 1000), 1000);
 }
 
 /* The bound is passed at the beginning of what was read; in all of it there were 3,000. */
@@ -590,6 +612,7 @@ int main(void)
         cmocka_unit_test(the_rest_of_a_read_is_not_looked_at_once_it_is_too_much),
         cmocka_unit_test(pings_in_one_read_are_calmed_before_their_answers_pile_up),
         cmocka_unit_test(streams_thrown_away_before_their_answer_are_bounded),
+        cmocka_unit_test(streams_we_are_made_to_reset_are_bounded_as_well),
         cmocka_unit_test(streams_beyond_the_bound_are_refused_one_by_one),
         cmocka_unit_test(who_reads_nothing_cannot_make_us_keep_answers_without_end),
         cmocka_unit_test(
