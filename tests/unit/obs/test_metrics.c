@@ -2,10 +2,12 @@
  * to. */
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libcommon/obs/build.h"
 #include "libcommon/obs/metrics.h"
@@ -220,6 +222,22 @@ static void the_process_is_told_about(void **state)
     }
 }
 
+static void the_open_descriptors_are_those_that_are_open(void **state)
+{
+    static const char name[] = "\nprocess_open_fds ";
+    unsigned open = 0;
+    int fd[50];
+
+    (void)state;
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        fd[i] = dup(0);
+    for (int i = 0; i < 4096; i++)
+        open += fcntl(i, F_GETFD) >= 0;
+    assert_int_equal(strtod(strstr(print(), name) + strlen(name), NULL), open);
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        (void)close(fd[i]);
+}
+
 static void *add(void *arg)
 {
     (void)arg;
@@ -262,6 +280,7 @@ int main(void)
         cmocka_unit_test(registering_a_table_again_changes_nothing),
         cmocka_unit_test(the_whole_is_valid_exposition_text),
         cmocka_unit_test(the_process_is_told_about),
+        cmocka_unit_test(the_open_descriptors_are_those_that_are_open),
         cmocka_unit_test(the_program_says_which_it_is),
         cmocka_unit_test(several_threads_lose_nothing),
     };
