@@ -92,22 +92,26 @@ static void on_limit(struct rk_timer *t)
     have_left(rk_container_of(t, struct rk_registrar, limit));
 }
 
+static void set_registered(struct rk_registrar *r, bool registered)
+{
+    r->registered = registered;
+    rk_metric_set(&metrics[0], registered);
+}
+
 static void refused(struct rk_registrar *r, const char *why)
 {
     if (!r->complained && !r->closing)
         rk_warn(NULL, "management does not have %s: %s; trying again", r->terms.url, why);
     r->complained = true;
-    r->registered = false;
-    rk_metric_set(&metrics[0], 0);
+    set_registered(r, false);
 }
 
 static void taken(struct rk_registrar *r)
 {
     if (!r->registered)
         rk_info(NULL, "management has %s", r->terms.url);
-    r->registered = true;
     r->complained = false;
-    rk_metric_set(&metrics[0], 1);
+    set_registered(r, true);
 }
 
 static void speak(struct rk_registrar *r);
@@ -119,7 +123,9 @@ static void on_done(struct rk_grpc_client_call *c, int status, const char *messa
 
     (void)c;
     r->call = NULL;
-    if (status == RK_GRPC_OK) {
+    if (status == RK_GRPC_OK && goodbye) {
+        set_registered(r, false);
+    } else if (status == RK_GRPC_OK) {
         taken(r);
     } else {
         refused(r, message);
