@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * gRPC client over nghttp2, for tests, benches and probes: one connection, many calls. Loop thread
- * only.
+ * gRPC client over nghttp2: one connection, many calls. Relays and STUN servers register with it;
+ * else it is for tools, tests and benches. It trusts its server: a message may have 64 MiB. Loop
+ * thread only.
  */
 
 #include <stdbool.h>

@@ -23,8 +23,7 @@
 #define DATA_BYTES (16 * 1024 - 9)
 #define CONTROL_BYTES 4096 /* for all but DATA, where no more of that is taken */
 #define FLOOD_WINDOW_MS 10000
-#define FLOOD_FRAMES                                                                               \
-    2000 /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE of no stream: control frames in one window */
+#define FLOOD_FRAMES 2000 /* PING, SETTINGS, PRIORITY, DATA with nothing in it: in one window */
 
 /* A proxy of ours, which carries many, may do so many times as much of all this as who is known,
  * and a stranger, of whom there may be thousands, as little. */

@@ -25,8 +25,8 @@ struct rk_loop *rk_loop_new(void);
 void rk_loop_free(struct rk_loop *l); /* after rk_loop_run returned; every handle must be closed */
 uv_loop_t *rk_loop_uv(struct rk_loop *l);
 
-/* Until rk_loop_stop and no live handle of its own users, or stop forced. The thread has short
- * slices of its core from then on (slice.h). */
+/* Until rk_loop_stop, whatever handles are open then or not. The thread has short slices of its
+ * core from then on (slice.h). */
 void rk_loop_run(struct rk_loop *l);
 void rk_loop_stop(struct rk_loop *l); /* any thread; the run returns after the current turn */
 

@@ -34,8 +34,9 @@
 #define RK_DOOR_PIECE_NS 5000000
 #define RK_DOOR_IN_VAIN_NS 500000
 
-/* The first words of who speaks HTTP/2, and less than any request of HTTP/1: who says them a byte
- * at a time is not let in for it. */
+/* The first words of who speaks HTTP/2, and less than any request of HTTP/1.1: who says them a byte
+ * at a time is not let in for it. A request of HTTP/1.0 may have 18, and waits in vain; nothing is
+ * served in that. */
 #define RK_DOOR_FIRST 24
 
 /* Who has come through: the receiver's are `fd`, non-blocking, and `ssl`, which reads and writes it
