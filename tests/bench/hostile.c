@@ -11,6 +11,7 @@
  *   reset         HTTP/2: calls that are reset at once
  *   ping settings continuation    HTTP/2: frames of the kind without an end
  *   hpack         HTTP/2: header blocks of 16 KB that stand for 60 MB
+ *   keyupdate     HTTP/2, and then TLS that asks for new keys without an end
  *   stun          binding requests; ends at once where an answer is larger than twice the question.
  *                 stun-N: no more than so many thousand a second
  *
@@ -45,6 +46,8 @@
 #define SLOW_ONES 2000
 #define HALF_OPEN 12000
 #define BURST ((size_t)16 * 1024)
+#define REKEYS 500 /* of a burst */
+#define REKEY 27   /* bytes each */
 #define SAY_MS 1000
 #define TICK_MS 20
 #define DATAGRAMS 64
@@ -63,6 +66,7 @@ struct kind {
     void (*greet)(struct load *l, struct rk_buf *out);
     /* More of the same for ever; `stream` is the connection's own. NULL: silence. */
     void (*more)(uint32_t *stream, struct rk_buf *out);
+    bool rekey; /* after the greeting, new keys for ever */
 };
 
 enum phase {
@@ -224,15 +228,16 @@ static void more_hpack(uint32_t *stream, struct rk_buf *out)
 }
 
 static const struct kind kinds[] = {
-    { "loris", SLOW_ONES, "\x02h2", true, false, greet_slow, NULL },
-    { "loris-relay", SLOW_ONES, NULL, true, false, greet_relay_slow, NULL },
-    { "handshakes", HALF_OPEN, NULL, false, true, greet_hello, NULL },
-    { "auth", FLOODERS, NULL, false, false, greet_auth, NULL },
-    { "reset", FLOODERS, "\x02h2", false, false, greet_h2, more_reset },
-    { "ping", FLOODERS, "\x02h2", false, false, greet_h2, more_ping },
-    { "settings", FLOODERS, "\x02h2", false, false, greet_h2, more_settings },
-    { "continuation", FLOODERS, "\x02h2", false, false, greet_h2_begun, more_continuation },
-    { "hpack", FLOODERS, "\x02h2", false, false, greet_h2, more_hpack },
+    { "loris", SLOW_ONES, "\x02h2", true, false, greet_slow, NULL, false },
+    { "loris-relay", SLOW_ONES, NULL, true, false, greet_relay_slow, NULL, false },
+    { "handshakes", HALF_OPEN, NULL, false, true, greet_hello, NULL, false },
+    { "auth", FLOODERS, NULL, false, false, greet_auth, NULL, false },
+    { "reset", FLOODERS, "\x02h2", false, false, greet_h2, more_reset, false },
+    { "ping", FLOODERS, "\x02h2", false, false, greet_h2, more_ping, false },
+    { "settings", FLOODERS, "\x02h2", false, false, greet_h2, more_settings, false },
+    { "continuation", FLOODERS, "\x02h2", false, false, greet_h2_begun, more_continuation, false },
+    { "hpack", FLOODERS, "\x02h2", false, false, greet_h2, more_hpack, false },
+    { "keyupdate", FLOODERS, "\x02h2", false, false, greet_h2, NULL, true },
 };
 
 /* --- connections --- */
@@ -343,12 +348,29 @@ static ssize_t say(struct foe *f, size_t max)
     return SSL_get_error(f->ssl, (int)r) == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
+static bool rekey(struct load *l, struct foe *f)
+{
+    for (unsigned i = 0; i < REKEYS; i++) {
+        int r;
+
+        ERR_clear_error();
+        (void)SSL_key_update(f->ssl, SSL_KEY_UPDATE_NOT_REQUESTED); /* unless one waits for room */
+        r = SSL_do_handshake(f->ssl);
+        if (r != 1)
+            return SSL_get_error(f->ssl, r) == SSL_ERROR_WANT_WRITE;
+        l->bytes += REKEY;
+    }
+    return true;
+}
+
 /* One burst a turn, so that all take part. */
 static bool talk(struct load *l, struct foe *f)
 {
     bool more = l->kind->more && f->phase == PHASE_TALK;
     ssize_t n;
 
+    if (l->kind->rekey && f->out.n == 0)
+        return rekey(l, f);
     while (more && f->out.n < BURST)
         l->kind->more(&f->stream, &f->out);
     if (f->out.n == 0 || l->kind->slow) {
@@ -360,7 +382,7 @@ static bool talk(struct load *l, struct foe *f)
         return false;
     l->bytes += (uint64_t)n;
     rk_buf_consume(&f->out, (size_t)n);
-    if (f->out.n == 0 && !more)
+    if (f->out.n == 0 && !more && !l->kind->rekey)
         want(l, f, EPOLLIN);
     return true;
 }

@@ -12,6 +12,7 @@ HOSTILE_ATTACKS=(
     management:loris signal:loris relay:loris-relay
     management:handshakes signal:handshakes relay:handshakes
     management:reset management:ping management:settings management:continuation management:hpack
+    management:keyupdate
     relay:auth stun:stun-100 stun:stun
 )
 
