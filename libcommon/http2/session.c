@@ -57,7 +57,9 @@ struct rk_h2 {
     bool server;
     bool trusted;
     bool known;
+    bool reading; /* in nghttp2_session_mem_recv */
     bool terminated;
+    uint32_t terminated_with;
     bool goaway_sent;
     const char *why;
 };
@@ -85,12 +87,17 @@ static void *stream_get(struct rk_h2 *h, int32_t id)
     return (void *)(v & ~(uintptr_t)1); /* NOLINT: tagged pointer */
 }
 
+/* nghttp2 reads on when it is told to terminate while it reads, and before 1.68.1 a frame of a
+ * wrong size then is an assertion that fails: it is told afterwards, and stopped (CVE-2026-27135).
+ */
 void rk_h2_terminate(struct rk_h2 *h, uint32_t h2_error)
 {
     if (h->terminated)
         return;
     h->terminated = true;
-    nghttp2_session_terminate_session(h->ng, h2_error);
+    h->terminated_with = h2_error;
+    if (!h->reading)
+        nghttp2_session_terminate_session(h->ng, h2_error);
     h->ops->want_flush(h->arg);
 }
 
@@ -309,7 +316,7 @@ static int cb_frame(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
     }
     if (nghttp2_session_want_write(h->ng))
         h->ops->want_flush(h->arg);
-    return 0;
+    return h->terminated ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int
@@ -322,7 +329,7 @@ cb_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *p, size_t
     (void)flags;
     if (stream)
         h->ops->on_data(stream, p, n);
-    return 0;
+    return h->terminated ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 /* The answer is complete but the client has not ended its side: tell it not to bother. A reset that
@@ -433,12 +440,27 @@ void rk_h2_free(struct rk_h2 *h)
 
 /* --- bytes --- */
 
-int rk_h2_feed(struct rk_h2 *h, const uint8_t *p, size_t n, struct rk_err *err)
+/* As nghttp2_session_mem_recv, but for what we have stopped ourselves. */
+static ssize_t read_frames(struct rk_h2 *h, const uint8_t *p, size_t n)
 {
     ssize_t r = 0;
 
-    for (size_t at = 0; at < n && r >= 0 && !h->why; at += PIECE)
+    if (h->terminated)
+        return 0;
+    h->reading = true;
+    for (size_t at = 0; at < n && r >= 0 && !h->terminated; at += PIECE)
         r = nghttp2_session_mem_recv(h->ng, p + at, n - at < PIECE ? n - at : PIECE);
+    h->reading = false;
+    if (!h->terminated)
+        return r;
+    nghttp2_session_terminate_session(h->ng, h->terminated_with);
+    return 0;
+}
+
+int rk_h2_feed(struct rk_h2 *h, const uint8_t *p, size_t n, struct rk_err *err)
+{
+    ssize_t r = read_frames(h, p, n);
+
     if (r == NGHTTP2_ERR_FLOODED) { /* of acknowledgements */
         calm(h, "too many control frames");
         r = 0;

@@ -285,6 +285,28 @@ static void empty_data_is_a_control_frame(void **state)
     expect_calm(s);
 }
 
+/* What comes behind the last frame that was one too many is not read, whatever it is: not what
+ * makes nghttp2 end a session that has ended. */
+static void what_follows_a_flood_is_not_read(void **state)
+{
+    (void)state;
+    for (unsigned type = 0; type < 16; type++) {
+        rk_auto(side_free) struct side *s = side_of(STRANGER);
+        rk_auto(rk_buf_done) struct rk_buf b;
+
+        rk_buf_init(&b, SIZE_MAX);
+        greet(s, &b);
+        request(&b, 1, "POST", "/x", "application/grpc");
+        for (unsigned i = 0; i < 100; i++)
+            frame(&b, NGHTTP2_DATA, 0, 1, NULL, 0);
+        frame(&b, (uint8_t)type, 0, type % 2, "123456789", 9); /* of a wrong size for most */
+        frame(&b, NGHTTP2_PRIORITY, 0, 1, NULL, 0);
+        assert_int_equal(feed(s, &b), RK_EXHAUSTED);
+        assert_int_equal(rk_h2_frames_in(s->h), 102);
+        expect_calm(s);
+    }
+}
+
 /* So many that the connection ends, in one read. */
 static struct side *pinged(enum who who, unsigned n)
 {
@@ -613,6 +635,7 @@ int main(void)
         cmocka_unit_test(pings_in_one_read_are_calmed_before_their_answers_pile_up),
         cmocka_unit_test(streams_thrown_away_before_their_answer_are_bounded),
         cmocka_unit_test(streams_we_are_made_to_reset_are_bounded_as_well),
+        cmocka_unit_test(what_follows_a_flood_is_not_read),
         cmocka_unit_test(streams_beyond_the_bound_are_refused_one_by_one),
         cmocka_unit_test(who_reads_nothing_cannot_make_us_keep_answers_without_end),
         cmocka_unit_test(
