@@ -25,11 +25,12 @@ static const char *const names[RK_DUE_KINDS] = { "ephemeral", "login", "inactivi
     "coalesce((a.settings->>'peer_login_expiration_enabled')::boolean, true) THEN "                \
     "coalesce(p.last_login, '-infinity') + make_interval(secs => "                                 \
     "coalesce((a.settings->>'peer_login_expiration')::bigint, 86400)) END"
+/* A login counts, too: who has just signed in again has yet to connect. */
 #define INACTIVITY_AT                                                                              \
     "CASE WHEN p.user_id <> '' AND p.inactivity_expiration_enabled AND NOT p.login_expired AND "   \
     "NOT s.connected AND "                                                                         \
     "coalesce((a.settings->>'peer_inactivity_expiration_enabled')::boolean, false) THEN "          \
-    "s.last_seen + make_interval(secs => "                                                         \
+    "greatest(s.last_seen, p.last_login) + make_interval(secs => "                                 \
     "coalesce((a.settings->>'peer_inactivity_expiration')::bigint, 600)) END"
 #define OF_PEERS "JOIN account a ON a.id = p.account_id JOIN peer_status s ON s.peer_id = p.id "
 /* In one order, so that two that write rows of the same peers do not wait for each other. */

@@ -23,7 +23,7 @@
 enum rk_due_kind {
     RK_DUE_EPHEMERAL,  /* an ephemeral peer has been away for its life: it is deleted */
     RK_DUE_LOGIN,      /* a login is too old: the peer is flagged login_expired */
-    RK_DUE_INACTIVITY, /* a peer was away too long: likewise */
+    RK_DUE_INACTIVITY, /* a peer was away too long; a login is being there, too: likewise */
     RK_DUE_JOB,        /* a job that nobody answered has failed */
     RK_DUE_KINDS,
 };

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "libcommon/account/peer/due.h"
 #include "libcommon/account/peer/renew.h"
 #include "libcommon/account/rules/used_token.h"
 #include "libcommon/base/clock.h"
@@ -60,6 +61,35 @@ static void a_login_begins_anew(void **state)
                          "' AND at BETWEEN now() + interval '86000 s' AND now() + interval '86401 "
                          "s'"),
                      1);
+}
+
+static void nobody_acts(void *arg, enum rk_due_kind kind, int64_t late_us)
+{
+    (void)arg;
+    (void)late_us;
+    fail_msg("deadline of kind %d acted on", (int)kind);
+}
+
+/* Its agent has yet to connect, and was last seen before it was logged out. */
+static void who_was_away_too_long_has_time_to_connect(void **state)
+{
+    const struct rk_due_params params = { .ephemeral_s = 600,
+                                          .default_domain = "d.test",
+                                          .on_acted = nobody_acts };
+    struct rk_due_report report;
+
+    (void)state;
+    pg_must(pg, "UPDATE account SET settings = settings || "
+                "'{\"peer_inactivity_expiration_enabled\":true,"
+                "\"peer_inactivity_expiration\":600}'");
+    pg_must(pg, "UPDATE peer SET inactivity_expiration_enabled = true WHERE id = '" A "'");
+    pg_must(pg, "UPDATE peer_status SET last_seen = now() - interval '1 day'");
+    done(renew(A, "ada", false), &err);
+    done(rk_due_act(pg, &params, &report, &err), &err);
+    assert_int_equal(report.bells_n, 0);
+    free(report.bells);
+    assert_in_range(report.next_ms, 590 * 1000, 600 * 1000);
+    assert_int_equal(ask("SELECT count(*) FROM peer WHERE id = '" A "' AND login_expired"), 0);
 }
 
 static void a_session_is_extended(void **state)
@@ -222,6 +252,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, fresh)
     const struct CMUnitTest tests[] = {
         T(a_login_begins_anew),
+        T(who_was_away_too_long_has_time_to_connect),
         T(a_session_is_extended),
         T(only_its_user_has_the_peer),
         T(where_logins_do_not_expire_nothing_is_extended),
