@@ -29,10 +29,10 @@ struct rk_account_row {
     char id[RK_XID_LEN + 1];
     char network_id[RK_XID_LEN + 1];
     uint8_t net4[4];
-    uint8_t net4_bits; /* 16 */
+    uint8_t net4_bits; /* 16, or what the settings say: up to 28 */
     bool has_net6;
     uint8_t net6[16];
-    uint8_t net6_bits; /* 64 */
+    uint8_t net6_bits; /* 64, or what the settings say: 48 to 120 */
     char *dns_domain;  /* effective: the account's own or the server's default; may be "" */
     bool peer_login_expiration_enabled;
     int64_t peer_login_expiration_s;

@@ -1,8 +1,6 @@
 /* Random addresses of peers. Nothing is asked first: the database's unique constraints say whether
  * one was free. */
 
-#include <string.h>
-
 #include "libcommon/account/store/int.h"
 #include "libcommon/base/id.h"
 
@@ -24,13 +22,24 @@ bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4])
     return true;
 }
 
-void peer_random_ip6(const uint8_t net[16], uint8_t out[16])
+bool peer_random_ip6(const uint8_t net[16], unsigned bits, uint8_t out[16])
 {
-    static const uint8_t zero[8] = { 0 };
-    static const uint8_t one[8] = { 255, 255, 255, 255, 255, 255, 255, 255 };
+    bool zeros, ones;
 
-    memcpy(out, net, 8);
+    if (bits > 126)
+        return false;
     do {
-        rk_random(out + 8, 8);
-    } while (memcmp(out + 8, zero, 8) == 0 || memcmp(out + 8, one, 8) == 0);
+        rk_random(out, 16);
+        zeros = ones = true;
+        for (unsigned i = 0; i < 16; i++) {
+            unsigned fixed = bits > 8 * i ? bits - 8 * i : 0;
+            uint8_t mask = (uint8_t)(fixed < 8 ? 0xff >> fixed : 0);
+            uint8_t host = out[i] & mask;
+
+            zeros = zeros && host == 0;
+            ones = ones && host == mask;
+            out[i] = (uint8_t)((net[i] & ~mask) | host);
+        }
+    } while (zeros || ones);
+    return true;
 }

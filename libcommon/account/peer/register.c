@@ -42,7 +42,7 @@ static const struct rk_pg_stmt find_key = {
 #define NEWCOMER                                                                                   \
     "SELECT k.id, k.name, k.ephemeral, k.allow_extra_dns_labels, g.ids, "                          \
     "coalesce(a.settings->'ipv6_enabled_groups' ?| g.ids, false), "                                \
-    "host(network(a.net4)), masklen(a.net4), host(network(a.net6)), "                              \
+    "host(network(a.net4)), masklen(a.net4), host(network(a.net6)), masklen(a.net6), "             \
     "coalesce(nullif(a.settings->>'dns_domain', ''), $3), "                                        \
     "coalesce((a.settings->'extra'->>'peer_approval_enabled')::boolean, false), "                  \
     "k.uses_left, now() "                                                                          \
@@ -84,6 +84,7 @@ enum {
     KEY_NET4,
     KEY_NET4_BITS,
     KEY_NET6,
+    KEY_NET6_BITS,
     KEY_DOMAIN,
     KEY_APPROVAL,
     KEY_USES_LEFT, /* NULL: no end to them */
@@ -160,7 +161,7 @@ struct registering {
     bool ephemeral, requires_approval;
     bool guest; /* the change is the caller's */
     uint8_t net4[4], net6[16];
-    unsigned net4_bits;
+    unsigned net4_bits, net6_bits;
     bool has_net6;
 };
 
@@ -349,6 +350,7 @@ static int read_key(struct registering *g, struct rk_err *err)
     g->net4_bits = (unsigned)rk_pg_int(k, 0, KEY_NET4_BITS);
     g->has_net6 = rk_pg_bool(k, 0, KEY_GROUPS_IP6) && !rk_pg_null(k, 0, KEY_NET6) &&
                   inet_pton(AF_INET6, rk_pg_str(k, 0, KEY_NET6).p, g->net6) == 1;
+    g->net6_bits = (unsigned)rk_pg_int(k, 0, KEY_NET6_BITS);
     for (size_t i = 0; i < g->n; i++) {
         struct newcomer *p = &g->v[i];
 
@@ -545,10 +547,8 @@ static int try_insert(struct registering *g, size_t from, size_t to, struct rk_e
         if (!p->waits)
             continue;
         inet_ntop(AF_INET, p->ip4, p->ip, sizeof(p->ip));
-        if (g->has_net6) {
-            peer_random_ip6(g->net6, ip6);
+        if (g->has_net6 && peer_random_ip6(g->net6, g->net6_bits, ip6))
             inet_ntop(AF_INET6, ip6, p->ip6, sizeof(p->ip6));
-        }
         peer_label_for(p->label, p->suffixed, p->ip4, p->own_label);
         put_newcomer(g, p, &j);
     }

@@ -29,8 +29,8 @@ bool peer_extra_label(struct rk_str s, char out[PEER_EXTRA_LABEL_MAX]);
 /* A random host of the IPv4 network: not the network, broadcast or second-to-last address (agents
  * keep a DNS server there). False for a network without hosts. */
 bool peer_random_ip4(const uint8_t net[4], unsigned bits, uint8_t out[4]);
-/* Random lower half under a /64, neither all zero nor all one. */
-void peer_random_ip6(const uint8_t net[16], uint8_t out[16]);
+/* The same of the IPv6 network: host bits that are neither all zero nor all one. */
+bool peer_random_ip6(const uint8_t net[16], unsigned bits, uint8_t out[16]);
 
 /* Says that these peers' accounts have peers that came or went. Waits for the next statement. */
 int peer_presence_note(struct rk_pg *pg, const struct rk_str *ids, size_t n, struct rk_err *err)

@@ -190,6 +190,30 @@ static void a_small_network_is_filled_to_the_last_address(void **state)
     assert_int_equal(pg_ask(&fx, "SELECT used_times FROM setup_key"), 13);
 }
 
+static void a_newcomer_is_in_the_ipv6_network_however_long_it_is(void **state)
+{
+    static const char *const nets[] = { "fd00:1:2:3:4:5:6:700/120", "fd00:1:2:3:4:5:6:0/111",
+                                        "fd00:1:2:3::/64", "fd00:1::/48" };
+    struct rk_err err = { 0 };
+    struct rk_bell bell;
+    char sql[100];
+
+    (void)state;
+    for (size_t i = 0; i < RK_COUNT(nets); i++) {
+        fresh(0);
+        snprintf(sql, sizeof(sql), "UPDATE account SET net6 = '%s'", nets[i]);
+        pg_must(pg, sql);
+        for (int k = 0; k < 20; k++)
+            assert_int_equal(register_peer(pg, "n", NULL, &bell, &err), 0);
+        assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer p, account a WHERE p.ip6 << "
+                                     "a.net6 AND host(p.ip6) NOT IN (host(network(a.net6)), "
+                                     "host(broadcast(a.net6)))"),
+                         20);
+    }
+    /* All of its bits are used. */
+    assert_true(pg_ask(&fx, "SELECT count(*) FROM peer WHERE NOT ip6 << 'fd00:1::/64'") > 0);
+}
+
 /* Who comes together, by one key. */
 struct party {
     struct rk_peer_meta meta[8];
@@ -595,6 +619,7 @@ int main(void)
         cmocka_unit_test(the_same_key_pair_twice_is_refused_and_spends_nothing),
         cmocka_unit_test(names_that_collide_get_the_address_behind_them),
         cmocka_unit_test(a_small_network_is_filled_to_the_last_address),
+        cmocka_unit_test(a_newcomer_is_in_the_ipv6_network_however_long_it_is),
         cmocka_unit_test(who_comes_together_is_one_change_and_each_has_its_answer),
         cmocka_unit_test(those_who_come_first_get_the_last_uses),
         cmocka_unit_test(extra_labels_need_the_keys_permission),
