@@ -40,7 +40,7 @@ static const struct rk_pg_stmt label_taken_stmt = {
 };
 static const struct rk_pg_stmt net_stmt = {
     "peer_rule_net", "SELECT net4::text, coalesce(net6::text, ''), $2::inet <<= net4 AND "
-                     "host($2::inet) NOT IN (host(network(net4)),"
+                     "host($2::inet) NOT IN (host(network(net4)), host(broadcast(net4) - 1),"
                      " host(broadcast(net4))) FROM account WHERE id = $1"
 };
 static const struct rk_pg_stmt net6_stmt = {

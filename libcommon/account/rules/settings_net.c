@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "libcommon/account/rules/settings_int.h"
+#include "libcommon/account/store/int.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/map.h"
 
@@ -126,7 +127,8 @@ int rk_settings_check_capacity(struct rk_change *ch,
         return r;
     peers = rk_pg_int(res, 0, 0);
     need = peers + peers / 2 > 10 ? peers + peers / 2 : 10;
-    have = range->family == AF_INET ? ((int64_t)1 << (32 - range->bits)) - 2
+    /* In IPv4 without the one that agents keep for their resolver. */
+    have = range->family == AF_INET ? ((int64_t)1 << (32 - range->bits)) - 3
            : range->bits > 66       ? ((int64_t)1 << (128 - range->bits)) - 2
                                     : INT64_MAX;
     if (have < need)
@@ -137,29 +139,12 @@ int rk_settings_check_capacity(struct rk_change *ch,
     return 0;
 }
 
-/* A random host of the prefix: neither all zeros nor all ones. */
-static void random_host(const struct rk_prefix *p, struct rk_prefix *out)
+/* As a newcomer's. */
+static bool random_host(const struct rk_prefix *p, struct rk_prefix *out)
 {
-    unsigned total = p->family == AF_INET ? 4 : 16;
-    bool zeros = true, ones = true;
-
-    do {
-        uint8_t host[16];
-
-        rk_random(host, sizeof(host));
-        zeros = ones = true;
-        *out = *p;
-        for (unsigned bit = p->bits; bit < total * 8; bit++) {
-            uint8_t m = (uint8_t)(0x80 >> (bit % 8));
-
-            if (host[bit / 8] & m) {
-                out->addr[bit / 8] |= m;
-                zeros = false;
-            } else {
-                ones = false;
-            }
-        }
-    } while (zeros || ones);
+    *out = *p;
+    return p->family == AF_INET ? peer_random_ip4(p->addr, p->bits, out->addr)
+                                : peer_random_ip6(p->addr, p->bits, out->addr);
 }
 
 struct host_text {
@@ -181,9 +166,9 @@ static int allocate(const struct rk_prefix *p,
 
             if (++tries > MAX_TRIES)
                 return rk_fail(err, RK_INVALID, "network range too small: no free address found");
-            random_host(p, &host);
-            if (!inet_ntop(p->family, host.addr, texts[i].s, sizeof(texts[i].s)))
-                return rk_fail(err, RK_INTERNAL, "address does not print");
+            if (!random_host(p, &host) ||
+                !inet_ntop(p->family, host.addr, texts[i].s, sizeof(texts[i].s)))
+                return rk_fail(err, RK_INTERNAL, "range without hosts");
         } while (rk_map_get(used, rk_str(texts[i].s)));
         (void)rk_map_put(used, rk_str(texts[i].s), &texts[i]);
     }

@@ -223,6 +223,13 @@ static void an_address_belongs_to_one_peer_inside_the_range(void **state)
             RK_INVALID, &err,
             "update peer ip transaction: ip 10.0.0.1 is not within the account network range "
             "100.64.0.0/16");
+    /* The agents' resolver's. */
+    refused(rk_peer_update(pg, &actor, A,
+                           &(struct rk_peer_input){ .name = "", .ip = "100.64.255.254" }, &bell,
+                           &err),
+            RK_INVALID, &err,
+            "update peer ip transaction: ip 100.64.255.254 is not within the account network range "
+            "100.64.0.0/16");
     assert_int_equal(rk_peer_update(pg, &actor, A,
                                     &(struct rk_peer_input){ .name = "", .ip = "100.64.9.9" },
                                     &bell, &err),

@@ -52,7 +52,7 @@ static void the_first_rule_that_is_broken_is_the_one_told(void **state)
           "network range too large: maximum size is /48 for ipv6" },
         { ",\"network_range\":\"10.0.0.0/28\",\"peer_login_expiration\":1",
           "network range too small: need at least 30 addresses for 20 peers + buffer, but range "
-          "provides 14" },
+          "provides 13" },
         { ",\"peer_login_expiration\":15552001,\"dns_domain\":\"*.a\"",
           "peer login expiration can't be larger than 180 days" },
         { ",\"peer_login_expiration\":3599,\"dns_domain\":\"*.a\"",
@@ -214,12 +214,32 @@ static void propagation_brings_peers_into_their_users_groups(void **state)
                      2);
 }
 
+/* The last one but one is the agents' resolver's. */
+static void a_new_range_gives_out_what_newcomers_get(void **state)
+{
+    struct rk_err err = { 0 };
+    char members[64];
+
+    (void)state;
+    pg_must(pg, "INSERT INTO peer (id, account_id, key, ip, dns_label, name) SELECT 'p' || n, id, "
+                "'k' || n, host(network(net4)::inet + n)::inet, 'p' || n, 'p' FROM account, "
+                "generate_series(1, 9) n");
+    for (int i = 0; i < 20; i++) {
+        snprintf(members, sizeof(members), ",\"network_range\":\"10.1.%d.0/28\"", i);
+        done(update(members, &err), &err);
+        assert_int_equal(pg_ask(&fx, "SELECT count(*) FROM peer p, account a WHERE p.ip << a.net4 "
+                                     "AND p.ip - network(a.net4) BETWEEN 1 AND 13"),
+                         9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_first_rule_that_is_broken_is_the_one_told, account_fresh),
         cmocka_unit_test_setup(every_change_is_told_by_its_own_event, account_fresh),
         cmocka_unit_test_setup(what_is_left_out_of_extra_and_ranges_stays, account_fresh),
+        cmocka_unit_test_setup(a_new_range_gives_out_what_newcomers_get, account_fresh),
         cmocka_unit_test_setup(onboarding_changes_only_when_it_is_sent, account_fresh),
         cmocka_unit_test_setup(propagation_brings_peers_into_their_users_groups, account_fresh),
     };
