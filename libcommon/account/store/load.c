@@ -22,7 +22,8 @@
 /* The account's serial, and what has changed since. One row without a change when there is none. */
 static const struct rk_pg_stmt look_at = {
     "load_look",
-    "SELECT a.serial, c.kind, c.object_id, c.serial, c.at, c.trace FROM account a LEFT JOIN "
+    "SELECT a.serial, c.kind, c.object_id, c.serial, c.at, c.trace, "
+    "c.at < clock_timestamp() - make_interval(secs => $4::bigint) FROM account a LEFT JOIN "
     "account_change c "
     "ON c.account_id = a.id AND c.serial > $2 WHERE a.id = $1 "
     "ORDER BY c.serial, c.kind, c.object_id LIMIT $3"
@@ -33,10 +34,11 @@ enum {
     LOOK_OBJECT,
     LOOK_CHANGE,
     LOOK_AT,
-    LOOK_TRACE
+    LOOK_TRACE,
+    LOOK_OLD
 };
 static const struct rk_pg_stmt serial_of = {
-    "load_serial", "SELECT serial, NULL, NULL, NULL, NULL, NULL FROM account WHERE id = $1"
+    "load_serial", "SELECT serial, NULL, NULL, NULL, NULL, NULL, NULL FROM account WHERE id = $1"
 };
 static const struct rk_pg_stmt read_account = { "load_account", "SELECT " ACCOUNT_COLUMNS
                                                                 " FROM account a WHERE a.id = $1" };
@@ -356,7 +358,10 @@ static void name_traces(struct loading *l)
     }
 }
 
-/* Are all serials past ours still there? A missing one was pruned, and with it what it named. */
+/*
+ * Are all serials past ours still there? A missing one was pruned, and with it what it named. So
+ * may be part of one that is old: its rows have times of their own, and pruning goes by those.
+ */
 static bool complete(const struct rk_pg_result *changes, uint64_t since, uint64_t until)
 {
     uint64_t last = since;
@@ -364,7 +369,7 @@ static bool complete(const struct rk_pg_result *changes, uint64_t since, uint64_
     for (int k = 0; k < rk_pg_rows(changes) && !rk_pg_null(changes, k, LOOK_CHANGE); k++) {
         uint64_t serial = (uint64_t)rk_pg_int(changes, k, LOOK_CHANGE);
 
-        if (serial > last + 1)
+        if (serial > last + 1 || rk_pg_bool(changes, k, LOOK_OLD))
             return false;
         last = serial;
     }
@@ -376,7 +381,8 @@ static int look(struct loading *l, uint64_t since, struct rk_err *err)
 {
     int r = since == 0 ? rk_pg_run(l->pg, &serial_of, &l->changes, err, RK_P_C(l->account_id))
                        : rk_pg_run(l->pg, &look_at, &l->changes, err, RK_P_C(l->account_id),
-                                   RK_P_INT((int64_t)since), RK_P_INT(MAX_NAMED + 1));
+                                   RK_P_INT((int64_t)since), RK_P_INT(MAX_NAMED + 1),
+                                   RK_P_INT(RK_CHANGES_KEEP_S / 2));
 
     if (r < 0)
         return r;

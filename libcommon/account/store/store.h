@@ -19,9 +19,9 @@ int rk_store_migrate(struct rk_pg *pg, struct rk_err *err) RK_CHECKED;
 /*
  * Everything of the account past `since` in one repeatable-read transaction: the changed objects,
  * or the whole account
- * (`full`) when since is 0, when changes past it have been pruned, or when so much changed that a
- * reload is cheaper. RK_NOT_FOUND never: a vanished account is `account_gone`. `default_domain` is
- * the server's dns_domain.
+ * (`full`) when since is 0, when changes past it have been pruned or soon will be, or when so much
+ * changed that a reload is cheaper. RK_NOT_FOUND never: a vanished account is `account_gone`.
+ * `default_domain` is the server's dns_domain.
  */
 int rk_store_load(struct rk_pg *pg,
                   const char *account_id,
@@ -68,8 +68,10 @@ int rk_store_secret_read(struct rk_pg *pg,
                          struct rk_err *err) RK_CHECKED;
 #define RK_SECRET_SERVER_KEY "management.server_key" /* the private key, RK_KEY_LEN bytes */
 
-/* Deletes account_change rows older than this many seconds, in batches; a call deletes a bounded
- * number and says how many in *out_gone. Any number of replicas may do it at once. */
+/* Deletes account_change rows older than this many seconds (RK_CHANGES_KEEP_S, or what was named
+ * may be loaded in part), in batches; a call deletes a bounded number and says how many in
+ * *out_gone. Any number of replicas may do it at once. */
+#define RK_CHANGES_KEEP_S 3600
 int rk_store_prune_changes(struct rk_pg *pg,
                            int64_t older_than_s,
                            int64_t *out_gone,

@@ -44,7 +44,7 @@ static void work(struct rk_job *j, void *worker)
         k->r = rk_replica_sweep(pg, UPKEEP_LEASE_S, k->owner->app->cfg->ephemeral_life_s, &k->swept,
                                 &k->err);
     if (k->r == 0 && k->prune)
-        k->r = rk_store_prune_changes(pg, UPKEEP_KEEP_CHANGES_S, &k->pruned, &k->err);
+        k->r = rk_store_prune_changes(pg, RK_CHANGES_KEEP_S, &k->pruned, &k->err);
     if (k->r == 0 && k->prune)
         k->r = rk_used_token_prune(pg, &k->err);
     if (k->r == 0 && k->prune)

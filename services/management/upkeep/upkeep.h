@@ -13,7 +13,6 @@ struct upkeep;
 #define UPKEEP_BEAT_MS 5000
 #define UPKEEP_LEASE_S 20           /* without a beat for so long a replica is dead */
 #define UPKEEP_PRUNE_MS 60000       /* how often old changes are looked for */
-#define UPKEEP_KEEP_CHANGES_S 3600  /* a snapshot older than this is loaded anew */
 #define UPKEEP_KEEP_HEAP (8u << 20) /* what a rush of maps has freed beyond this goes back */
 
 struct upkeep *upkeep_new(struct app *app);

@@ -167,7 +167,8 @@ static void a_change_says_whose_work_it_is(void **state)
 
 static void what_changed_is_named_and_a_gap_means_everything(void **state)
 {
-    rk_auto(rk_delta_free) struct rk_delta *one = NULL, *gap = NULL, *same = NULL, *gone = NULL;
+    rk_auto(rk_delta_free) struct rk_delta *one = NULL, *gap = NULL, *part = NULL, *same = NULL,
+                                           *gone = NULL;
     struct rk_err err = { 0 };
     struct rk_bell bell;
     char ids[2][RK_XID_LEN + 1] = { "", "absent" };
@@ -195,6 +196,12 @@ static void what_changed_is_named_and_a_gap_means_everything(void **state)
     assert_true(gap->full);
     assert_int_equal(count_kind(gap, RK_OBJ_PEER), 3);
     assert_int_equal(item(gap, RK_OBJ_GROUP)->row.group->members_n, 3);
+    /* Of an old one some may be gone. */
+    pg_must(pg, "DELETE FROM account_change WHERE serial = 3 AND kind = 'peer'; "
+                "UPDATE account_change SET at = now() - interval '50 minutes'");
+    part = load(2);
+    assert_true(part->full);
+    assert_int_equal(count_kind(part, RK_OBJ_PEER), 3);
     memcpy(ids[0], acc.account_id, sizeof(ids[0]));
     assert_int_equal(rk_store_serials(pg, (const char(*)[RK_XID_LEN + 1]) ids, 2, serials, &err),
                      0);
