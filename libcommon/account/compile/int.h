@@ -88,7 +88,6 @@ void compile_put_config(const struct rk_snapshot *s,
 
 /* SyncResponse.sessionExpiresAt, with its tag. */
 void compile_put_session(const struct rk_snapshot *s, size_t index, struct rk_buf *out);
-/* Checks of SyncResponse, with tags: the files to look for. */
 
 /* --- parts of the above --------------------------------------------------------------------- */
 

@@ -152,6 +152,6 @@ int rk_peer_store_presence(struct rk_pg *pg,
                            bool *out_superseded,
                            struct rk_err *err) RK_CHECKED;
 
-/* DNS label of a host name; false when it is empty. See the label rules in the store's README. */
+/* DNS label of a host name; false when it is empty. See label.c. */
 #define RK_LABEL_MAX 64
 bool rk_dns_label(struct rk_str hostname, char out[RK_LABEL_MAX]);
