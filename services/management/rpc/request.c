@@ -175,16 +175,19 @@ static void find_after(struct request *q)
     }
 }
 
+static bool refused(const struct hub *h, size_t index)
+{
+    char text[ACCESS_TEXT_MAX];
+
+    return access_check(h->snap, index, rk_wall_us(), text) != RK_GRPC_OK;
+}
+
 static void ready(struct hub_wait *w, int r, const struct rk_err *err)
 {
     struct request *q = rk_container_of(w, struct request, wait);
     struct hub *h = hub_find(q->app, rk_str(q->account_id));
     size_t index;
 
-    if (r == RK_NOT_FOUND && !q->asked_store) {
-        request_work(q, find_run, find_after);
-        return;
-    }
     if (r < 0 && r != RK_NOT_FOUND) {
         q->r = r;
         q->err = *err;
@@ -192,12 +195,13 @@ static void ready(struct hub_wait *w, int r, const struct rk_err *err)
         return;
     }
     index = r == 0 ? rk_snapshot_find_key(h->snap, q->env.key) : RK_NO_PEER;
-    if (index != RK_NO_PEER) {
+    if (!q->asked_store && (index == RK_NO_PEER || refused(h, index))) {
+        /* Our snapshot may be older than what happened elsewhere: the peer has registered, or has
+         * signed in again. A no would be for good: the agent does not ask again. */
+        request_work(q, find_run, find_after);
+    } else if (index != RK_NO_PEER) {
         known_put(q->app, q->env.key, q->account_id, &q->env.box);
         q->on_found(q, h, index);
-    } else if (!q->asked_store) { /* our snapshot may be older than the peer's registration
-                                     elsewhere */
-        request_work(q, find_run, find_after);
     } else {
         known_drop(q->app, q->env.key);
         q->on_unknown(q); /* deleted in between */

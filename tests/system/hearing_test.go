@@ -1,0 +1,40 @@
+package system
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"rookery.test/system/harness"
+)
+
+// hardOfHearing is one more replica that learns of changes by the doorbell alone: it compares no serials in the time of a test.
+func hardOfHearing(t *testing.T, c *harness.Cluster) *harness.Sibling {
+	t.Helper()
+	return c.Sibling(t, "management-1", map[string]string{"sweep_ms": "600000"})
+}
+
+// Who has signed in at one replica is not turned away by another that has not heard of it: its agent would not ask again.
+func TestUnheardSignInIsLookedUp(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	b := harness.NewBare(t, hardOfHearing(t, c).Listen, "signs-in")
+	id := owned(t, c, s, b)
+	c.SQL(t, fmt.Sprintf("UPDATE peer SET login_expired = true WHERE id = '%s'", id))
+	touch(t, c, id)
+	s.SetPolicy(t, s.Policy, harness.Rule(s.Group, s.Group, "tcp", true, "7000")) // rings
+	harness.Eventually(t, 10*time.Second, "the replica knows that the login has expired", func() error {
+		if _, err := b.TryLogin(t.Context(), ""); err == nil {
+			return fmt.Errorf("let in")
+		}
+		return nil
+	})
+	refused(t, b, codes.PermissionDenied, loginExpired)
+	c.SQL(t, fmt.Sprintf("UPDATE peer SET login_expired = false, last_login = clock_timestamp() WHERE id = '%s'", id))
+	touch(t, c, id) // does not
+	b.Sync(t).Next(t, 5*time.Second)
+	b.Login(t, "")
+}
