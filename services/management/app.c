@@ -187,19 +187,26 @@ void app_clock(struct app *a, int64_t ahead_us)
 
 /* --- doorbell --- */
 
+/* One that nobody needs is loaded when somebody does; what changes during its first load may be too
+ * late for that. */
+static void hear(struct app *a, struct rk_str account, uint64_t serial)
+{
+    struct hub *h = hub_find(a, account);
+
+    if (h && (h->snap || h->loading))
+        hub_hear(h, serial);
+}
+
 static void bell(struct app *a, struct rk_str payload)
 {
     struct rk_str account, serial_text;
-    struct hub *h;
     uint64_t serial;
 
     if (!rk_str_next(&payload, ' ', &account) || !rk_str_next(&payload, ' ', &serial_text) ||
         !rk_str_u64(serial_text, &serial))
         return;
     due_heard(a->due); /* whatever changed may have brought a deadline */
-    h = hub_find(a, account);
-    if (h && h->snap)
-        hub_hear(h, serial);
+    hear(a, account, serial);
 }
 
 static void rds_message(struct rk_rds *r, struct rk_str channel, struct rk_str payload, void *arg)
@@ -235,7 +242,6 @@ static void rds_down(struct rk_rds *r, void *arg)
 
 void app_ring(struct app *a, const char *account_id, uint64_t serial)
 {
-    struct hub *h = hub_find(a, rk_str(account_id));
     char msg[64];
 
     if (serial == 0)
@@ -243,8 +249,7 @@ void app_ring(struct app *a, const char *account_id, uint64_t serial)
     snprintf(msg, sizeof(msg), "%s %llu", account_id, (unsigned long long)serial);
     rk_rds_publish(a->rds, RK_DOORBELL, rk_str(msg));
     due_heard(a->due);
-    if (h && h->snap)
-        hub_hear(h, serial); /* ourselves at once, Redis or not */
+    hear(a, rk_str(account_id), serial); /* ourselves at once, Redis or not */
 }
 
 /* --- timers --- */

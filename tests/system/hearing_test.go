@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/netbirdio/netbird/shared/management/proto"
+
 	"rookery.test/system/harness"
 )
 
@@ -37,4 +39,32 @@ func TestUnheardSignInIsLookedUp(t *testing.T) {
 	touch(t, c, id) // does not
 	b.Sync(t).Next(t, 5*time.Second)
 	b.Login(t, "")
+}
+
+// A change that is announced while a replica reads the account for the first time, but was made after that had begun, is read
+// at once.
+func TestHeardDuringTheFirstLoad(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	b, other := harness.NewBare(t, managements(t, c)[0], "waits"), harness.NewBare(t, managements(t, c)[1], "other")
+	b.Login(t, s.Key)
+	other.Login(t, s.Key)
+	watcher := other.Sync(t)
+	watcher.Next(t, 5*time.Second)
+	late := hardOfHearing(t, c)
+	release := c.Hold(t, "LOCK TABLE zone IN ACCESS EXCLUSIVE MODE") // which only a first load reads
+	stream := b.At(t, late.Listen).Sync(t)
+	harness.Eventually(t, 10*time.Second, "the load waits", func() error {
+		if n := c.SQL(t, fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE application_name = '%s' AND wait_event_type = 'Lock'",
+			late.Name)); n != "1" {
+			return fmt.Errorf("%s wait", n)
+		}
+		return nil
+	})
+	s.SetPolicy(t, s.Policy, harness.Rule(s.Group, s.Group, "tcp", true, "7100"))
+	has := func(m *proto.SyncResponse) bool { return hasPort(m.GetNetworkMap(), "7100") == nil }
+	watcher.Until(t, 5*time.Second, "the new rule, where it was heard of", has)
+	release()
+	stream.Until(t, 5*time.Second, "the new rule", has)
 }
