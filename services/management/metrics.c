@@ -20,6 +20,8 @@ static const double lateness[] = { 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 
 struct rk_metric metrics[METRIC_COUNT] = {
     [METRIC_SYNC_STREAMS] = ROW("sync_streams", RK_GAUGE, "Sync streams open on this replica"),
     [METRIC_ACCOUNTS_LOADED] = ROW("accounts_loaded", RK_GAUGE, "accounts held in memory"),
+    [METRIC_KNOWN_PEERS] =
+        ROW("known_peers", RK_GAUGE, "peers of those accounts that have called this replica"),
     [METRIC_LOGINS] = ROW("logins_total", RK_COUNTER, "Login calls answered with success"),
     [METRIC_REGISTRATIONS] = ROW("registrations_total", RK_COUNTER, "peers registered"),
     [METRIC_SYNCS] = ROW("syncs_total", RK_COUNTER, "Sync streams that got their first map"),

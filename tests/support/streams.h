@@ -16,6 +16,7 @@
 #include "services/management/fanout/session.h"
 #include "services/management/hub/hub.h"
 #include "services/management/metrics.h"
+#include "services/management/rpc/known.h"
 #include "services/management/rpc/methods.h"
 #include "tests/support/h2.h"
 
@@ -164,6 +165,7 @@ streams_open(struct streams *t, struct rk_snapshot *snap, unsigned threads, size
     a->cfg = &t->cfg;
     a->loop = rk_loop_new();
     a->hubs = rk_map_new();
+    a->known = rk_map_new();
     rk_list_init(&a->relay_refresh);
     rk_buf_init(&a->scratch, ORDER_BYTES_MAX);
     digest_key_new(&a->digest_key);
@@ -204,6 +206,7 @@ static RK_UNUSED void streams_close(struct streams *t)
     rk_grpc_core_done(&t->core);
     rk_buf_done(&a->scratch);
     rk_map_free(a->hubs);
+    known_drop_all(a);
     rk_loop_free(a->loop);
 }
 

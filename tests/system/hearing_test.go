@@ -68,3 +68,31 @@ func TestHeardDuringTheFirstLoad(t *testing.T) {
 	release()
 	stream.Until(t, 5*time.Second, "the new rule", has)
 }
+
+// What a replica keeps of those who have called goes with them.
+func TestKnownPeersGoWithTheirPeers(t *testing.T) {
+	c := cluster(t)
+	needsProcesses(t, c)
+	s := c.Space(t)
+	r := c.Sibling(t, "management-1", nil)
+	known := func(want float64) {
+		t.Helper()
+		harness.Eventually(t, 10*time.Second, "known peers", func() error {
+			if n := harness.Metric(t, r.Admin, "rookery_management_known_peers"); n != want {
+				return fmt.Errorf("%v instead of %v", n, want)
+			}
+			return nil
+		})
+	}
+	for i := range 4 {
+		harness.NewBare(t, r.Listen, fmt.Sprintf("caller-%d", i)).Login(t, s.Key)
+	}
+	known(4)
+	if err := s.Peers.Delete(t.Context(), s.PeerID(t, "caller-0")); err != nil {
+		t.Fatal(err)
+	}
+	known(3)
+	// A change that nothing is said of: the account is read anew.
+	c.SQL(t, fmt.Sprintf("DELETE FROM peer WHERE id = '%s'; UPDATE account SET serial = serial + 1", s.PeerID(t, "caller-1")))
+	known(2)
+}

@@ -13,6 +13,7 @@
 #include "services/management/fanout/session.h"
 #include "services/management/hub/access.h"
 #include "services/management/metrics.h"
+#include "services/management/rpc/known.h"
 
 #define UNUSED_KEEP_MS (10 * 60 * 1000)
 
@@ -72,6 +73,7 @@ static void hub_drop(struct hub *h)
 {
     rk_map_del(h->app->hubs, rk_str(h->id));
     metric_add(METRIC_ACCOUNTS_LOADED, -1);
+    known_follow(h->app, h->snap, NULL, NULL);
     makers_forget(h);
     rk_timer_close(&h->fan, hub_freed);
 }
@@ -246,6 +248,7 @@ static void swap_in(struct hub *h, struct load *ld)
 
     if (went)
         end_deleted(h, ld->now);
+    known_follow(h->app, h->snap, ld->now, ld->delta);
     rk_snapshot_unref(h->snap);
     h->snap = rk_steal(ld->now);
     fit_index(h);

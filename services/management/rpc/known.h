@@ -2,12 +2,13 @@
 
 /*
  * Peers that this replica has found in a snapshot: whose account they are of, and the key that
- * their envelopes are sealed with, which costs more to compute than all else of a small call. Loop
- * thread.
+ * their envelopes are sealed with, which costs more to compute than all else of a small call. They
+ * are among the peers of the snapshots that are held here, and go with them. Loop thread.
  */
 
 #include <stdint.h>
 
+#include "libcommon/account/snapshot/snapshot.h"
 #include "libcommon/account/store/store.h"
 #include "libcommon/crypto/box.h"
 
@@ -27,4 +28,10 @@ void known_put(struct app *app,
                const char *account_id,
                const struct rk_box *box);
 void known_drop(struct app *app, const uint8_t key[RK_KEY_LEN]);
+/* Those of an account that `was` has and `now` has not (NULL: the account is held here no more).
+ * `d` led from one to the other; NULL with `now`. */
+void known_follow(struct app *app,
+                  const struct rk_snapshot *was,
+                  const struct rk_snapshot *now,
+                  const struct rk_delta *d);
 void known_drop_all(struct app *app);
