@@ -85,12 +85,13 @@ func (w *writer) create(ctx context.Context, name string) {
 		return
 	}
 	var made struct{ ID string }
-	if err := json.Unmarshal(a.Body, &made); err != nil || made.ID == "" {
+	err := json.Unmarshal(a.Body, &made)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil || made.ID == "" {
 		w.odd = append(w.odd, fmt.Sprintf("a new group without an id: %s", a.Body))
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.fates[name] = there
 	w.ids = append(w.ids, made.ID)
 	w.names[made.ID] = name
