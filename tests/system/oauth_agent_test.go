@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -59,9 +58,9 @@ func begin(t *testing.T, command func(ctx context.Context) *exec.Cmd, env ...str
 	go func() {
 		defer close(ended)
 		address := regexp.MustCompile(`https?://\S+/(oauth2/|auth\?|device\?)\S+`)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			fmt.Fprintln(j.said, lines.Text())
-			if at := address.FindString(lines.Text()); at != "" {
+		for line := range harness.Lines(out) {
+			fmt.Fprintln(j.said, line)
+			if at := address.FindString(line); at != "" {
 				select {
 				case found <- at:
 				default:

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bufio"
 	"os"
 	"os/exec"
 	"strconv"
@@ -45,8 +44,7 @@ func InChild(t *testing.T, c *Cluster, env ...string) bool {
 	}
 	ran := false
 	var output []string
-	for lines := bufio.NewScanner(pipe); lines.Scan(); {
-		line := lines.Text()
+	for line := range Lines(pipe) {
 		ran = ran || strings.Contains(line, "--- PASS: "+t.Name())
 		output = append(output, "    | "+line)
 	}

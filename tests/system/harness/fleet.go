@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -81,8 +80,8 @@ func (c *Cluster) StartFleet(t testing.TB, scenario string, options ...string) *
 	t.Cleanup(func() { _ = f.cmd.Process.Kill() })
 	go func() {
 		defer close(f.lines)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			f.lines <- lines.Text()
+		for line := range Lines(out) {
+			f.lines <- line
 		}
 	}()
 	return f

@@ -1,11 +1,10 @@
 package harness
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -111,7 +110,7 @@ func start(t testing.TB, like, host string, cmd *exec.Cmd, settings map[string]s
 	}
 	s.PID = s.cmd.Process.Pid
 	ready := make(chan struct{})
-	go s.read(bufio.NewScanner(pipe), ready)
+	go s.read(pipe, ready)
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill()
 		<-s.done
@@ -136,16 +135,15 @@ func (s *Sibling) Command(ctx context.Context, name string) *exec.Cmd {
 	return cmd
 }
 
-func (s *Sibling) read(lines *bufio.Scanner, ready chan struct{}) {
+func (s *Sibling) read(log io.Reader, ready chan struct{}) {
 	defer close(s.done)
 	announced := false
-	for lines.Scan() {
-		line := bytes.Clone(lines.Bytes())
+	for line := range Lines(log) {
 		s.mu.Lock()
-		s.log = append(s.log, string(line))
+		s.log = append(s.log, line)
 		s.mu.Unlock()
 		var record struct{ Msg string }
-		if json.Unmarshal(line, &record) == nil && record.Msg == "ready" && !announced {
+		if json.Unmarshal([]byte(line), &record) == nil && record.Msg == "ready" && !announced {
 			announced = true
 			close(ready)
 		}
