@@ -19,8 +19,8 @@ func pair(t *testing.T, s *harness.Space, first, second string, way harness.Path
 	harness.Mesh(t, a, b, way)
 	a.Echo(t)
 	b.Echo(t)
-	a.Transfer(t, b.IP(t), fiftyMB)
-	b.Transfer(t, a.FQDN(t), fiftyMB)
+	a.Transfer(t, b, b.IP(t), fiftyMB)
+	b.Transfer(t, a, a.FQDN(t), fiftyMB)
 	if t.Failed() {
 		return a, b
 	}

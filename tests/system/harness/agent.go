@@ -230,6 +230,40 @@ func (a *Agent) TryConnected(key string, way Path, limit time.Duration) error {
 	})
 }
 
+// Plight is one line of how this agent's connection to the other is, for who reads why nothing passed.
+func (a *Agent) Plight(other *Agent) string {
+	between := a.Name + " to " + other.Name + ": "
+	o, err := other.Status()
+	if err != nil {
+		return between + err.Error()
+	}
+	s, err := a.Status()
+	if err != nil {
+		return between + err.Error()
+	}
+	for _, p := range s.Peers {
+		if p.PubKey != o.LocalPeerState.PubKey {
+			continue
+		}
+		way := fmt.Sprintf("direct, %s %s to %s %s", p.LocalIceCandidateType, p.LocalIceCandidateEndpoint, p.RemoteIceCandidateType,
+			p.RemoteIceCandidateEndpoint)
+		if p.Relayed {
+			way = "relayed by " + p.RelayServerAddress
+		}
+		return fmt.Sprintf("%s%v %s, %s; last handshake %s, %d bytes in, %d out", between, p.ConnStatus, ago(p.ConnStatusUpdate), way,
+			ago(p.LastWireguardHandshake), p.BytesRx, p.BytesTx)
+	}
+	return between + "not among the agent's peers"
+}
+
+// ago is how long ago that was; an agent knows handshakes by the second.
+func ago(when time.Time) string {
+	if when.IsZero() {
+		return "never"
+	}
+	return time.Since(when).Round(10*time.Millisecond).String() + " ago"
+}
+
 // RelayOf is the relay through which this agent reaches the other.
 func (a *Agent) RelayOf(t testing.TB, other *Agent) string {
 	t.Helper()

@@ -140,7 +140,7 @@ func (f *Flow) Bytes() int64 { return f.bytes.Load() }
 // Finish compares the checksums of both ends and closes the flow.
 func (f *Flow) Finish() error {
 	defer f.conn.Close()
-	if err := f.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := f.conn.SetDeadline(time.Now().Add(Standstill)); err != nil {
 		return err
 	}
 	if err := writeChunk(f.conn, nil); err != nil {
@@ -156,25 +156,62 @@ func (f *Flow) Finish() error {
 	return nil
 }
 
-// Transfer moves that many bytes to the host and back. Where that fails it says what another connection does: where nothing
-// passes on that one either, it was the tunnel.
-func (a *Agent) Transfer(t testing.TB, host string, bytes int64) {
+// Standstill is how long a transfer may stand still before it is a failure. What an agent mends on its own must fit in, as that is not
+// what the server is tested for: wireguard-go notices a session that only the other side has lost 15.0 to 15.3 s after the first
+// data that nothing came back for (KeepaliveTimeout, RekeyTimeout and some jitter), and where that handshake is lost too it begins
+// another every 5.0 to 5.3 s; the netstack's TCP retransmits 0.2, 0.6, 1.4, 3, 6.2, 12.6, 25.4 and 51 s after the first try. So where
+// a tunnel is dead for more than 12.6 s nothing moves for 25.4 s, although a new connection would pass before. A tunnel that is dead
+// for longer than that is none that WireGuard mends, and a failure.
+const Standstill = 45 * time.Second
+
+// What stands still for this long is written down, and again at each doubling: TCP has retransmitted four times by then.
+const noticedStandstill = 3 * time.Second
+
+// Transfer moves that many bytes to the other agent's echo and back, at an address or a name, on one connection. While that stands
+// still it logs how both ends are, and at a failure also what a new connection does. Where a new one passes, that does not acquit
+// the tunnel: it may have been dead for longer than Standstill until just then.
+func (a *Agent) Transfer(t testing.TB, other *Agent, host string, bytes int64) {
 	t.Helper()
 	start := time.Now()
-	flow, err := a.DialEcho(host, 20*time.Second)
+	flow, err := a.DialEcho(host, Standstill)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, plights(a, other))
 	}
-	for flow.Bytes() < bytes {
-		if err := flow.Send(20 * time.Second); err != nil {
-			t.Fatalf("%s to %s after %d bytes: %v; on another connection: %v", a.Name, host, flow.Bytes(), err, a.anew(host))
+	moved := func(what func() error) {
+		t.Helper()
+		if err := a.watched(t, other, what); err != nil {
+			plight := plights(a, other)
+			t.Fatalf("%s to %s after %d bytes: %v\n%s\na new connection after that: %v", a.Name, host, flow.Bytes(), err, plight, a.anew(host))
 		}
 	}
-	if err := flow.Finish(); err != nil {
-		t.Fatalf("%s to %s: %v; on another connection: %v", a.Name, host, err, a.anew(host))
+	for flow.Bytes() < bytes {
+		moved(func() error { return flow.Send(Standstill) })
 	}
+	moved(flow.Finish)
 	t.Logf("%s to %s: %d MB each way in %v", a.Name, host, flow.Bytes()>>20, time.Since(start).Round(time.Millisecond))
 }
+
+// watched does something that takes no time, and logs how both ends are when it does, and when it is over.
+func (a *Agent) watched(t testing.TB, other *Agent, what func() error) error {
+	t.Helper()
+	start := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- what() }()
+	for next := noticedStandstill; ; next *= 2 {
+		select {
+		case err := <-done:
+			if stood := time.Since(start); stood >= noticedStandstill && err == nil {
+				t.Logf("%s and %s: on again after %v\n%s", a.Name, other.Name, stood.Round(time.Millisecond), plights(a, other))
+			}
+			return err
+		case <-time.After(time.Until(start.Add(next))):
+			t.Logf("%s and %s: nothing has moved for %v\n%s", a.Name, other.Name, next, plights(a, other))
+		}
+	}
+}
+
+// plights are those of both ends.
+func plights(a, b *Agent) string { return a.Plight(b) + "\n" + b.Plight(a) }
 
 // anew moves a chunk on a connection of its own.
 func (a *Agent) anew(host string) error {
