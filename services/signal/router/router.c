@@ -2,8 +2,9 @@
 
 /*
  * Epochs come from Redis: microseconds of its clock, kept strictly rising by `rk:sig:epoch`, so
- * that they stay comparable with the local hybrid clock that stands in while Redis is away. A
- * registration waits at most a second.
+ * that they stay comparable with the local hybrid clock that stands in while Redis is away. That
+ * one may be ahead, and refreshing writes its epochs down: a registration goes above the entry it
+ * replaces, too. It waits at most a second.
  *
  * Bus message: kind u8 ('M' frame, 'R' frame returned, 'E' superseded) | flags u8 | node length u8
  * | sender's node | key length u8 | key | rest: the frame, or the decimal epoch, '|' and where the
@@ -39,8 +40,9 @@
 
 static const char register_script[] =
     "local t=redis.call('TIME') local e=tonumber(redis.call('GET',KEYS[2]) or '0')+1 "
-    "local n=t[1]*1000000+t[2] if n>e then e=n end local s=string.format('%.0f',e) "
-    "redis.call('SET',KEYS[2],s) local old=redis.call('GET',KEYS[1]) "
+    "local n=t[1]*1000000+t[2] if n>e then e=n end local old=redis.call('GET',KEYS[1]) "
+    "local o=old and tonumber(string.match(old,'^%d+')) if o and o>=e then e=o+1 end "
+    "local s=string.format('%.0f',e) redis.call('SET',KEYS[2],s) "
     "redis.call('SET',KEYS[1],s..'|'..ARGV[1],'PX'," TTL_MS ") return {s,old or ''}";
 
 /* For each key: ours, older or gone is written again; a newer entry is reported as {index, epoch}.

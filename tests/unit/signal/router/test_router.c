@@ -315,6 +315,28 @@ static void without_redis_agents_are_served_here_and_after_it_everywhere(void **
     until(&b.frames, 1);
 }
 
+/* Registered while Redis was away, by a clock that is ten minutes ahead. */
+static void the_newest_registration_wins_over_a_clock_that_is_ahead(void **state)
+{
+    struct stream ahead, newer;
+    struct stream *all[] = { &ahead };
+
+    (void)state;
+    enter(&a, &ahead, "k", 1);
+    ahead.epoch += (uint64_t)600 * 1000000;
+    router_refresh(a.router, all, 1);
+    enter(&a, &(struct stream){ .replies = 0 }, "y", 1); /* that was answered */
+    enter(&b, &newer, "k", 2);
+    until(&a.superseded, 1);
+    assert_true(ahead.ending && newer.epoch > ahead.epoch);
+    all[0] = &newer;
+    router_refresh(b.router, all, 1);
+    enter(&b, &(struct stream){ .replies = 0 }, "z", 1);
+    assert_int_equal(b.superseded, 0);
+    forward(&a, "k");
+    until(&b.frames, 1);
+}
+
 static void on_channels(const struct rk_rds_reply *reply, void *arg)
 {
     char(*names)[64] = arg;
@@ -423,6 +445,7 @@ int main(void)
         T(the_newest_registration_wins_on_whichever_replica),
         T(a_key_that_moved_is_found_again_although_it_was_remembered),
         T(what_waits_for_redis_is_bounded),
+        T(the_newest_registration_wins_over_a_clock_that_is_ahead),
         T(without_redis_agents_are_served_here_and_after_it_everywhere),
         T(mail_of_any_kind_is_borne),
         T(a_frozen_redis_holds_up_a_registration_for_a_second_only),
