@@ -12,10 +12,15 @@
 #include <unistd.h>
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/net/conn_int.h"
 #include "libcommon/net/door.h"
+#include "libcommon/obs/log.h"
 
 #define BACKLOG 4096
+#define FEW_LEFT 16
+#define WARN_MS 60000
 
 struct rk_listener {
     uv_tcp_t tcp;
@@ -23,6 +28,7 @@ struct rk_listener {
     struct rk_door *door;    /* TLS only */
     _Atomic unsigned guests; /* posted, and not here yet */
     bool closed;
+    uint64_t warned_ms;
     void (*on_accept)(struct rk_conn *c, void *arg);
     void *arg;
     char address[RK_ADDR_LEN];
@@ -86,19 +92,36 @@ static void on_guest(const struct rk_guest *self, void *arg)
     rk_loop_post(l->loop, &g->task);
 }
 
+/* Past the last descriptor libuv hangs up on whoever comes and tells nobody: said before. The
+ * kernel gives the lowest that is free. */
+static void warn_of_the_end(struct rk_listener *l, struct rk_conn *c)
+{
+    uint64_t now = rk_mono_ms();
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)rk_conn_tcp(c), &fd) < 0 ||
+        (uint64_t)fd + FEW_LEFT < rk_fds_max() ||
+        (l->warned_ms != 0 && now - l->warned_ms < WARN_MS))
+        return;
+    l->warned_ms = now;
+    rk_warn(NULL, "hardly a descriptor is left of %llu: who comes then is hung up on",
+            (unsigned long long)rk_fds_max());
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct rk_listener *l = stream->data;
     struct rk_conn *c;
 
     if (status < 0)
-        return; /* out of descriptors or aborted in the queue: the next one may do */
+        return; /* aborted in the queue: the next one may do */
     c = rk_conn_new(l->loop);
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)rk_conn_tcp(c)) < 0 ||
         !rk_conn_accepted(c)) {
         rk_conn_discard(c);
         return;
     }
+    warn_of_the_end(l, c);
     l->on_accept(c, l->arg);
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "libcommon/base/clock.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/obs/build.h"
 #include "libcommon/obs/log.h"
 
@@ -221,6 +222,8 @@ static void print_process(struct rk_buf *out)
     gauge(out, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.",
           resident_bytes());
     gauge(out, "process_open_fds", "gauge", "Open file descriptors.", open_fds());
+    gauge(out, "process_max_fds", "gauge", "File descriptors that the process may have.",
+          (double)rk_fds_max());
     gauge(out, "process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.",
           start_s);
 }

@@ -38,7 +38,8 @@ struct rk_metric {
  * beside each other. Start-up only. */
 void rk_metrics_register(struct rk_metric *rows, size_t count);
 void rk_metrics_print(struct rk_buf *out); /* also rookery_build_info, and process_*: cpu seconds,
-                                              resident bytes, open fds, start time */
+                                              resident bytes, open and max fds, start
+                                              time */
 
 static inline void rk_metric_add(struct rk_metric *m, int64_t n)
 {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "libcommon/base/fds.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/obs/log.h"
 #include "services/dashboard-api/app.h"
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
+    rk_fds_raise();
     status = cmd ? command_run(cmd, argument, &config) : app_run(&config);
     rk_settings_done(&api_settings, &config);
     return status;

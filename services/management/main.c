@@ -1,5 +1,6 @@
 /* rookery-management: arguments, signals, and the loop. */
 
+#include "libcommon/base/fds.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/obs/log.h"
 #include "services/management/app.h"
@@ -23,6 +24,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.msg);
         return 2;
     }
+    rk_fds_raise();
     rk_crypto_init();
     loop = rk_loop_new();
     app = app_new(&cfg, loop, &err);

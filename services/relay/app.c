@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "libcommon/base/cores.h"
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/crypto/box.h"
 #include "libcommon/edge/registrar.h"
@@ -88,16 +88,6 @@ static uint64_t load(void *arg)
     return (uint64_t)sums[COUNT_CONNECTIONS];
 }
 
-static void raise_file_limit(void)
-{
-    struct rlimit l;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &l);
-    }
-}
-
 static int start_tls(struct app *a, struct rk_err *err)
 {
     if (!a->cfg->tls_cert_file[0])
@@ -165,7 +155,7 @@ int relay_app_run(const struct relay_config *cfg)
         (void)fprintf(stderr, "rookery-relay: %s\n", err.msg);
         return 1;
     }
-    raise_file_limit();
+    rk_fds_raise();
     relay_metrics_register();
     rk_registrar_metrics_register();
     rk_door_metrics_register();

@@ -14,6 +14,7 @@
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/grpc/server.h"
 #include "libcommon/net/door.h"
@@ -533,6 +534,7 @@ int signal_app_run(const struct signal_config *cfg)
     rk_metrics_register(signal_metrics, SIGNAL_METRICS);
     rk_metrics_register(signal_tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     rk_door_metrics_register();
+    rk_fds_raise();
     if (start(&a, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
         return 1; /* the process ends: nothing is connected yet */

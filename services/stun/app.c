@@ -9,6 +9,7 @@
 #include "libcommon/admin/admin.h"
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/buf.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/edge/registrar.h"
 #include "libcommon/loop/loop.h"
@@ -262,6 +263,7 @@ int stun_app_run(const struct stun_config *cfg)
         (void)fprintf(stderr, "rookery-stun: %s\n", err.msg);
         return 1;
     }
+    rk_fds_raise();
     /* STUN knows nobody: what floods it from many addresses gets the time that others leave.
      * Threads inherit it. */
     (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int)cfg->nice);

@@ -144,7 +144,7 @@ static void the_whole_is_valid_exposition_text(void **state)
         assert_true(rk_str_copy(line, copy, sizeof(copy)));
         check_line(copy, family, types, &count);
     }
-    assert_int_equal(count, RK_COUNT(rows) + 5); /* and five of the process */
+    assert_int_equal(count, RK_COUNT(rows) + 6); /* and six of the process */
 }
 
 static void counters_and_gauges_show_what_they_hold(void **state)
@@ -211,7 +211,7 @@ static void the_process_is_told_about(void **state)
     const char *all = print();
     static const char *const names[] = { "\nprocess_cpu_seconds_total ",
                                          "\nprocess_resident_memory_bytes ", "\nprocess_open_fds ",
-                                         "\nprocess_start_time_seconds " };
+                                         "\nprocess_max_fds ", "\nprocess_start_time_seconds " };
 
     (void)state;
     for (size_t i = 0; i < RK_COUNT(names); i++) {
