@@ -103,6 +103,7 @@ static int start(struct app *a, struct rk_err *err)
         .instance_url = a->instance_url,
         .instance_url_n = strlen(a->instance_url),
         .queue_bytes = (size_t)a->cfg->queue_bytes,
+        .share_bytes = (size_t)a->cfg->queue_total_bytes / a->loops,
         .ring_bytes = RING_BYTES,
         .max_connections = a->cfg->max_connections,
         .drain_ms = (uint64_t)a->cfg->common.drain_ms,

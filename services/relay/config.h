@@ -18,6 +18,7 @@ struct relay_config {
     char *trusted_proxies;
     int64_t loops; /* 0: one a core */
     int64_t queue_bytes;
+    int64_t queue_total_bytes;
     int64_t max_connections;
 };
 

@@ -6,7 +6,7 @@
 static const double time_buckets[] = { 0.1, 0.25, 0.5, 1,   2.5,  5,    10, 25,
                                        50,  100,  250, 500, 1000, 5000, 0 };
 static const char *const transports[] = { "ws", "quic", NULL };
-static const char *const drops[] = { "absent", "queue", "ring", NULL };
+static const char *const drops[] = { "absent", "queue", "ring", "total", NULL };
 static const char *const closes[] = { "slow", "health", "protocol", "silent", NULL };
 
 enum row {
@@ -67,8 +67,7 @@ static struct rk_metric rows[ROW_END] = {
                         .type = RK_COUNTER },
     [ROW_DROPPED] = { .name = "rookery_relay_messages_dropped_total",
                       .help = "TRANSPORT messages dropped: receiver absent, its queue full, the "
-                              "way to its "
-                              "loop full",
+                              "way to its loop full, all queues together full",
                       .type = RK_COUNTER,
                       .label = "reason",
                       .values = drops },
@@ -119,6 +118,7 @@ void relay_metrics_set(const int64_t s[COUNT_END])
     set_at(ROW_DROPPED, 0, s[COUNT_DROP_ABSENT]);
     set_at(ROW_DROPPED, 1, s[COUNT_DROP_QUEUE]);
     set_at(ROW_DROPPED, 2, s[COUNT_DROP_RING]);
+    set_at(ROW_DROPPED, 3, s[COUNT_DROP_TOTAL]);
     set_at(ROW_AUTH_FAILED, 0, s[COUNT_AUTH_FAILED]);
     set_at(ROW_REFUSED, 0, s[COUNT_REFUSED]);
     set_at(ROW_CLOSED, 0, s[COUNT_CLOSED_SLOW]);

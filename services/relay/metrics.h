@@ -15,6 +15,7 @@ enum relay_count {
     COUNT_RECEIVED_MESSAGES,
     COUNT_DROP_ABSENT, /* nobody has that ID */
     COUNT_DROP_QUEUE,  /* the receiver's queue was full */
+    COUNT_DROP_TOTAL,  /* all queues of the receiver's loop together were */
     COUNT_DROP_RING,   /* the way to the receiver's loop was full */
     COUNT_RECONNECTIONS,
     COUNT_AUTH_FAILED,
@@ -40,6 +41,10 @@ static inline void count_add(struct relay_counts *c, enum relay_count what, int6
 {
     atomic_store_explicit(&c->v[what], atomic_load_explicit(&c->v[what], memory_order_relaxed) + n,
                           memory_order_relaxed);
+}
+static inline int64_t count_get(const struct relay_counts *c, enum relay_count what)
+{
+    return atomic_load_explicit(&c->v[what], memory_order_relaxed);
 }
 static inline void count_set(struct relay_counts *c, enum relay_count what, int64_t n)
 {

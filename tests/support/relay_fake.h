@@ -94,6 +94,7 @@ static inline struct cores *fake_cores(uint32_t count)
     struct core_config cfg = { .instance_url = FAKE_URL,
                                .instance_url_n = sizeof(FAKE_URL) - 1,
                                .queue_bytes = 1 << 20,
+                               .share_bytes = 2 << 20,
                                .ring_bytes = 128 * 1024,
                                .max_connections = 1000 };
     int none[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };

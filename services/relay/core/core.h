@@ -37,6 +37,7 @@ struct core_config {
     const char *instance_url;
     size_t instance_url_n; /* 1 to 8190 */
     size_t queue_bytes;    /* of one receiver, for TRANSPORT */
+    size_t share_bytes;    /* of all receivers of one core */
     size_t ring_bytes;     /* from one core to another; a power of two, at least 128 KiB */
     int64_t max_connections;
     uint64_t drain_ms;

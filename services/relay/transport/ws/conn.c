@@ -253,6 +253,21 @@ static void queued(struct ws_conn *c)
         flush(c);
 }
 
+/* Of what all of the core's receivers may have waiting. Past it who is behind gets nothing more;
+ * who reads loses nothing, as what waits for it can go now. */
+static bool room_in_all(struct ws_conn *c, size_t n)
+{
+    struct core *core = c->session.core;
+    size_t all = (size_t)count_get(&core->counts, COUNT_QUEUED_BYTES);
+
+    if (all + n <= core_config(core)->share_bytes)
+        return true;
+    if (c->blocked || c->held)
+        return false;
+    flush(c);
+    return c->phase == PHASE_OPEN && waiting(c) == 0;
+}
+
 static void ws_forward(struct session *s, const struct relay_id *from, const struct incoming *m)
 {
     struct ws_conn *c = of_session(s);
@@ -262,6 +277,10 @@ static void ws_forward(struct session *s, const struct relay_id *from, const str
 
     if (c->phase != PHASE_OPEN || waiting(c) + m->n > core_config(core)->queue_bytes) {
         count_add(&core->counts, COUNT_DROP_QUEUE, 1);
+        return;
+    }
+    if (!room_in_all(c, m->n)) {
+        count_add(&core->counts, COUNT_DROP_TOTAL, 1);
         return;
     }
     to = outq_reserve(&c->out, &core->chunks, RK_WS_MAX_SERVER_HEADER + m->n);

@@ -9,7 +9,8 @@
  * Limits: 5 s from accept, over TLS from the door, to a whole upgrade request, then 10 s to a valid
  * AUTH. Output is gathered for the turn and written once. A receiver whose queue holds
  * `queue_bytes` loses the newest TRANSPORT messages (counted); control messages have 256 KiB beyond
- * that, and past them the connection is closed; so is one whose queue made no progress for 10 s. A
+ * that, and past them the connection is closed; so is one whose queue made no progress for 10 s.
+ * Past `share_bytes` in all queues of the core every receiver that is behind loses the newest. A
  * sender is never slowed by its receivers.
  */
 
