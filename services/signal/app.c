@@ -117,11 +117,20 @@ const struct rk_settings_table signal_settings = {
 
 /* --- streams --- */
 
+/* Messages that go with their stream. */
+static void drop_waiting(struct stream *s)
+{
+    if (s->fifo.count > 0)
+        rk_metric_add_at(&signal_metrics[SIGNAL_FORWARD_FAILURES], SIGNAL_FAIL_DISCONNECTED,
+                         (int64_t)s->fifo.count);
+    fifo_done(&s->fifo);
+}
+
 static void stream_free_if_unused(struct stream *s)
 {
     if (s->call || s->replies > 0)
         return;
-    fifo_done(&s->fifo);
+    drop_waiting(s);
     free(s);
 }
 
@@ -141,7 +150,7 @@ static void stream_end(struct app *a, struct stream *s, int status, const char *
         return;
     s->ending = true;
     leave(a, s);
-    fifo_done(&s->fifo);
+    drop_waiting(s);
     rk_grpc_abort(s->call, status, why);
 }
 
@@ -525,6 +534,7 @@ int signal_app_run(const struct signal_config *cfg)
         (void)fprintf(stderr, "rookery-signal: %s\n", err.msg);
         return 1;
     }
+    rk_fds_raise();
     a.loop = rk_loop_new();
     registry_init(&a.registry);
     rk_list_init(&a.held);
@@ -534,7 +544,6 @@ int signal_app_run(const struct signal_config *cfg)
     rk_metrics_register(signal_metrics, SIGNAL_METRICS);
     rk_metrics_register(signal_tunnels.metrics, RK_GRPC_TUNNEL_METRICS);
     rk_door_metrics_register();
-    rk_fds_raise();
     if (start(&a, &err) < 0) {
         rk_error(NULL, "cannot start: %s", err.msg);
         return 1; /* the process ends: nothing is connected yet */

@@ -202,6 +202,10 @@ func TestSignalSlowReceiverIsBoundedAndEvicted(t *testing.T) {
 	}
 	counts(t, m.Admin, "rookery_signal_active_peers", 1, 15*time.Second)
 	counts(t, m.Admin, "rookery_signal_queued_bytes", 0, soon)
+	// Its queue took 2 MiB, and went with it.
+	if n := counted(t, m.Admin, `rookery_signal_message_forward_failures_total{type="disconnected"}`); n < 90 || n > 105 {
+		t.Errorf("%v messages went with their stream", n)
+	}
 	sender.Send(t, message) // absent now
 	sender.Send(t, probe)
 	stream.Want(t, probe, soon)
