@@ -7,8 +7,8 @@
  * jittered back-off between attempts so that a dead server costs nothing but the error).
  *
  * A conninfo may name several servers; the one that takes writes is used (target_session_attrs, by
- * default read-write). They are all tried at once, and when an answer takes longer than a second
- * and another one takes writes by then, the connection counts as lost.
+ * default read-write). They are all tried at once, and when an answer takes longer than half a
+ * second and another one takes writes by then, the connection counts as lost.
  *
  * SQLSTATE classes: 08, 57P, 53 and no connection = RK_UNAVAILABLE; 40001, 40P01 = RK_CONFLICT;
  * 23505 = RK_EXISTS (err->msg holds the constraint's name); 23503 = RK_NOT_FOUND; other =
