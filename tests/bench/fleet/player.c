@@ -253,7 +253,9 @@ static void step_done(struct player *p)
 
 static bool may_start(const struct player *p)
 {
-    return p->next < agents_of(p) && (p->step->at_once == 0 || p->under_way < p->step->at_once);
+    uint64_t most = step_at_once(p->step, agents_of(p), p->fleet.plan->scenario.agents);
+
+    return p->next < agents_of(p) && (most == 0 || p->under_way < most);
 }
 
 static void start_more(struct player *p)

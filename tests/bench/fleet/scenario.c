@@ -27,6 +27,13 @@ static const char *const activity_names[ACTIVITIES] = {
     "churn", "change", "signal", "relay", "stun",
 };
 
+uint64_t step_at_once(const struct step *s, uint64_t agents, uint64_t of)
+{
+    uint64_t share = s->at_once * agents / of;
+
+    return s->at_once > 0 && share == 0 ? 1 : share;
+}
+
 const char *step_name(enum step_kind kind)
 {
     return step_names[kind];

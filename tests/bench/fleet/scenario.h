@@ -74,6 +74,8 @@ struct scenario {
 /* Errors name the line and what to write. `name` is what they call the text. */
 int scenario_parse(struct rk_str text, const char *name, struct scenario *out, struct rk_err *err)
     RK_CHECKED;
+/* Its at_once for a process that has so many of all agents: at least 1; 0: all of them. */
+uint64_t step_at_once(const struct step *s, uint64_t agents, uint64_t of);
 const char *step_name(enum step_kind kind);
 const char *activity_name(enum activity a);
 bool scenario_has(const struct scenario *s, enum activity a);

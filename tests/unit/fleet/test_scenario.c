@@ -148,9 +148,22 @@ static void the_scenarios_that_come_with_it_are_right(void **state)
     assert_true(seen >= 8);
 }
 
+static void processes_share_at_once(void **state)
+{
+    struct scenario s = parse("agents 1000\njoin at_once 50\nleave at_once 0");
+
+    (void)state;
+    assert_int_equal(step_at_once(&s.step[0], 1000, 1000), 50);
+    assert_int_equal(step_at_once(&s.step[0], 500, 1000), 25);
+    assert_int_equal(step_at_once(&s.step[0], 63, 1000), 3);
+    assert_int_equal(step_at_once(&s.step[0], 10, 1000), 1); /* or it would never begin */
+    assert_int_equal(step_at_once(&s.step[1], 10, 1000), 0); /* all of them */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_share_at_once),
         cmocka_unit_test(everything_has_a_default),
         cmocka_unit_test(values_have_units),
         cmocka_unit_test(mistakes_are_named),
