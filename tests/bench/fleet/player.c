@@ -12,6 +12,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/obs/log.h"
 #include "tests/bench/fleet/agent.h"
+#include "tests/bench/fleet/pending.h"
 #include "tests/bench/fleet/prober.h"
 #include "tests/bench/fleet/relayer.h"
 #include "tests/bench/fleet/signaller.h"
@@ -22,12 +23,6 @@
 #define QUIET_MS 1500       /* without a map: what was under way has come */
 #define SWEEP_MS 1000
 #define PLAIN_MAX ((size_t)64 * 1024 * 1024)
-
-/* A change that not everybody has who expected it when it was acknowledged. */
-struct pending {
-    uint32_t change, left;
-    uint64_t at_ns, last_ns; /* 0 left: the newest moment that somebody got it */
-};
 
 struct group {
     uint32_t answered; /* the newest change that was acknowledged */
@@ -119,15 +114,27 @@ static bool expects(const struct agent *a, uint64_t at_ns)
     return a->first_ns != 0 && a->first_ns <= at_ns;
 }
 
-static void got(struct player *p, struct group *g, unsigned i)
+static uint64_t since(uint64_t from_ns, uint64_t to_ns)
 {
-    struct pending *c = &g->pending[i];
+    return to_ns > from_ns ? to_ns - from_ns : 0;
+}
 
-    if (--c->left > 0)
-        return;
-    tally_time(p->fleet.tally, METRIC_CHANGE_LAST,
-               c->last_ns > c->at_ns ? c->last_ns - c->at_ns : 0);
-    *c = g->pending[--g->pendings];
+/* Everybody has it. */
+static void over(struct player *p, const struct pending *c)
+{
+    if (c->last_ns > 0)
+        tally_time(p->fleet.tally, METRIC_CHANGE_LAST, since(c->at_ns, c->last_ns));
+}
+
+static void drop(struct group *g, unsigned i)
+{
+    pending_done(&g->pending[i]);
+    g->pending[i] = g->pending[--g->pendings];
+}
+
+static uint32_t member(const struct agent *a)
+{
+    return a->number - plan_group_first(a->fleet->plan, a->group);
 }
 
 static void on_map(struct agent *a, const struct map_facts *m, uint32_t before, bool fresh)
@@ -141,12 +148,16 @@ static void on_map(struct agent *a, const struct map_facts *m, uint32_t before, 
     for (unsigned i = g->pendings; i-- > 0;) {
         struct pending *c = &g->pending[i];
 
-        if (c->change <= before || c->change > a->change)
+        if (c->change <= before || c->change > a->change || !pending_take(c, member(a)))
             continue;
-        if (expects(a, c->at_ns))
-            tally_time(p->fleet.tally, METRIC_CHANGE, now > c->at_ns ? now - c->at_ns : 0);
-        c->last_ns = now;
-        got(p, g, i);
+        if (expects(a, c->at_ns)) {
+            tally_time(p->fleet.tally, METRIC_CHANGE, since(c->at_ns, now));
+            pending_had(c, now);
+        }
+        if (c->left > 0)
+            continue;
+        over(p, c);
+        drop(g, i);
     }
     if (a->checking && fresh) {
         a->checking = false;
@@ -159,8 +170,9 @@ static void changed(struct player *p, const struct note *n)
     struct group *g = &p->group[n->which];
     uint32_t from = plan_group_first(p->fleet.plan, n->which),
              to = plan_group_first(p->fleet.plan, n->which + 1);
-    struct pending c = { .change = (uint32_t)n->change, .at_ns = n->at_ns };
+    struct pending c;
 
+    pending_init(&c, (uint32_t)n->change, n->at_ns);
     g->answered = (uint32_t)n->change;
     for (uint32_t i = from; i < to; i++) {
         struct agent *a = fleet_agent(&p->fleet, i);
@@ -168,21 +180,20 @@ static void changed(struct player *p, const struct note *n)
         if (!a || !expects(a, c.at_ns))
             continue;
         if (a->change < c.change) {
-            c.left++;
+            pending_await(&c, member(a));
             continue;
         }
-        tally_time(p->fleet.tally, METRIC_CHANGE, a->map_ns > c.at_ns ? a->map_ns - c.at_ns : 0);
-        if (a->map_ns > c.last_ns)
-            c.last_ns = a->map_ns;
+        tally_time(p->fleet.tally, METRIC_CHANGE, since(c.at_ns, a->map_ns));
+        pending_had(&c, a->map_ns);
     }
-    if (c.left > 0) {
-        if (g->pendings == PENDING_MAX)
-            g->pendings--; /* somebody in it has gone off meanwhile */
-        g->pending[g->pendings++] = c;
-    } else if (c.last_ns > 0) {
-        tally_time(p->fleet.tally, METRIC_CHANGE_LAST,
-                   c.last_ns > c.at_ns ? c.last_ns - c.at_ns : 0);
+    if (c.left == 0) {
+        over(p, &c);
+        pending_done(&c);
+        return;
     }
+    if (g->pendings == PENDING_MAX)
+        drop(g, PENDING_MAX - 1); /* somebody in it has gone off meanwhile */
+    g->pending[g->pendings++] = c;
 }
 
 /* -- whether an agent is as it should be -- */
@@ -246,7 +257,8 @@ static void step_done(struct player *p)
     for (uint32_t i = 0; i < agents_of(p); i++)
         t->online += p->fleet.agent[i].online;
     for (uint32_t g = 0; g < p->fleet.plan->scenario.groups; g++)
-        p->group[g].pendings = 0;
+        while (p->group[g].pendings > 0)
+            drop(&p->group[g], 0);
     p->step = NULL;
     say(p, NOTE_DONE);
 }
