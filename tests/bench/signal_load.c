@@ -29,7 +29,8 @@
 #define STALLED_MS 5000
 #define BODY 260
 #define HEAD (2 * (2 + RK_KEY_B64_LEN)) /* the two keys, fields 2 and 3 */
-#define MESSAGE (HEAD + 3 + BODY)
+#define SENT_AT (HEAD + 3)              /* the body; it begins with the moment of its sending */
+#define MESSAGE (SENT_AT + BODY)
 #define CALL_MS 10000
 
 enum mode {
@@ -49,7 +50,6 @@ struct client {
     struct rk_grpc_client *grpc;
     char key[RK_KEY_B64_LEN + 1];
     uint8_t message[MESSAGE]; /* to the partner */
-    uint64_t sent_ns;
 };
 
 struct load {
@@ -111,8 +111,10 @@ static const struct rk_grpc_client_ops send_ops = { .on_message = nothing, .on_d
 static void send_message(struct client *c)
 {
     struct rk_grpc_client_call *call;
+    uint64_t now = rk_mono_ns();
 
-    c->sent_ns = rk_mono_ns();
+    /* Not in the client, which may send the next one before this one has arrived. */
+    memcpy(c->message + SENT_AT, &now, sizeof(now));
     call = rk_grpc_call(c->grpc, "/signalexchange.SignalExchange/Send", NULL, NULL, CALL_MS,
                         &send_ops, c);
     rk_grpc_call_send(call, rk_strn(c->message, MESSAGE), true);
@@ -122,12 +124,13 @@ static void arrived(struct rk_grpc_client_call *call, struct rk_str message, voi
 {
     struct client *c = arg, *from = partner(c);
     struct load *l = c->load;
-    uint64_t now = rk_mono_ns();
+    uint64_t now = rk_mono_ns(), sent;
 
     (void)call;
     if (message.n != MESSAGE || memcmp(message.p, from->message, HEAD) != 0)
         bench_die("a message of %zu bytes arrived that was not sent", message.n);
-    bench_times_add(&l->times, now - from->sent_ns);
+    memcpy(&sent, message.p + SENT_AT, sizeof(sent));
+    bench_times_add(&l->times, now - sent);
     l->messages++;
     l->moved_ms = now / 1000000;
     send_message(c);
