@@ -137,6 +137,8 @@ function(rk_bench_programs)
     endif()
     target_link_libraries(bench-${name} PRIVATE rk_bench)
   endforeach()
+  add_test(NAME bench.awk COMMAND ${CMAKE_SOURCE_DIR}/tests/bench/check-awk)
+  set_tests_properties(bench.awk PROPERTIES TIMEOUT 60 LABELS unit)
 endfunction()
 
 # tests/bench/fleet: the load generator that operators get too. Its library has the name of a service's, so that unit tests

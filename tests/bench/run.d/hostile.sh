@@ -116,44 +116,9 @@ round_hostile() {
     instance_down
 }
 
-# Of each attack, the p99 of what agents do as multiples of the median of all quiet times; and the worst of them, without STUN,
-# which needs no connection.
 hostile_ratios() {
-    awk -F'\t' -v OFS='\t' -v attacks="${HOSTILE_ATTACKS[*]}" '
-        $1 == "hostile_steps" && $4 ~ /^(change|offer|packet|stun)_p99_ms$/ {
-            split($2, step, "-")
-            sub(/_p99_ms/, "", $4)
-            p99[step[1], $4] = $5
-        }
-        function median(what, n,    i, j, t, v) {
-            for (i = 0; i < n; i++)
-                v[i] = p99[2 + 4 * i, what]
-            for (i = 1; i < n; i++)
-                for (j = i; j > 0 && v[j - 1] > v[j]; j--) {
-                    t = v[j]
-                    v[j] = v[j - 1]
-                    v[j - 1] = t
-                }
-            return v[int(n / 2)]
-        }
-        END {
-            n = split(attacks, attack, " ")
-            split("change offer packet stun", whats, " ")
-            for (k = 1; k <= 4; k++) {
-                quiet = median(whats[k], n + 1)
-                print "hostile", "quiet", "ours", whats[k] "_p99_ms", quiet
-                for (i = 1; i <= n; i++) {
-                    name = attack[i]
-                    sub(/:/, "-", name)
-                    ratio = p99[4 * i, whats[k]] / quiet
-                    print "hostile", name, "ours", whats[k] "_x", ratio
-                    if (k <= 3 && ratio > worst[i])
-                        worst[i] = ratio
-                    if (k == 4)
-                        print "hostile", name, "ours", "worst_x", worst[i]
-                }
-            }
-        }' "$FIGURES" >"$OUT/hostile-ratios"
+    awk -v attacks="${HOSTILE_ATTACKS[*]}" -f "$BENCH/hostile.awk" "$FIGURES" >"$OUT/hostile-ratios" ||
+        die "hostile: something did not arrive at all"
     sed -i '/^hostile_steps\t/d' "$FIGURES"
     cat "$OUT/hostile-ratios" >>"$FIGURES"
 }

@@ -1,0 +1,83 @@
+# Figures of the steps of `hostile` -> what each attack did to whom: p99 as multiples of the median of all quiet times, with the worst of
+# them but for STUN, which needs no connection; and what arrived as a share of what was sent in quiet times, with the smallest of all
+# attacks. `attacks` are SERVICE:KIND with blanks between them; step 4 * i is the i-th, step 4 * i + 2 the quiet after it.
+#
+# A p99 is that of what arrived: where nothing did there is none, and that ends the run.
+BEGIN {
+    FS = OFS = "\t"
+    whats = split("change offer packet stun", what, " ")
+    came["change_count"] = "change"
+    came["counts_offers_arrived"] = "offer"
+    came["counts_packets_arrived"] = "packet"
+    came["counts_stun_answers"] = "stun"
+    sent["counts_offers"] = "offer"
+    sent["counts_packets"] = "packet"
+    sent["counts_stun_requests"] = "stun"
+}
+
+$1 == "hostile_steps" {
+    split($2, step, "-")
+    if ($4 ~ /^(change|offer|packet|stun)_p99_ms$/) {
+        sub(/_p99_ms/, "", $4)
+        value["p99", $4, step[1]] = $5
+    } else if ($4 in came) {
+        value["came", came[$4], step[1]] = $5
+    } else if ($4 in sent) {
+        value["sent", sent[$4], step[1]] = $5
+    }
+}
+
+# Of all quiet times.
+function median(figure, of,    i, j, t, v) {
+    for (i = 0; i <= n; i++)
+        v[i] = value[figure, of, 4 * i + 2] + 0
+    for (i = 1; i <= n; i++)
+        for (j = i; j > 0 && v[j - 1] > v[j]; j--) {
+            t = v[j]
+            v[j] = v[j - 1]
+            v[j - 1] = t
+        }
+    return v[int((n + 1) / 2)]
+}
+
+function check(of, s, when) {
+    if (value["came", of, s] > 0)
+        return
+    print when ": nothing arrived of what " of "_p99_ms is about" > "/dev/stderr"
+    failed = 1
+}
+
+END {
+    n = split(attacks, attack, " ")
+    for (k = 1; k <= whats; k++)
+        for (i = 0; i <= n; i++) {
+            if (i > 0)
+                check(what[k], 4 * i, attack[i])
+            check(what[k], 4 * i + 2, "quiet")
+        }
+    if (failed)
+        exit 1
+    for (k = 1; k <= whats; k++) {
+        quiet = median("p99", what[k])
+        asked = median("sent", what[k])
+        print "hostile", "quiet", "ours", what[k] "_p99_ms", quiet
+        for (i = 1; i <= n; i++) {
+            name = attack[i]
+            sub(/:/, "-", name)
+            ratio = value["p99", what[k], 4 * i] / quiet
+            print "hostile", name, "ours", what[k] "_x", ratio
+            if (what[k] != "stun" && ratio > worst[i])
+                worst[i] = ratio
+            if (what[k] == "stun")
+                print "hostile", name, "ours", "worst_x", worst[i]
+            if (what[k] == "change")
+                continue # each of them, or the fleet fails
+            share = value["came", what[k], 4 * i] / asked
+            print "hostile", name, "ours", what[k] "_share", share
+            if (i == 1 || share < least)
+                least = share
+        }
+        if (what[k] != "change")
+            print "hostile", "least", "ours", what[k] "_share", least
+    }
+}
