@@ -21,14 +21,9 @@ round_day_stock() {
     stop stock_management
 }
 
-# day_whole SUBJECT: what all steps of the day have cost so far, over the number of days.
+# day_whole SUBJECT: what all steps of this round's day have cost.
 day_whole() {
-    awk -F'\t' -v subject="$1" '
-        $1 == "day" && $3 == subject && $4 == "servers_cpu_s" && $2 != "whole" {
-            sum += $5
-            days += $2 == "2-run"
-        }
-        END { print "servers_cpu_s", sum / days }' "$FIGURES" | figures day whole "$1"
+    awk -v subject="$1" -f "$BENCH/day.awk" "$FIGURES" | figures day whole "$1"
 }
 
 bench_day() {
