@@ -69,6 +69,7 @@ struct app {
     struct due *due;
     struct jobs *jobs;
     struct crowds *crowds;
+    uint64_t put_off_said_ms;
     char replica[RK_REPLICA_LEN]; /* the instance's name and this process's start */
     int64_t ahead_us;             /* the database's clock, of ours; see app_now_us */
     size_t sessions;

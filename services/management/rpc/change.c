@@ -3,6 +3,8 @@
 #include "services/management/rpc/change.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "libcommon/account/store/store.h"
 #include "libcommon/base/clock.h"
@@ -31,6 +33,13 @@ static void serve(struct request *q, struct worker *w)
     rk_trace_leave();
 }
 
+/* What is rung for is the newest: a job may make a change of its own after one that is shared. */
+static void note_bell(const struct request *q, struct rk_bell *out_bell)
+{
+    if (q->r == 0 && q->bell.serial > out_bell->serial)
+        *out_bell = q->bell;
+}
+
 /* Returns how many of them it was. */
 static size_t
 serve_batch(struct request *const *q, size_t n, struct worker *w, struct rk_bell *out_bell)
@@ -46,27 +55,34 @@ serve_batch(struct request *const *q, size_t n, struct worker *w, struct rk_bell
         serve(q[done++], w);
     } while (rk_pg_put_off(w->pg) && more(&b));
     r = rk_batch_end(changes, w->pg, out_bell, &err);
-    for (size_t i = 0; r < 0 && i < done; i++) {
-        if (r == RK_CONFLICT) { /* each by itself */
+    for (size_t i = 0; i < done; i++) {
+        if (r == RK_CONFLICT || q[i]->r == RK_CONFLICT) { /* each by itself */
             serve(q[i], w);
-            if (q[i]->r == 0 && q[i]->bell.serial > 0)
-                *out_bell = q[i]->bell;
-        } else if (q[i]->r == 0) {
+        } else if (r < 0 && q[i]->r == 0) {
             q[i]->r = r;
             q[i]->err = err;
         }
+        note_bell(q[i], out_bell);
     }
     return done;
 }
 
+static int by_peer(const void *a, const void *b)
+{
+    const struct request *const *x = a, *const *y = b;
+
+    return strcmp((*x)->peer_id, (*y)->peer_id);
+}
+
 static void change_all(struct request *const *q, size_t n, struct worker *w, struct rk_bell *bell)
 {
-    while (n > 0) {
-        size_t done = serve_batch(q, n, w, bell);
+    struct request *sorted[CROWD_TOGETHER_MAX];
 
-        q += done;
-        n -= done;
-    }
+    /* As presence does, so that no two wait for each other's rows. */
+    memcpy(sorted, q, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), by_peer);
+    for (size_t done = 0; done < n;)
+        done += serve_batch(sorted + done, n - done, w, bell);
 }
 
 void request_change(struct request *q,

@@ -8,8 +8,8 @@
 
 #include "services/management/rpc/request.h"
 
-/* As request_work, for work that changes q->account_id's account and may be done twice: `after`
- * finds the bell, which has been rung. */
+/* As request_work, for work that changes q->peer_id's account, q->account_id, and may be done
+ * twice: `after` finds the bell, which has been rung. */
 void request_change(struct request *q,
                     void (*work)(struct request *q, struct worker *w),
                     request_step_fn *after);

@@ -11,6 +11,7 @@
 
 /* A request's decoded messages; a LoginRequest of 64 KiB unpacks to less. */
 #define ARENA_MAX (1024u * 1024)
+#define PUT_OFF_SAY_MS 10000
 
 struct request *request_new(struct app *app, struct rk_grpc_call *call, struct rk_str message)
 {
@@ -94,6 +95,17 @@ void request_fail(struct request *q, int status, const char *message)
     request_release(q);
 }
 
+/* Whoever asks for one is told to come again; why, is said once in a while. */
+static void say_why(struct request *q, const struct rk_logctx *ctx)
+{
+    uint64_t now = rk_mono_ms();
+
+    if (now < q->app->put_off_said_ms + PUT_OFF_SAY_MS)
+        return;
+    q->app->put_off_said_ms = now;
+    rk_warn(ctx, "calls are put off: %s", q->err.msg);
+}
+
 void request_fail_err(struct request *q)
 {
     struct rk_logctx ctx = request_logctx(q);
@@ -108,6 +120,7 @@ void request_fail_err(struct request *q)
         return;
     case RK_UNAVAILABLE:
     case RK_CONFLICT:
+        say_why(q, &ctx);
         request_fail(q, RK_GRPC_UNAVAILABLE, "the database is away, please try again");
         return;
     default:
