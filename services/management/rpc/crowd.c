@@ -95,13 +95,15 @@ static void job_done(struct rk_job *j)
     struct crowd *c = rk_container_of(j, struct crowd, job);
     struct party *p = rk_steal(c->party);
     struct app *app = c->owner->app;
+    bool refused = j->refused;
 
-    set_out(c); /* at once, so that the worker whose connection knows how goes on with it */
+    set_out(c); /* at once, so that the worker whose connection knows how goes on with it; c may be
+                   gone then */
     app_ring(app, p->bell.account_id, p->bell.serial);
     for (size_t i = 0; i < p->n; i++) {
         if (p->bell.serial > 0)
             p->q[i]->bell = p->bell;
-        if (j->refused)
+        if (refused)
             refuse(p->q[i], "shutting down");
         else
             p->q[i]->after(p->q[i]);
