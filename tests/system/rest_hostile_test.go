@@ -257,7 +257,7 @@ func TestRESTBodiesHeldBack(t *testing.T) {
 	d.make(t, "Groups", object{"displayName": d.Name + "-large", "x": strings.Repeat("x", size)})
 	grown := (api.RSS(t) - before) >> 20
 	t.Logf("%d MiB more for %d MiB that were sent", grown, len(held)*size>>20)
-	if grown > 150 {
+	if grown > 150 && !api.Sanitized(t) {
 		t.Errorf("%d MiB more", grown)
 	}
 	// Those that gave way are told so, the latest are refused for what they are.
