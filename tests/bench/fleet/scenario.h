@@ -19,7 +19,7 @@
 #include "libcommon/base/err.h"
 #include "libcommon/base/str.h"
 
-#define SCENARIO_MAX_STEPS 64
+#define SCENARIO_MAX_STEPS 128
 #define SCENARIO_MAX_AGENTS 200000
 
 enum plane {

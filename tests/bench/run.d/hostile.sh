@@ -79,6 +79,14 @@ hostile_runs_done() {
     done
 }
 
+hostile_fleets_live() {
+    local i
+
+    for i in "${!FLEETS[@]}"; do
+        kill -0 "${FLEETS[i]}" 2>/dev/null || die "the agents have ended: $(tail -n 1 "${FLEET_FILES[i]}.log")"
+    done
+}
+
 # hostile_attack SERVICE KIND RUNS: until the agents have done so many runs.
 hostile_attack() {
     local service=$1 kind=$2 pid
@@ -108,6 +116,7 @@ round_hostile() {
     hostile_fleet 2 "$HOSTILE_TALK" $((agents / 2))
     for i in "${!HOSTILE_ATTACKS[@]}"; do
         wait_until 400 hostile_runs_done $((4 * i + 1)) || die "the agents do not come to an end"
+        hostile_fleets_live
         note "${HOSTILE_ATTACKS[i]}"
         hostile_attack "${HOSTILE_ATTACKS[i]%:*}" "${HOSTILE_ATTACKS[i]#*:}" $((4 * i + 3))
     done

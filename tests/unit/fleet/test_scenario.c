@@ -116,7 +116,7 @@ static void as_many_steps_as_there_is_room_for(void **state)
     s = parse(text);
     assert_int_equal(s.steps, SCENARIO_MAX_STEPS);
     (void)strncat(text, "verify\n", sizeof(text) - strlen(text) - 1);
-    refused(text, "more than 64 steps");
+    refused(text, "more than 128 steps");
 }
 
 static void the_scenarios_that_come_with_it_are_right(void **state)
