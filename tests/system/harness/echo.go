@@ -161,7 +161,7 @@ func (f *Flow) Finish() error {
 // data that nothing came back for (KeepaliveTimeout, RekeyTimeout and some jitter), and where that handshake is lost too it begins
 // another every 5.0 to 5.3 s; the netstack's TCP retransmits 0.2, 0.6, 1.4, 3, 6.2, 12.6, 25.4 and 51 s after the first try. So where
 // a tunnel is dead for more than 12.6 s nothing moves for 25.4 s, although a new connection would pass before. A tunnel that is dead
-// for longer than that is none that WireGuard mends, and a failure.
+// for longer than that is none that WireGuard mends, and a failure. (What an agent does to IPv6 is kept out: in-netns.)
 const Standstill = 45 * time.Second
 
 // What stands still for this long is written down, and again at each doubling: TCP has retransmitted four times by then.
