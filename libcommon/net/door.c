@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/fds.h"
 #include "libcommon/conf/addr.h"
 #include "libcommon/loop/slice.h"
 #include "libcommon/net/tls_int.h"
@@ -28,17 +28,25 @@
 #define NO_ROOM_MS 250          /* no descriptor is left: until the next try */
 #define IN_VAIN_MAX_NS 50000000 /* however many are hung up on at once */
 
+/* How far strangers are. */
+enum stage {
+    SILENT,
+    ANNOUNCED, /* a hello, which has not come whole */
+    BEGUN,
+    STAGES,
+};
+
 struct stranger {
-    struct rk_list node;  /* of the list that place() says, the oldest first */
+    struct rk_list node;  /* of its stage, the oldest first */
     struct rk_guest self; /* without ssl: has said nothing */
     unsigned said;        /* of self.first */
-    bool announced;       /* a hello, which has not come whole */
+    enum stage stage;
     uint64_t limit_ms;
 };
 
 struct waiting {
     struct rk_list list;
-    unsigned count;
+    unsigned count, max; /* max: before a turn */
 };
 
 struct rk_door {
@@ -51,7 +59,7 @@ struct rk_door {
     uint64_t young_until_ns;
     bool young;
     bool no_room; /* the last look at the listening socket found no descriptor left */
-    struct waiting silent, announced, begun;
+    struct waiting waiting[STAGES];
 };
 
 /* --- metrics --- */
@@ -90,21 +98,17 @@ void rk_door_metrics_register(void)
 
 /* --- strangers --- */
 
-static void enter(struct waiting *w, struct stranger *s)
+static void enter(struct rk_door *d, struct stranger *s, enum stage stage)
 {
-    rk_list_append(&w->list, &s->node);
-    w->count++;
+    s->stage = stage;
+    rk_list_append(&d->waiting[stage].list, &s->node);
+    d->waiting[stage].count++;
 }
 
-static void leave(struct waiting *w, struct stranger *s)
+static void leave(struct rk_door *d, struct stranger *s)
 {
     rk_list_remove(&s->node);
-    w->count--;
-}
-
-static struct waiting *place(struct rk_door *d, const struct stranger *s)
-{
-    return !s->self.ssl ? &d->silent : s->announced ? &d->announced : &d->begun;
+    d->waiting[s->stage].count--;
 }
 
 /* It is off its list, and what it had is closed or somebody else's. */
@@ -137,7 +141,7 @@ static void hang_up(struct rk_door *d, struct stranger *s, enum outcome how, con
     in_vain(d);
     rk_addr_format((const struct sockaddr *)&s->self.peer, text);
     rk_debug((&(struct rk_logctx){ .remote = text }), "connection closed: %s", why);
-    leave(place(d, s), s);
+    leave(d, s);
     SSL_free(s->self.ssl);
     (void)close(s->self.fd); /* leaves the epoll set with it */
     stranger_free(s, how);
@@ -179,7 +183,7 @@ static void take_one(struct rk_door *d)
     s->self.fd = fd;
     s->limit_ms = rk_mono_ms() + d->terms.limit_ms;
     memcpy(&s->self.peer, &ss, sizeof(s->self.peer)); /* the larger of both families */
-    enter(&d->silent, s);
+    enter(d, s, SILENT);
     rk_metric_add(&metrics[METRIC_IN_FLIGHT], 1);
     watch(d, EPOLL_CTL_ADD, fd, EPOLLIN, s);
 }
@@ -195,18 +199,18 @@ static void on_part(const SSL *ssl, int where, int ret)
 
 static void begin(struct rk_door *d, struct stranger *s)
 {
-    leave(&d->silent, s);
+    leave(d, s);
     s->self.ssl = rk_tls_end(d->terms.tls);
     if (!d->young)
         SSL_set_info_callback(s->self.ssl, on_part);
     if (SSL_set_fd(s->self.ssl, s->self.fd) != 1)
         abort(); /* memory is out */
-    enter(&d->begun, s);
+    enter(d, s, BEGUN);
 }
 
 static void through(struct rk_door *d, struct stranger *s)
 {
-    leave(place(d, s), s);
+    leave(d, s);
     watch(d, EPOLL_CTL_DEL, s->self.fd, 0, NULL);
     SSL_set_info_callback(s->self.ssl, NULL);
     d->terms.on_guest(&s->self, d->terms.arg);
@@ -217,13 +221,12 @@ static void through(struct rk_door *d, struct stranger *s)
  * one. */
 static void look_for_hello(struct rk_door *d, struct stranger *s)
 {
-    bool announced = SSL_get_state(s->self.ssl) == TLS_ST_SR_CLNT_HELLO;
+    enum stage stage = SSL_get_state(s->self.ssl) == TLS_ST_SR_CLNT_HELLO ? ANNOUNCED : BEGUN;
 
-    if (announced == s->announced)
+    if (stage == s->stage)
         return;
-    leave(place(d, s), s);
-    s->announced = announced;
-    enter(place(d, s), s);
+    leave(d, s);
+    enter(d, s, stage);
 }
 
 /* OpenSSL wants something, or says why it goes no further. */
@@ -292,7 +295,7 @@ static void give_way(const struct rk_door *d)
         rk_slice_yield();
 }
 
-static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, uint64_t now_ms)
+static void make_room(struct rk_door *d, const struct waiting *w, uint64_t now_ms)
 {
     struct stranger *s;
 
@@ -300,28 +303,32 @@ static void make_room(struct rk_door *d, const struct waiting *w, unsigned max, 
         hang_up(d, s, OUTCOME_LATE, "not open in time");
         give_way(d); /* many may be late at once */
     }
-    while (w->count > max) {
+    while (w->count > w->max) {
         hang_up(d, oldest(w), OUTCOME_DISPLACED, "too many TLS handshakes");
         give_way(d);
     }
 }
 
-/* Before a turn, in which one comes in at most and each of EVENTS may begin: nobody is hung up on
- * whose event waits. */
+/* The oldest of those who are least far. */
+static void free_descriptor(struct rk_door *d)
+{
+    for (enum stage i = 0; i < STAGES; i++)
+        if (d->waiting[i].count > 0) {
+            hang_up(d, oldest(&d->waiting[i]), OUTCOME_DISPLACED, "no descriptor is left");
+            return;
+        }
+}
+
+/* Before a turn: nobody is hung up on whose event waits. */
 static void tidy(struct rk_door *d)
 {
-    const struct waiting *w;
     uint64_t now = rk_mono_ms();
 
-    make_room(d, &d->silent, d->terms.max_silent - 1, now);
-    make_room(d, &d->announced, d->terms.max_announced - EVENTS, now);
-    make_room(d, &d->begun, d->terms.max_begun - EVENTS, now);
-    if (!d->no_room)
-        return;
+    for (enum stage i = 0; i < STAGES; i++)
+        make_room(d, &d->waiting[i], now);
+    if (d->no_room)
+        free_descriptor(d);
     d->no_room = false;
-    w = d->silent.count > 0 ? &d->silent : &d->begun;
-    if (w->count > 0)
-        hang_up(d, oldest(w), OUTCOME_DISPLACED, "no descriptor is left");
 }
 
 /* --- the thread --- */
@@ -372,12 +379,9 @@ static int sleep_ms(const struct rk_door *d)
     uint64_t now = rk_mono_ms(), due = UINT64_MAX;
     const struct stranger *s;
 
-    if ((s = oldest(&d->silent)) != NULL)
-        due = s->limit_ms;
-    if ((s = oldest(&d->announced)) != NULL && s->limit_ms < due)
-        due = s->limit_ms;
-    if ((s = oldest(&d->begun)) != NULL && s->limit_ms < due)
-        due = s->limit_ms;
+    for (enum stage i = 0; i < STAGES; i++)
+        if ((s = oldest(&d->waiting[i])) != NULL && s->limit_ms < due)
+            due = s->limit_ms;
     return due == UINT64_MAX ? -1 : due <= now ? 0 : (int)(due - now);
 }
 
@@ -421,11 +425,9 @@ static void *run(void *arg)
 /* An eighth of the descriptors that the process may have, for each. */
 static unsigned fitting(unsigned most)
 {
-    struct rlimit l;
+    uint64_t eighth = rk_fds_max() / 8;
 
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur / 8 >= most)
-        return most;
-    return l.rlim_cur / 8 > RK_DOOR_LEAST ? (unsigned)(l.rlim_cur / 8) : RK_DOOR_LEAST;
+    return eighth >= most ? most : eighth > RK_DOOR_LEAST ? (unsigned)eighth : RK_DOOR_LEAST;
 }
 
 static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
@@ -445,6 +447,16 @@ static struct rk_door_terms with_defaults(const struct rk_door_terms *given)
     return t;
 }
 
+/* In a turn one comes in at most, and each of EVENTS may begin. */
+static void waiting_init(struct rk_door *d)
+{
+    d->waiting[SILENT].max = d->terms.max_silent - 1;
+    d->waiting[ANNOUNCED].max = d->terms.max_announced - EVENTS;
+    d->waiting[BEGUN].max = d->terms.max_begun - EVENTS;
+    for (enum stage i = 0; i < STAGES; i++)
+        rk_list_init(&d->waiting[i].list);
+}
+
 struct rk_door *rk_door_open(const struct rk_door_terms *terms)
 {
     struct rk_door *d = rk_new(struct rk_door);
@@ -452,9 +464,7 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms)
     d->terms = with_defaults(terms);
     d->young = true;
     d->young_until_ns = rk_mono_ns() + d->terms.young_ms * 1000000;
-    rk_list_init(&d->silent.list);
-    rk_list_init(&d->announced.list);
-    rk_list_init(&d->begun.list);
+    waiting_init(d);
     d->epfd = epoll_create1(EPOLL_CLOEXEC);
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (d->epfd < 0 || d->wake_fd < 0)
@@ -466,12 +476,13 @@ struct rk_door *rk_door_open(const struct rk_door_terms *terms)
     return d;
 }
 
-static void hang_up_on_all(struct rk_door *d, const struct waiting *w)
+static void hang_up_on_all(struct rk_door *d)
 {
     struct stranger *s;
 
-    while ((s = oldest(w)) != NULL)
-        hang_up(d, s, OUTCOME_FAILED, "shutting down");
+    for (enum stage i = 0; i < STAGES; i++)
+        while ((s = oldest(&d->waiting[i])) != NULL)
+            hang_up(d, s, OUTCOME_FAILED, "shutting down");
 }
 
 void rk_door_close(struct rk_door *d)
@@ -485,9 +496,7 @@ void rk_door_close(struct rk_door *d)
     n = write(d->wake_fd, &one, sizeof(one));
     (void)n; /* its counter is 0 */
     (void)pthread_join(d->thread, NULL);
-    hang_up_on_all(d, &d->silent);
-    hang_up_on_all(d, &d->announced);
-    hang_up_on_all(d, &d->begun);
+    hang_up_on_all(d);
     (void)close(d->wake_fd);
     (void)close(d->epfd);
     free(d);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -333,9 +334,10 @@ static void of_those_who_say_nothing_the_oldest_make_room(void **state)
     assert_int_equal(close(speaks), 0);
 }
 
+static const uint8_t announced_hello[] = { 22, 3, 1, 0, 4, 1, 1, 0xff, 0xfc }; /* of 128 KiB */
+
 static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room(void **state)
 {
-    static const uint8_t header[] = { 22, 3, 1, 0, 4, 1, 1, 0xff, 0xfc }; /* of 128 KiB */
     struct gate *g = *state;
     int fd[RK_DOOR_LEAST + 2], waits = dial_and_greet(g);
 
@@ -344,7 +346,8 @@ static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room
     assert_int_equal(comes(waits, WAIT_MS), 1);
     for (unsigned i = 0; i < RK_COUNT(fd); i++) {
         fd[i] = dial(g);
-        assert_int_equal(send(fd[i], header, sizeof(header), 0), sizeof(header));
+        assert_int_equal(send(fd[i], announced_hello, sizeof(announced_hello), 0),
+                         sizeof(announced_hello));
     }
     drain(fd[0]);
     drain(fd[1]);
@@ -353,6 +356,30 @@ static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room
     for (unsigned i = 0; i < RK_COUNT(fd); i++)
         assert_int_equal(close(fd[i]), 0);
     assert_int_equal(close(waits), 0);
+}
+
+/* So does the oldest where no descriptor is left, however far it is. */
+static void no_descriptor_is_left_and_the_oldest_makes_room(void **state)
+{
+    struct gate *g = *state;
+    struct rlimit limit, few;
+    int fd[3], heard;
+
+    for (unsigned i = 0; i < RK_COUNT(fd); i++) {
+        fd[i] = dial(g);
+        assert_int_equal(send(fd[i], announced_hello, sizeof(announced_hello), 0),
+                         sizeof(announced_hello));
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = limit;
+    few.rlim_cur = (rlim_t)fd[2] + 1 + 2 + 2; /* two of the door's own, and two strangers */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    open_door(g, (struct rk_door_terms){ .limit_ms = 10 * WAIT_MS });
+    heard = comes(fd[0], WAIT_MS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(heard, 0);
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        assert_int_equal(close(fd[i]), 0);
 }
 
 static void who_says_a_hello_that_is_too_large_is_hung_up_on(void **state)
@@ -515,6 +542,7 @@ int main(void)
         T(who_hangs_up_is_let_go),
         T(of_those_who_say_nothing_the_oldest_make_room),
         T(of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room),
+        T(no_descriptor_is_left_and_the_oldest_makes_room),
         T(who_says_a_hello_that_is_too_large_is_hung_up_on),
         T(who_asks_for_new_keys_without_end_is_hung_up_on),
         T(closing_does_not_wait_for_who_asks_for_new_keys),
