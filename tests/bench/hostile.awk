@@ -19,29 +19,23 @@ $1 == "hostile_steps" {
     split($2, step, "-")
     if ($4 ~ /^(change|offer|packet|stun)_p99_ms$/) {
         sub(/_p99_ms/, "", $4)
-        value["p99", $4, step[1]] = $5
+        note("p99" FS $4, step[1])
     } else if ($4 in came) {
-        value["came", came[$4], step[1]] = $5
+        note("came" FS came[$4], step[1])
     } else if ($4 in sent) {
-        value["sent", sent[$4], step[1]] = $5
+        note("sent" FS sent[$4], step[1])
     }
 }
 
-# Of all quiet times.
-function median(figure, of,    i, j, t, v) {
-    for (i = 0; i <= n; i++)
-        v[i] = value[figure, of, 4 * i + 2] + 0
-    for (i = 1; i <= n; i++)
-        for (j = i; j > 0 && v[j - 1] > v[j]; j--) {
-            t = v[j]
-            v[j] = v[j - 1]
-            v[j - 1] = t
-        }
-    return v[int((n + 1) / 2)]
+# Of a step; of all quiet times also for median().
+function note(key, s) {
+    at[key, s] = $5
+    if (s % 4 == 2)
+        value[key, ++count[key]] = $5
 }
 
 function check(of, s, when) {
-    if (value["came", of, s] > 0)
+    if (at["came" FS of, s] > 0)
         return
     print when ": nothing arrived of what " of "_p99_ms is about" > "/dev/stderr"
     failed = 1
@@ -58,21 +52,21 @@ END {
     if (failed)
         exit 1
     for (k = 1; k <= whats; k++) {
-        quiet = median("p99", what[k])
-        asked = median("sent", what[k])
+        quiet = median("p99" FS what[k])
+        asked = median("sent" FS what[k])
         print "hostile", "quiet", "ours", what[k] "_p99_ms", quiet
         for (i = 1; i <= n; i++) {
             name = attack[i]
             sub(/:/, "-", name)
-            ratio = value["p99", what[k], 4 * i] / quiet
-            print "hostile", name, "ours", what[k] "_x", ratio
-            if (what[k] != "stun" && ratio > worst[i])
-                worst[i] = ratio
+            times = at["p99" FS what[k], 4 * i] / quiet
+            print "hostile", name, "ours", what[k] "_x", times
+            if (what[k] != "stun" && times > worst[i])
+                worst[i] = times
             if (what[k] == "stun")
                 print "hostile", name, "ours", "worst_x", worst[i]
             if (what[k] == "change")
                 continue # each of them, or the fleet fails
-            share = value["came", what[k], 4 * i] / asked
+            share = at["came" FS what[k], 4 * i] / asked
             print "hostile", name, "ours", what[k] "_share", share
             if (i == 1 || share < least)
                 least = share

@@ -84,13 +84,7 @@ func (w *world) undo(t *testing.T, op harness.Operation, a *harness.Answer) {
 // Every operation of the description: a good request is answered as stated, with every member of its type; each value of an
 // enumeration is taken, another is not.
 func TestRESTEveryOperationConforms(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	_, o, w := describedWorld(t)
 	operations, enums, deletions := 0, 0, []harness.Operation{}
 	ask := func(op harness.Operation, body any) *harness.Answer {
 		a := w.asker(op).Do(t, op.Method, w.path(op.Path), body, harness.FromElsewhere())
@@ -182,13 +176,7 @@ func TestRESTEveryOperationConforms(t *testing.T) {
 
 // A tag that is not the object's stops every PUT and every DELETE.
 func TestRESTEveryChangeMayDependOnATag(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	c, o, w := describedWorld(t)
 	before, asked := c.Written(t), 0
 	for _, op := range o.Described() {
 		if (op.Method != "PUT" && op.Method != "DELETE") || stated(op.Name) != 200 {

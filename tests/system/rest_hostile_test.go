@@ -113,13 +113,7 @@ func hostileBodies(t *testing.T, op harness.Operation, good object) []hostile {
 
 // Whatever comes instead of a good body is refused with a stated status, and nothing is written.
 func TestRESTHostileBodies(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	c, o, w := describedWorld(t)
 	sent := 0
 	for _, op := range o.Described() {
 		good := w.body(op.Name)
@@ -155,13 +149,7 @@ func TestRESTHostileBodies(t *testing.T) {
 
 // Numbers as far out as they go are taken or refused, and the server lives.
 func TestRESTNumbersFarOut(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	_, o, w := describedWorld(t)
 	for _, op := range o.Described() {
 		good := w.body(op.Name)
 		if good == nil || op.Path == "/api/accounts/{accountId}" {
@@ -188,13 +176,7 @@ func TestRESTNumbersFarOut(t *testing.T) {
 
 // An id that is no UTF-8, or has a NUL, is one that nobody has.
 func TestRESTNamesThatAreNoText(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	_, o, w := describedWorld(t)
 	asked := 0
 	for _, op := range o.Described() {
 		for name := range w.ids {
@@ -328,13 +310,7 @@ func foreign(t *testing.T, c *harness.Cluster) map[string]string {
 
 // Another account's objects are not there: not to read, not to change, and not to name.
 func TestRESTAnotherAccountsObjects(t *testing.T) {
-	c := cluster(t)
-	needsProcesses(t, c)
-	o, err := harness.ReadOpenAPI(description)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, c)
+	c, o, w := describedWorld(t)
 	theirs := foreign(t, c)
 	before := c.Written(t)
 	asked, policies := 0, false

@@ -73,6 +73,18 @@ func newWorld(t *testing.T, c *harness.Cluster) *world {
 	return w
 }
 
+// describedWorld is a world in the cluster, and the description that its answers are held against.
+func describedWorld(t *testing.T) (*harness.Cluster, *harness.OpenAPI, *world) {
+	t.Helper()
+	c := cluster(t)
+	needsProcesses(t, c)
+	o, err := harness.ReadOpenAPI(description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, o, newWorld(t, c)
+}
+
 // make creates an object, which goes with the test, last come first gone.
 func (w *world) make(t *testing.T, collection string) string {
 	t.Helper()

@@ -146,7 +146,6 @@ void crowd_take(struct request *q,
         request_fail(q, RK_GRPC_UNAVAILABLE, "too many requests wait, please try again");
         return;
     }
-    q->r = 0;
     q->after = after;
     cs->waiting++;
     if (c) {

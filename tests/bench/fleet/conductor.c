@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/clock.h"
+#include "libcommon/base/fds.h"
 #include "tests/bench/fleet/player.h"
 #include "tests/bench/fleet/report.h"
 #include "tests/bench/lib/watch.h"
@@ -73,14 +73,12 @@ static uint64_t whole(uint64_t n, uint64_t of)
 static unsigned processes_needed(const struct conductor_options *o)
 {
     unsigned descriptors = descriptors_each(&o->scenario);
-    uint64_t agents = o->scenario.agents, each = 0, need;
-    struct rlimit limit = { 0 };
+    uint64_t agents = o->scenario.agents, each = 0, need, most;
 
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur > SPARE_DESCRIPTORS)
-        each = (limit.rlim_cur - SPARE_DESCRIPTORS) / descriptors;
+    rk_fds_raise();
+    most = rk_fds_max();
+    if (most > SPARE_DESCRIPTORS)
+        each = (most - SPARE_DESCRIPTORS) / descriptors;
     need = each > 0 ? whole(agents, each) : UINT32_MAX;
     need = o->managements * whole(need > o->processes ? need : o->processes, o->managements);
     if (need > PROCESSES_MAX)
@@ -88,8 +86,7 @@ static unsigned processes_needed(const struct conductor_options *o)
             stderr,
             "rookery-fleet: %llu agents take %u descriptors each, and at most %u processes "
             "may have %llu each: fewer agents, or a higher limit (ulimit -Hn)\n",
-            (unsigned long long)agents, descriptors, PROCESSES_MAX,
-            (unsigned long long)limit.rlim_cur);
+            (unsigned long long)agents, descriptors, PROCESSES_MAX, (unsigned long long)most);
     else if (need > agents / 2)
         (void)fprintf(stderr, "rookery-fleet: %llu processes, and fewer pairs of agents\n",
                       (unsigned long long)need);

@@ -126,7 +126,7 @@ round_hostile() {
 }
 
 hostile_ratios() {
-    awk -v attacks="${HOSTILE_ATTACKS[*]}" -f "$BENCH/hostile.awk" "$FIGURES" >"$OUT/hostile-ratios" ||
+    figures_awk hostile -v attacks="${HOSTILE_ATTACKS[*]}" "$FIGURES" >"$OUT/hostile-ratios" ||
         die "hostile: something did not arrive at all"
     sed -i '/^hostile_steps\t/d' "$FIGURES"
     cat "$OUT/hostile-ratios" >>"$FIGURES"

@@ -2,7 +2,6 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -404,9 +403,9 @@ func (c *Cluster) Unsettle(t testing.TB, says string) {
 		t.Fatal(err)
 	}
 	var all strings.Builder
-	for lines := bufio.NewScanner(said); lines.Scan(); {
-		all.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), says) {
+	for line := range Lines(said) {
+		all.WriteString(line + "\n")
+		if strings.Contains(line, says) {
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			_ = cmd.Wait()
 			return
