@@ -28,7 +28,6 @@ struct rk_listener {
     struct rk_door *door;    /* TLS only */
     _Atomic unsigned guests; /* posted, and not here yet */
     bool closed;
-    uint64_t fds_max;
     uint64_t warned_ms;
     void (*on_accept)(struct rk_conn *c, void *arg);
     void *arg;
@@ -94,18 +93,18 @@ static void on_guest(const struct rk_guest *self, void *arg)
 }
 
 /* Past the last descriptor libuv hangs up on whoever comes and tells nobody: said before. The
- * kernel gives the lowest that is free. */
+ * kernel gives the lowest that is free. Asked anew each time, as prlimit(1) changes the limit. */
 static void warn_of_the_end(struct rk_listener *l, struct rk_conn *c)
 {
-    uint64_t now = rk_mono_ms();
+    uint64_t now = rk_mono_ms(), most = rk_fds_max();
     uv_os_fd_t fd;
 
-    if (uv_fileno((uv_handle_t *)rk_conn_tcp(c), &fd) < 0 || (uint64_t)fd + FEW_LEFT < l->fds_max ||
+    if (uv_fileno((uv_handle_t *)rk_conn_tcp(c), &fd) < 0 || (uint64_t)fd + FEW_LEFT < most ||
         (l->warned_ms != 0 && now - l->warned_ms < WARN_MS))
         return;
     l->warned_ms = now;
     rk_warn(NULL, "hardly a descriptor is left of %llu: who comes then is hung up on",
-            (unsigned long long)l->fds_max);
+            (unsigned long long)most);
 }
 
 static void on_connection(uv_stream_t *stream, int status)
@@ -160,7 +159,6 @@ int rk_listener_new(struct rk_loop *loop,
     l->loop = loop;
     l->on_accept = on_accept;
     l->arg = arg;
-    l->fds_max = rk_fds_max();
     r = uv_tcp_init(rk_loop_uv(loop), &l->tcp);
     if (r < 0) {
         free(l);
