@@ -122,7 +122,8 @@ func NewHost(t testing.TB, name, version string, env ...string) *Daemon {
 
 // environ is what the daemon and its commands find in their environment.
 func (d *Daemon) environ() []string {
-	return append(append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib"), d.env...)
+	// An agent inside this process, which has no network interface, says so to all that come after it.
+	return append(append(os.Environ(), "NB_STATE_DIR="+d.dir+"/lib", "NB_USE_NETSTACK_MODE=false"), d.env...)
 }
 
 // Kill ends the program at once, as a power cut would. The host keeps its files.
