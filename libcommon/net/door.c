@@ -30,7 +30,7 @@
 
 /* How far strangers are. */
 enum stage {
-    SILENT,
+    SILENT,    /* has said nothing */
     ANNOUNCED, /* a hello, which has not come whole */
     BEGUN,
     STAGES,
@@ -38,7 +38,7 @@ enum stage {
 
 struct stranger {
     struct rk_list node;  /* of its stage, the oldest first */
-    struct rk_guest self; /* without ssl: has said nothing */
+    struct rk_guest self; /* without ssl while SILENT */
     unsigned said;        /* of self.first */
     enum stage stage;
     uint64_t limit_ms;
@@ -282,7 +282,7 @@ static bool shake(struct rk_door *d, struct stranger *s)
 
 static void step(struct rk_door *d, struct stranger *s)
 {
-    if (!s->self.ssl)
+    if (s->stage == SILENT)
         begin(d, s);
     ERR_clear_error();
     if (SSL_is_init_finished(s->self.ssl) || shake(d, s))

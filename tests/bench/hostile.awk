@@ -1,6 +1,7 @@
 # Figures of the steps of `hostile` -> what each attack did to whom: p99 as multiples of the median of all quiet times, with the worst of
 # them but for STUN, which needs no connection; and what arrived as a share of what was sent in quiet times, with the smallest of all
 # attacks. `attacks` are SERVICE:KIND with blanks between them; step 4 * i is the i-th, step 4 * i + 2 the quiet after it.
+# After figures.awk.
 #
 # A p99 is that of what arrived: where nothing did there is none, and that ends the run.
 BEGIN {

@@ -141,6 +141,16 @@ static int dial_and_greet(const struct gate *g)
     return dial_and_greet_with(g, 0);
 }
 
+/* A hello of 128 KiB, of which no more comes. */
+static int dial_and_announce(const struct gate *g)
+{
+    static const uint8_t header[] = { 22, 3, 1, 0, 4, 1, 1, 0xff, 0xfc };
+    int fd = dial(g);
+
+    assert_int_equal(send(fd, header, sizeof(header), 0), sizeof(header));
+    return fd;
+}
+
 /* 1: something has come; 0: the other end hung up; -1: neither, in `ms`. */
 static int comes(int fd, int ms)
 {
@@ -334,8 +344,6 @@ static void of_those_who_say_nothing_the_oldest_make_room(void **state)
     assert_int_equal(close(speaks), 0);
 }
 
-static const uint8_t announced_hello[] = { 22, 3, 1, 0, 4, 1, 1, 0xff, 0xfc }; /* of 128 KiB */
-
 static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room(void **state)
 {
     struct gate *g = *state;
@@ -344,11 +352,8 @@ static void of_those_who_announce_a_hello_and_do_not_say_it_the_oldest_make_room
     open_door(g, (struct rk_door_terms){
                      .limit_ms = 10 * WAIT_MS, .max_announced = RK_DOOR_LEAST, .max_begun = 1000 });
     assert_int_equal(comes(waits, WAIT_MS), 1);
-    for (unsigned i = 0; i < RK_COUNT(fd); i++) {
-        fd[i] = dial(g);
-        assert_int_equal(send(fd[i], announced_hello, sizeof(announced_hello), 0),
-                         sizeof(announced_hello));
-    }
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        fd[i] = dial_and_announce(g);
     drain(fd[0]);
     drain(fd[1]);
     shutdown(waits, SHUT_WR); /* it has been let be */
@@ -365,11 +370,8 @@ static void no_descriptor_is_left_and_the_oldest_makes_room(void **state)
     struct rlimit limit, few;
     int fd[3], heard;
 
-    for (unsigned i = 0; i < RK_COUNT(fd); i++) {
-        fd[i] = dial(g);
-        assert_int_equal(send(fd[i], announced_hello, sizeof(announced_hello), 0),
-                         sizeof(announced_hello));
-    }
+    for (unsigned i = 0; i < RK_COUNT(fd); i++)
+        fd[i] = dial_and_announce(g);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     few = limit;
     few.rlim_cur = (rlim_t)fd[2] + 1 + 2 + 2; /* two of the door's own, and two strangers */
