@@ -22,7 +22,7 @@ set(RK_DEPS_svc_dashboard-api PkgConfig::MICROHTTPD PkgConfig::JANSSON PkgConfig
 set(RK_DEPS_svc_management rk_proto)
 set(RK_DEPS_svc_signal)
 set(RK_DEPS_svc_relay)
-set(RK_DEPS_svc_stun)
+set(RK_DEPS_svc_stun PkgConfig::BPF)
 
 set(RK_LEFT_OF)
 
@@ -44,10 +44,22 @@ macro(rk_group group)
   list(PREPEND RK_LEFT_OF rk_${group})
 endmacro()
 
+# Compiles a program for the kernel's own machine, and puts it into the object of its loader.
+function(rk_kernel_program source loader)
+  get_filename_component(name ${source} NAME_WLE)
+  set(program ${CMAKE_BINARY_DIR}/${name}.o)
+  add_custom_command(OUTPUT ${program} DEPENDS ${source} VERBATIM
+      COMMAND ${CLANG} -std=gnu17 -target bpf -mcpu=v2 -O2 -g -ffreestanding -Wall -Wextra -Werror -Wno-address-of-packed-member
+          -I${CMAKE_SOURCE_DIR} -idirafter /usr/include/${CMAKE_C_LIBRARY_ARCHITECTURE} -MD -MF ${program}.d -c ${source} -o ${program}
+      DEPFILE ${program}.d COMMENT "Compiling ${name}.o for the kernel")
+  set_source_files_properties(${loader} PROPERTIES COMPILE_DEFINITIONS XDP_PROGRAM_FILE="${program}" OBJECT_DEPENDS ${program})
+endfunction()
+
 function(rk_service service)
   set(dir ${CMAKE_SOURCE_DIR}/services/${service})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.c)
   list(REMOVE_ITEM sources ${dir}/main.c)
+  list(FILTER sources EXCLUDE REGEX "\\.bpf\\.c$")
   if(NOT sources OR NOT EXISTS ${dir}/main.c)
     return()
   endif()
@@ -63,6 +75,9 @@ function(rk_service service)
     file(GLOB assets CONFIGURE_DEPENDS ${dir}/page/static/*)
     set_source_files_properties(${dir}/page/static.c PROPERTIES COMPILE_DEFINITIONS STATIC_DIR="${dir}/page/static"
         OBJECT_DEPENDS "${assets}")
+  endif()
+  if(EXISTS ${dir}/xdp)
+    rk_kernel_program(${dir}/xdp/answer.bpf.c ${dir}/xdp/xdp.c)
   endif()
   add_executable(rookery-${service} ${dir}/main.c)
   rk_options(rookery-${service})

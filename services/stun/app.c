@@ -17,9 +17,12 @@
 #include "libcommon/obs/metrics.h"
 #include "services/stun/server/local.h"
 #include "services/stun/server/server.h"
+#include "services/stun/xdp/xdp.h"
 
 #define MAX_ADDRESSES 16
 #define MAX_LOCAL 8 /* sockets besides a wildcard's own */
+
+#define XDP_AGAIN_MS 5000
 
 #define AT(member) offsetof(struct stun_config, member)
 
@@ -40,13 +43,25 @@ static const struct rk_setting rows[] = {
       .offset = AT(prefix_rate),
       .def = "2000",
       .max = 1000000000,
-      .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread; 0: no cap" },
+      .help = "requests a second answered to one IPv4 address or IPv6 /64, per thread (with xdp: "
+              "and per core); 0: no cap" },
     { .key = "nice",
       .type = RK_SET_INT,
       .offset = AT(nice),
       .def = "10",
       .max = 19,
       .help = "how far behind others of this machine it stands for a core, as nice(1) counts" },
+    { .key = "xdp",
+      .type = RK_SET_STRING,
+      .offset = AT(xdp),
+      .def = "",
+      .help = "network devices at which the kernel itself answers, before its network stack (XDP), "
+              "comma list of at most 8" },
+    { .key = "xdp_mode",
+      .type = RK_SET_STRING,
+      .offset = AT(xdp_mode),
+      .def = "auto",
+      .help = "driver, generic (after any driver), or auto: the driver where it can" },
     { .key = "exposed_url",
       .type = RK_SET_STRING,
       .offset = AT(exposed_url),
@@ -93,10 +108,13 @@ static int check(const void *config, struct rk_err *err)
 {
     const struct stun_config *c = config;
     struct rk_addr addrs[MAX_ADDRESSES];
+    struct xdp_plan plan;
     unsigned n;
     int r;
 
     r = parse_listen(c->listen, addrs, &n, err);
+    if (r == 0)
+        r = xdp_plan_parse(c->xdp, c->xdp_mode, &plan, err);
     return r < 0
                ? r
                : rk_edge_config_check(&c->edge, c->exposed_url, RK_EDGE_STUN, c->relay_secret, err);
@@ -116,6 +134,8 @@ enum row {
     ROW_REQUESTS,
     ROW_ANSWERS,
     ROW_DROPPED,
+    ROW_XDP_ANSWERS,
+    ROW_XDP_DEVICES,
     ROW_END,
 };
 
@@ -131,6 +151,12 @@ static struct rk_metric metrics[ROW_END] = {
                       .type = RK_COUNTER,
                       .label = "reason",
                       .values = drop_reasons },
+    [ROW_XDP_ANSWERS] = { .name = "rookery_stun_xdp_answers_total",
+                          .help = "Of the binding successes, those the kernel itself sent (XDP)",
+                          .type = RK_COUNTER },
+    [ROW_XDP_DEVICES] = { .name = "rookery_stun_xdp_devices",
+                          .help = "Network devices at which the kernel itself answers now",
+                          .type = RK_GAUGE },
 };
 
 struct app {
@@ -142,6 +168,9 @@ struct app {
     uint32_t loops, server_count;
     struct rk_addr addrs[MAX_ADDRESSES];
     unsigned addr_count;
+    struct xdp *xdp; /* NULL: no device is configured */
+    struct rk_timer xdp_timer;
+    int xdp_last; /* what the last attempt to be at all devices came to */
 };
 
 static void on_scrape(void *arg)
@@ -149,6 +178,11 @@ static void on_scrape(void *arg)
     struct app *a = arg;
     int64_t sums[STUN_COUNT_END] = { 0 };
 
+    if (a->xdp) {
+        xdp_counts(a->xdp, sums);
+        rk_metric_set(&metrics[ROW_XDP_ANSWERS], sums[STUN_COUNT_ANSWERS]);
+        rk_metric_set(&metrics[ROW_XDP_DEVICES], xdp_attached(a->xdp));
+    }
     for (uint32_t i = 0; i < a->server_count; i++)
         stun_server_counts(a->servers[i], sums);
     rk_metric_set(&metrics[ROW_REQUESTS], sums[STUN_COUNT_REQUESTS]);
@@ -166,6 +200,8 @@ static void on_left(void *arg)
 
     rk_registrar_close(a->registrar);
     rk_admin_close(a->admin);
+    if (a->xdp)
+        rk_timer_close(&a->xdp_timer, NULL);
     rk_loop_stop(a->loop);
 }
 
@@ -194,6 +230,16 @@ static bool v6only(const struct app *a, unsigned i)
     return false;
 }
 
+/* The kernel answers where a socket of ours does; what comes to other addresses of a wildcard goes
+ * to its socket. */
+static void answer_there_too(struct app *a, const struct rk_addr *addr)
+{
+    struct rk_err err = { 0 };
+
+    if (a->xdp && !local_is_wildcard(addr) && xdp_answer_at(a->xdp, addr, &err) < 0)
+        rk_warn(NULL, "%s", err.msg);
+}
+
 static int serve_at(struct app *a, struct rk_addr *addr, bool only, struct rk_err *err)
 {
     struct udp_socket socket;
@@ -207,6 +253,7 @@ static int serve_at(struct app *a, struct rk_addr *addr, bool only, struct rk_er
             return r;
         a->servers[a->server_count++] = stun_server_start(&socket, (uint32_t)a->cfg->prefix_rate);
     }
+    answer_there_too(a, addr);
     return 0;
 }
 
@@ -224,12 +271,74 @@ static void serve_local(struct app *a, unsigned wildcard)
     }
 }
 
+/* At the devices where the program is not: at first; when whoever was there before has gone; when a
+ * device is there again. */
+static int xdp_try(struct app *a, struct rk_err *err)
+{
+    rk_auto(rk_buf_done) struct rk_buf text;
+    unsigned before = xdp_attached(a->xdp);
+    int r = xdp_attach(a->xdp, err);
+
+    rk_buf_init(&text, XDP_MAX_DEVICES * 64);
+    if (xdp_attached(a->xdp) != before) {
+        xdp_describe(a->xdp, &text);
+        rk_info(NULL, "the kernel itself answers at %.*s", (int)text.n, (const char *)text.p);
+    }
+    return r;
+}
+
+/* Once for as long as it lasts. */
+static void xdp_say(struct app *a, int r, const struct rk_err *err)
+{
+    if (r < 0 && r != a->xdp_last)
+        rk_warn(NULL, "%s; threads answer there, tried again every %d s", err->msg,
+                XDP_AGAIN_MS / 1000);
+    a->xdp_last = r;
+}
+
+static void on_xdp_timer(struct rk_timer *t)
+{
+    struct app *a = rk_container_of(t, struct app, xdp_timer);
+    struct rk_err err = { 0 };
+
+    xdp_say(a, xdp_try(a, &err), &err);
+}
+
+/* A process that this one is to replace may still be at a device; all else is a mistake to be told
+ * at once. */
+static int xdp_begin(struct app *a, struct rk_err *err)
+{
+    int r;
+
+    if (!a->xdp)
+        return 0;
+    r = xdp_try(a, err);
+    if (r < 0 && r != RK_EXISTS)
+        return r;
+    xdp_say(a, r, err);
+    rk_timer_init(a->loop, &a->xdp_timer, on_xdp_timer);
+    rk_timer_start(&a->xdp_timer, XDP_AGAIN_MS, XDP_AGAIN_MS);
+    return 0;
+}
+
+static int xdp_prepare(struct app *a, struct rk_err *err)
+{
+    struct xdp_plan plan;
+    int r = xdp_plan_parse(a->cfg->xdp, a->cfg->xdp_mode, &plan, err);
+
+    if (r < 0 || plan.device_count == 0)
+        return r;
+    return xdp_new(&plan, (uint32_t)a->cfg->prefix_rate, &a->xdp, err);
+}
+
 static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
 {
     char text[RK_ADDR_LEN];
     int r;
 
     r = parse_listen(a->cfg->listen, a->addrs, &a->addr_count, err);
+    if (r == 0)
+        r = xdp_prepare(a, err);
     if (r == 0)
         r = rk_admin_new(a->loop, a->cfg->common.admin_listen, &a->admin, err);
     if (r < 0)
@@ -245,6 +354,9 @@ static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
         rk_buf_printf(bound, "%s%s", k ? "," : "", text);
     }
     rk_buf_put_u8(bound, 0);
+    r = xdp_begin(a, err);
+    if (r < 0)
+        return r;
     return rk_registrar_new(a->loop,
                             &(struct rk_registrar_terms){ .cfg = &a->cfg->edge,
                                                           .url = a->cfg->exposed_url,
@@ -283,6 +395,7 @@ int stun_app_run(const struct stun_config *cfg)
     for (uint32_t i = 0; i < a.server_count; i++)
         stun_server_stop_free(a.servers[i]);
     free(a.servers);
+    xdp_free(a.xdp);
     rk_loop_free(a.loop);
     return 0;
 }

@@ -12,6 +12,8 @@ struct stun_config {
     int64_t loops; /* 0: one a core */
     int64_t prefix_rate;
     int64_t nice;
+    char *xdp;
+    char *xdp_mode;
     char *exposed_url;
     char *relay_secret;
     char *relay_secret_file;

@@ -52,11 +52,11 @@ apt_quiet() {
 
 # Where there are no Debian packages to look for: the programs that they hold. Libraries are CMake's to miss.
 need_programs() {
-    local what missing=() program programs=(gcc cmake ninja pkg-config protoc-c haproxy redis-server redis-cli
+    local what missing=() program programs=(gcc clang cmake ninja pkg-config protoc-c haproxy redis-server redis-cli
         openssl curl flock setsid setpriv ip ps)
 
     for what in "$@"; do
-        [ "$what" != test ] || programs+=(g++ clang clang-format-14 git npm chromium)
+        [ "$what" != test ] || programs+=(g++ clang-format-14 git npm chromium)
     done
     for program in "${programs[@]}"; do
         command -v "$program" >/dev/null || missing+=("$program")

@@ -6,19 +6,12 @@
 
 #include "libcommon/base/alloc.h"
 #include "libcommon/base/id.h"
-
-#define PLACES 16384
-
-struct place {
-    uint64_t tag;
-    uint32_t second;
-    uint32_t count;
-};
+#include "services/stun/limit/place.h"
 
 struct rate {
     uint32_t per_second;
     uint64_t key[2];
-    struct place place[PLACES];
+    struct place place[RATE_PLACES];
 };
 
 struct rate *rate_new(uint32_t per_second)
@@ -51,28 +44,12 @@ static uint64_t prefix_of(const struct sockaddr *sa)
     return prefix;
 }
 
-static uint64_t mix(const struct rate *r, uint64_t v)
-{
-    unsigned __int128 m = (unsigned __int128)(v ^ r->key[0]) * (r->key[1] | 1);
-
-    v = (uint64_t)m ^ (uint64_t)(m >> 64);
-    m = (unsigned __int128)(v ^ r->key[1]) * (r->key[0] | 1);
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 bool rate_allow(struct rate *r, const struct sockaddr *source, uint32_t now_s)
 {
     uint64_t tag;
-    struct place *p;
 
     if (r->per_second == 0)
         return true;
-    tag = mix(r, prefix_of(source));
-    p = &r->place[tag % PLACES];
-    if (p->tag != tag || p->second != now_s)
-        *p = (struct place){ .tag = tag, .second = now_s };
-    if (p->count >= r->per_second)
-        return false;
-    p->count++;
-    return true;
+    tag = place_tag(r->key, prefix_of(source));
+    return place_take(&r->place[tag % RATE_PLACES], tag, now_s, r->per_second);
 }

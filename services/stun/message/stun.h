@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define STUN_HEADER 20
+#include "services/stun/message/answer.h"
+
 #define STUN_MAX_REQUEST 1500
 #define STUN_MAX_REPLY 52 /* IPv6; 40 for IPv4 */
 
@@ -28,3 +29,5 @@ enum stun_verdict stun_check(const uint8_t *p, size_t n);
  * IPv4. */
 size_t
 stun_answer(const uint8_t *request, const struct sockaddr *source, uint8_t out[STUN_MAX_REPLY]);
+/* There before main. */
+const struct stun_crc *stun_crc(void);

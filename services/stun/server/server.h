@@ -8,17 +8,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "services/stun/server/count.h"
 #include "services/stun/server/socket.h"
-
-enum stun_count {
-    STUN_COUNT_REQUESTS,
-    STUN_COUNT_ANSWERS,
-    STUN_COUNT_DROP_MALFORMED,
-    STUN_COUNT_DROP_OTHER,
-    STUN_COUNT_DROP_RATE,
-    STUN_COUNT_DROP_SEND, /* the kernel did not take the answer */
-    STUN_COUNT_END,
-};
 
 struct stun_server;
 
