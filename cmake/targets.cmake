@@ -49,7 +49,7 @@ function(rk_kernel_program source loader)
   get_filename_component(name ${source} NAME_WLE)
   set(program ${CMAKE_BINARY_DIR}/${name}.o)
   add_custom_command(OUTPUT ${program} DEPENDS ${source} VERBATIM
-      COMMAND ${CLANG} -std=gnu17 -target bpf -mcpu=v2 -O2 -g -ffreestanding -Wall -Wextra -Werror -Wno-address-of-packed-member
+      COMMAND ${CLANG} -std=gnu17 -target bpf -mcpu=v2 -O2 -g -ffreestanding -fno-strict-aliasing -Wall -Wextra -Werror -Wno-address-of-packed-member
           -I${CMAKE_SOURCE_DIR} -idirafter /usr/include/${CMAKE_C_LIBRARY_ARCHITECTURE} -MD -MF ${program}.d -c ${source} -o ${program}
       DEPFILE ${program}.d COMMENT "Compiling ${name}.o for the kernel")
   set_source_files_properties(${loader} PROPERTIES COMPILE_DEFINITIONS XDP_PROGRAM_FILE="${program}" OBJECT_DEPENDS ${program})

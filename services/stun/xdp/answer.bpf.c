@@ -221,7 +221,10 @@ address_udp(struct udphdr *udp, const struct exchange *e, const uint32_t *word, 
 
 INLINE uint16_t fold_ip(const struct iphdr *ip)
 {
-    return fold(sum_words(0, (const uint32_t *)ip, sizeof(*ip) / 4));
+    uint32_t word[sizeof(*ip) / 4];
+
+    __builtin_memcpy(word, ip, sizeof(word));
+    return fold(sum_words(0, word, sizeof(word) / 4));
 }
 
 /* From any network and to all are nobody's addresses. */
@@ -241,7 +244,7 @@ INLINE int send4(struct xdp_md *ctx, const struct exchange *e)
     if (bpf_xdp_adjust_head(ctx, STUN_HEADER - (int)sizeof(word)) < 0)
         return drop(STUN_COUNT_DROP_SEND);
     a = (void *)(long)ctx->data;
-    if ((void *)a->word + sizeof(word) > (void *)(long)ctx->data_end)
+    if ((void *)(a->word + sizeof(word) / 4) > (void *)(long)ctx->data_end)
         return XDP_DROP;
     __builtin_memcpy(a->word, word, sizeof(word));
     address_eth(&a->eth, e, ETH_P_IP);
@@ -298,7 +301,7 @@ INLINE int send6(struct xdp_md *ctx, const struct exchange *e)
     if (bpf_xdp_adjust_head(ctx, STUN_HEADER - (int)sizeof(word)) < 0)
         return drop(STUN_COUNT_DROP_SEND);
     a = (void *)(long)ctx->data;
-    if ((void *)a->word + sizeof(word) > (void *)(long)ctx->data_end)
+    if ((void *)(a->word + sizeof(word) / 4) > (void *)(long)ctx->data_end)
         return XDP_DROP;
     __builtin_memcpy(a->word, word, sizeof(word));
     address_eth(&a->eth, e, ETH_P_IPV6);
