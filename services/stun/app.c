@@ -17,12 +17,10 @@
 #include "libcommon/obs/metrics.h"
 #include "services/stun/server/local.h"
 #include "services/stun/server/server.h"
-#include "services/stun/xdp/xdp.h"
+#include "services/stun/xdp/keep.h"
 
 #define MAX_ADDRESSES 16
 #define MAX_LOCAL 8 /* sockets besides a wildcard's own */
-
-#define XDP_AGAIN_MS 5000
 
 #define AT(member) offsetof(struct stun_config, member)
 
@@ -169,8 +167,7 @@ struct app {
     struct rk_addr addrs[MAX_ADDRESSES];
     unsigned addr_count;
     struct xdp *xdp; /* NULL: no device is configured */
-    struct rk_timer xdp_timer;
-    int xdp_last; /* what the last attempt to be at all devices came to */
+    struct xdp_keep xdp_keep;
 };
 
 static void on_scrape(void *arg)
@@ -200,8 +197,7 @@ static void on_left(void *arg)
 
     rk_registrar_close(a->registrar);
     rk_admin_close(a->admin);
-    if (a->xdp)
-        rk_timer_close(&a->xdp_timer, NULL);
+    xdp_keep_close(&a->xdp_keep);
     rk_loop_stop(a->loop);
 }
 
@@ -271,56 +267,6 @@ static void serve_local(struct app *a, unsigned wildcard)
     }
 }
 
-/* At the devices where the program is not: at first; when whoever was there before has gone; when a
- * device is there again. */
-static int xdp_try(struct app *a, struct rk_err *err)
-{
-    rk_auto(rk_buf_done) struct rk_buf text;
-    unsigned before = xdp_attached(a->xdp);
-    int r = xdp_attach(a->xdp, err);
-
-    rk_buf_init(&text, XDP_MAX_DEVICES * 64);
-    if (xdp_attached(a->xdp) != before) {
-        xdp_describe(a->xdp, &text);
-        rk_info(NULL, "the kernel itself answers at %.*s", (int)text.n, (const char *)text.p);
-    }
-    return r;
-}
-
-/* Once for as long as it lasts. */
-static void xdp_say(struct app *a, int r, const struct rk_err *err)
-{
-    if (r < 0 && r != a->xdp_last)
-        rk_warn(NULL, "%s; threads answer there, tried again every %d s", err->msg,
-                XDP_AGAIN_MS / 1000);
-    a->xdp_last = r;
-}
-
-static void on_xdp_timer(struct rk_timer *t)
-{
-    struct app *a = rk_container_of(t, struct app, xdp_timer);
-    struct rk_err err = { 0 };
-
-    xdp_say(a, xdp_try(a, &err), &err);
-}
-
-/* A process that this one is to replace may still be at a device; all else is a mistake to be told
- * at once. */
-static int xdp_begin(struct app *a, struct rk_err *err)
-{
-    int r;
-
-    if (!a->xdp)
-        return 0;
-    r = xdp_try(a, err);
-    if (r < 0 && r != RK_EXISTS)
-        return r;
-    xdp_say(a, r, err);
-    rk_timer_init(a->loop, &a->xdp_timer, on_xdp_timer);
-    rk_timer_start(&a->xdp_timer, XDP_AGAIN_MS, XDP_AGAIN_MS);
-    return 0;
-}
-
 static int xdp_prepare(struct app *a, struct rk_err *err)
 {
     struct xdp_plan plan;
@@ -354,7 +300,7 @@ static int start(struct app *a, struct rk_buf *bound, struct rk_err *err)
         rk_buf_printf(bound, "%s%s", k ? "," : "", text);
     }
     rk_buf_put_u8(bound, 0);
-    r = xdp_begin(a, err);
+    r = a->xdp ? xdp_keep_start(&a->xdp_keep, a->loop, a->xdp, err) : 0;
     if (r < 0)
         return r;
     return rk_registrar_new(a->loop,

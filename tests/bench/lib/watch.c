@@ -8,15 +8,26 @@
 #include "libcommon/base/str.h"
 #include "tests/bench/lib/report.h"
 
+/* 0: neither. */
+static pid_t process_or_core(struct rk_str text)
+{
+    struct rk_str core = rk_str("core:");
+    uint64_t n;
+
+    if (rk_str_starts(text, core))
+        return rk_str_u64(rk_strn(text.p + core.n, text.n - core.n), &n) ? -1 - (pid_t)n : 0;
+    return rk_str_u64(text, &n) ? (pid_t)n : 0;
+}
+
 void watch_init(struct watch *w, char **pids, int count)
 {
     w->count = 0;
     for (int i = 0; i < count; i++) {
-        uint64_t pid;
+        pid_t pid = process_or_core(rk_str(pids[i]));
 
-        if (w->count == WATCH_MAX || !rk_str_u64(rk_str(pids[i]), &pid) || pid == 0)
-            bench_die("%s: not a process id, or too many of them", pids[i]);
-        w->pid[w->count++] = (pid_t)pid;
+        if (w->count == WATCH_MAX || pid == 0)
+            bench_die("%s: neither a process id nor a core, or too many of them", pids[i]);
+        w->pid[w->count++] = pid;
     }
 }
 
@@ -67,8 +78,32 @@ static double children_us(pid_t pid)
     return sum;
 }
 
+/* /proc/stat: user nice system idle iowait irq softirq. */
+static double core_us(int core)
+{
+    unsigned long user, nice_ones, sys, idle, waiting, irq, softirq;
+    char line[256], name[16];
+    double ticks = -1;
+    FILE *f;
+
+    (void)snprintf(name, sizeof(name), "cpu%d ", core);
+    f = fopen("/proc/stat", "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, name, strlen(name)) == 0 &&
+            sscanf(line + strlen(name), "%lu %lu %lu %lu %lu %lu %lu", &user, &nice_ones, &sys,
+                   &idle, &waiting, &irq, &softirq) == 7)
+            ticks = (double)(user + nice_ones + sys + irq + softirq);
+    if (f)
+        (void)fclose(f);
+    if (ticks < 0)
+        bench_die("/proc/stat: there is no core %d", core);
+    return ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 static double process_us(pid_t pid)
 {
+    if (pid < 0)
+        return core_us(-1 - pid);
     return own_us(pid) + waited_us(pid) + children_us(pid);
 }
 

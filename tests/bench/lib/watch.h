@@ -4,6 +4,9 @@
  * What watched processes cost: CPU time (user and system) to the nanosecond, and private resident
  * memory. A process counts with its living children and with those it has waited for, so that
  * Postgres is watched by its first process. Any thread.
+ *
+ * In place of a process may stand a core, "core:0": all that it does, in ticks. What the kernel does
+ * for nobody in particular counts there only.
  */
 
 #include <stdint.h>
@@ -12,11 +15,11 @@
 #define WATCH_MAX 32
 
 struct watch {
-    pid_t pid[WATCH_MAX];
+    pid_t pid[WATCH_MAX]; /* below 0: the core -1 - pid */
     unsigned count;
 };
 
-/* Process ids in decimal; ends the program when there are too many or one is none. */
+/* Process ids in decimal, or cores; ends the program when there are too many or one is none. */
 void watch_init(struct watch *w, char **pids, int count);
 double watch_cpu_us(const struct watch *w);
 /* Of the first process alone. */

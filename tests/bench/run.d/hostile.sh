@@ -33,13 +33,15 @@ hostile_scenario() {
     printf 'verify\nleave\n'
 }
 
-# hostile_config SERVICE NUMBER: one loop, as there is one core.
+# hostile_config SERVICE NUMBER: one loop, as there is one core. STUN answers in the kernel, as is advised where floods are to
+# be feared (docs/operations.md), if this machine lets it.
 hostile_config() {
     service_config "$1" "$2" | sed -e "s,^listen = 127.0.0.1:,listen = $SERVER:," \
         -e "s,^signal_url = .*,signal_url = https://$SERVER:$(port_of signal 1),"
     case $1 in
     relay | stun) printf 'loops = 1\n' ;;
     esac
+    [ "$1 $ROOKERY_BENCH_STEERED" != 'stun yes' ] || printf 'xdp = bench0\n'
 }
 
 hostile_start() {
@@ -57,6 +59,7 @@ hostile_start() {
     API_URL=http://$SERVER:$(port_of dashboard-api 1) API_OPTIONS=() API_ADVICE=("see $DIR/log")
     bootstrap 2>/dev/null
     cluster_without_default
+    [ "$ROOKERY_BENCH_STEERED" != yes ] || (as_agents "$BIN/bench-checksums" bench1 whole)
     taskset -cp "$LOAD_CORE" "$BASHPID" >/dev/null # what looks on from here does so beside the agents
 }
 

@@ -2,14 +2,14 @@
 # comes from one machine. Beside the reference stands coturn, which many run for STUN, where turnserver is installed. One
 # loop and two are compared over loopback, where both cores are theirs and their load's.
 
-# stun_case SUBJECT PORT CASE PROCESS [LOAD]
+# stun_case SUBJECT PORT CASE PROCESS|core:NUMBER [LOAD]
 stun_case() {
-    measure stun "$3" "$1" "$BIN/bench-stun_load" "$SERVER:$2" "$AGENT" "${5:-$3}" 1000 "${PID[$4]}"
+    measure stun "$3" "$1" "$BIN/bench-stun_load" "$SERVER:$2" "$AGENT" "${5:-$3}" 1000 "${PID[$4]:-$4}"
 }
 
-# stun_start LOOPS
+# stun_start LOOPS [SETTING=VALUE...]
 stun_start() {
-    start_ours stun 22000 ROOKERY_LISTEN=0.0.0.0:22000 ROOKERY_LOOPS="$1" ROOKERY_PREFIX_RATE=0 ROOKERY_NICE=0
+    start_ours stun 22000 ROOKERY_LISTEN=0.0.0.0:22000 ROOKERY_PREFIX_RATE=0 ROOKERY_NICE=0 ROOKERY_LOOPS="$@"
 }
 
 listens_udp() {
@@ -48,6 +48,24 @@ stun_loops_round() {
     stop stun
 }
 
+# Answered by the kernel itself, for nobody whose time it would be: all that the core does counts, of the reference as well.
+stun_xdp_round() {
+    local load
+
+    for load in many one; do
+        stun_case ours 22000 "xdp-$load" "core:$SERVER_CORE" "$load"
+        stun_case ref 22010 "xdp-$load" "core:$SERVER_CORE" "$load"
+    done
+}
+
+stun_xdp() {
+    stun_start 1 ROOKERY_XDP=bench0
+    (as_agents "$BIN/bench-checksums" bench1 whole)
+    each_round stun_xdp_round
+    (as_agents "$BIN/bench-checksums" bench1 left)
+    stop stun
+}
+
 bench_stun() {
     stun_start 1
     start_reference stun_ref 22010
@@ -58,7 +76,12 @@ bench_stun() {
         note "without coturn, which is not installed (apt-get install coturn, which starts it as a service)"
     fi
     each_round stun_round
-    [ "$(nproc --all)" -gt 1 ] || return 0
     stop stun
+    if [ "$ROOKERY_BENCH_STEERED" = yes ]; then
+        stun_xdp
+    else
+        note "without XDP, which needs root"
+    fi
+    [ "$(nproc --all)" -gt 1 ] || return 0
     each_round stun_loops_round
 }
