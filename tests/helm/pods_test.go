@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"helm.sh/helm/v3/pkg/chartutil"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
@@ -77,6 +78,44 @@ func TestPodsAreRestricted(t *testing.T) {
 			t.Error("no pod was looked at")
 		}
 	})
+}
+
+// STUN that answers in the kernel gets what that takes, where it does, and nothing else does.
+func TestStunMayLoadAProgramForXdp(t *testing.T) {
+	values := chartutil.CoalesceTables(valuesOf(t, `regions: [{name: eu, stun: {settings: {xdp: eth0, xdp_mode: generic}}}, {name: us}]`),
+		example(t, "restricted"))
+	all, err := render(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := 0
+	for _, m := range all {
+		pod := podOf(t, m)
+		if pod == nil {
+			continue
+		}
+		if m.name != "mesh-rookery-stun-eu" {
+			for _, violation := range violations(t, pod) {
+				t.Errorf("%s: %s", m, violation)
+			}
+			continue
+		}
+		c := pod.Spec.Containers[0]
+		rights, err := json.Marshal(c.SecurityContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = `{"capabilities":{"add":["BPF","NET_ADMIN","PERFMON"],"drop":["ALL"]},"runAsUser":0,"runAsNonRoot":false,` +
+			`"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}`
+		if string(rights) != want {
+			t.Errorf("%s may %s and not %s", m, rights, want)
+		}
+		takes(t, m, pod, c, serviceLinks(all, "10.96.0.1"))
+		given++
+	}
+	if given != 1 {
+		t.Errorf("%d pods may load programs, and not the one that is to", given)
+	}
 }
 
 // What Kubernetes gives a pod that does not say how long it may take to stop.

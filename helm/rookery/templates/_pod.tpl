@@ -94,13 +94,23 @@ tolerations:
 image: {{ include "rookery.image" (dict "root" .root "image" $v.image) }}
 imagePullPolicy: {{ .root.Values.global.image.pullPolicy }}
 securityContext:
-  {{- toYaml $v.securityContext | nindent 2 }}
+  {{- include "rookery.rights" . | nindent 2 }}
 env:
   {{- include "rookery.env" . | nindent 2 }}
 {{- with include "rookery.mounts" . | trim }}
 volumeMounts:
   {{- . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* To load a program into the kernel STUN needs capabilities, and what Kubernetes adds nobody has but root. */}}
+{{- define "rookery.rights" -}}
+{{- $rights := deepCopy .values.securityContext -}}
+{{- if and (eq .component "stun") .values.settings.xdp -}}
+{{- $capabilities := dict "drop" (list "ALL") "add" (list "BPF" "NET_ADMIN" "PERFMON") -}}
+{{- $rights = mustMergeOverwrite $rights (dict "runAsNonRoot" false "runAsUser" 0 "capabilities" $capabilities) -}}
+{{- end -}}
+{{- toYaml $rights -}}
 {{- end -}}
 
 {{/*
