@@ -117,7 +117,7 @@ static int load(struct xdp *x, uint32_t prefix_rate, struct rk_err *err)
     if (r == -EPERM || r == -EACCES)
         return rk_fail(err, RK_DENIED,
                        "xdp: the kernel does not let this process load a program: it needs the "
-                       "capabilities CAP_BPF and CAP_NET_ADMIN");
+                       "capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
     if (r < 0)
         return rk_fail(err, RK_UNAVAILABLE,
                        "xdp: the kernel does not take the program (%s): Linux 5.11 or later is "

@@ -3,7 +3,7 @@
 /*
  * The program that answers in the kernel (answer.bpf.c): loads it, tells it where questions are
  * answered, and holds it at devices. It goes with the process, however that ends. Linux 5.11;
- * CAP_BPF and CAP_NET_ADMIN. One thread.
+ * CAP_BPF, CAP_NET_ADMIN and, to reckon with pointers, CAP_PERFMON. One thread.
  */
 
 #include <stdint.h>

@@ -5,8 +5,8 @@
  * memory. A process counts with its living children and with those it has waited for, so that
  * Postgres is watched by its first process. Any thread.
  *
- * In place of a process may stand a core, "core:0": all that it does, in ticks. What the kernel does
- * for nobody in particular counts there only.
+ * In place of a process may stand a core, "core:0": all that it does, in ticks. What the kernel
+ * does for nobody in particular counts there only.
  */
 
 #include <stdint.h>
