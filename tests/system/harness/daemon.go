@@ -270,11 +270,14 @@ func (d *Daemon) IPv6(t testing.TB) string {
 }
 
 // Inside runs f on a thread that stands in the host's network: sockets it makes itself belong there.
-func (d *Daemon) Inside(f func() error) error {
+func (d *Daemon) Inside(f func() error) error { return inside(d.ns, f) }
+
+// inside runs f on a thread that stands in that network.
+func inside(ns *os.File, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		if err := unix.Setns(int(d.ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- err
 			return
 		}

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,6 +70,25 @@ func (c *Cluster) Command(t testing.TB, like string, settings map[string]string,
 	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err == nil
+}
+
+// Refused starts one more process like the one of that name, which has to end by itself and at once, and returns what it said.
+func (c *Cluster) Refused(t testing.TB, like string, settings map[string]string, wrapper ...string) string {
+	t.Helper()
+	cmd := c.again(t, like, wrapper...)
+	for key, value := range settings {
+		cmd.Env = append(cmd.Env, "ROOKERY_"+strings.ToUpper(key)+"="+value)
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() <= 0 {
+		t.Fatalf("%s %v: %v instead of an error:\n%s", like, settings, cmd.ProcessState, said.String())
+	}
+	return said.String()
 }
 
 // Twin starts another process like this one, which may be dead by now.

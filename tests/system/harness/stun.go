@@ -1,13 +1,18 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Binding is a binding request with no attributes.
@@ -55,14 +60,21 @@ type Stun struct {
 // NewStun binds the local address, which may have port 0.
 func NewStun(t testing.TB, local, server string) *Stun {
 	t.Helper()
-	to := netip.MustParseAddrPort(server)
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(local)))
+	s, err := openStun(local, server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
-	from := netip.MustParseAddrPort(local)
-	return &Stun{conn, netip.AddrPortFrom(from.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()), to}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func openStun(local, server string) (*Stun, error) {
+	from, to := netip.MustParseAddrPort(local), netip.MustParseAddrPort(server)
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
+	if err != nil {
+		return nil, err
+	}
+	return &Stun{conn, netip.AddrPortFrom(from.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()), to}, nil
 }
 
 // Close frees the local port for the next one.
@@ -96,4 +108,48 @@ func (s *Stun) Receive(t testing.TB, limit time.Duration) []byte {
 		t.Fatalf("answer from %v instead of %v", from, s.server)
 	}
 	return buf[:n]
+}
+
+// Set sets an option of the socket.
+func (s *Stun) Set(t testing.TB, level, option int, value []byte) {
+	t.Helper()
+	raw, err := s.conn.SyscallConn()
+	if err == nil {
+		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptString(int(fd), level, option, string(value)) })
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Ask sends a question until its answer is there, that often and with so much time for each, as agents do. What else comes is an
+// answer to one before. Any goroutine.
+func (s *Stun) Ask(question []byte, times int, each time.Duration) error {
+	want, buf := BindingAnswer(string(question[8:20]), s.Local), make([]byte, 2048)
+	for range times {
+		if _, err := s.conn.WriteToUDPAddrPort(question, s.server); err != nil {
+			return err
+		}
+		if err := s.conn.SetReadDeadline(time.Now().Add(each)); err != nil {
+			return err
+		}
+		for {
+			n, from, err := s.conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				if nerr, ok := err.(net.Error); ok && nerr.Timeout() {
+					break
+				}
+				return err
+			}
+			if n < 20 || string(buf[8:20]) != string(question[8:20]) {
+				continue
+			}
+			if from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port()); from != s.server || !bytes.Equal(buf[:n], want) {
+				return fmt.Errorf("%x from %v instead of %x from %v", buf[:n], from, want, s.server)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("no answer to %v from %v, asked %d times", s.Local, s.server, times)
 }
