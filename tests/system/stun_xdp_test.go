@@ -535,6 +535,21 @@ func TestStunXdpMistakesEndTheStart(t *testing.T) {
 	}
 }
 
+// A start that is refused for lack of capabilities names those with which it is not.
+func TestStunXdpNeedsTheCapabilitiesThatItNames(t *testing.T) {
+	c, cable := hosts(t)
+	settings := xdpSettings(cable)
+	settings["admin_listen"] = fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	bounded := func(set string) []string { return []string{"setpriv", "--bounding-set=-all" + set, "--"} }
+	var named string
+	for _, name := range regexp.MustCompile(`CAP_(\w+)`).FindAllStringSubmatch(c.Refused(t, "stun-1", settings, bounded("")...), -1) {
+		named += ",+" + strings.ToLower(name[1])
+	}
+	m := c.Sibling(t, "stun-1", xdpSettings(cable), bounded(named)...)
+	asks(t, askers(t, cable)[0], harness.Binding(transaction))
+	answered(t, m, 1, 0)
+}
+
 // A driver sends what a program at its device has made: a cable's does so to an end where there is a program, too.
 func TestStunXdpADriverRunsTheProgram(t *testing.T) {
 	c, cable := hosts(t)
