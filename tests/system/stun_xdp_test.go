@@ -518,9 +518,9 @@ func TestStunXdpMistakesEndTheStart(t *testing.T) {
 		{settings: with("xdp_mode", "native"), want: "xdp_mode: auto, driver or generic", checked: true},
 		{settings: with("xdp", "a-name-of-sixteen"), want: "xdp: a-name-of-sixteen is no name of a network device", checked: true},
 		{settings: with("xdp", "a,b,c,d,e,f,g,h,i"), want: "xdp: more than 8 devices", checked: true},
-		{settings: with(), want: "it needs the capabilities CAP_BPF and CAP_NET_ADMIN",
+		{settings: with(), want: "it needs the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
 			wrapper: []string{"setpriv", "--bounding-set=-bpf,-sys_admin", "--"}},
-		{settings: with(), want: "it needs the capabilities CAP_BPF and CAP_NET_ADMIN",
+		{settings: with(), want: "it needs the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
 			wrapper: []string{"setpriv", "--bounding-set=-net_admin,-sys_admin", "--"}},
 	} {
 		if said := c.Refused(t, "stun-1", x.settings, x.wrapper...); !strings.Contains(said, x.want) {
