@@ -28,6 +28,16 @@ uint64_t rk_mono_ns(void)
     return ns_of(CLOCK_MONOTONIC);
 }
 
+bool rk_due(uint64_t *last_ms, unsigned every_ms)
+{
+    uint64_t now = rk_mono_ms();
+
+    if (*last_ms != 0 && now - *last_ms < every_ms)
+        return false;
+    *last_ms = now;
+    return true;
+}
+
 int64_t rk_wall_us(void)
 {
     return (int64_t)(ns_of(CLOCK_REALTIME) / 1000u);

@@ -9,6 +9,9 @@
 
 uint64_t rk_mono_ms(void);
 uint64_t rk_mono_ns(void);
+/* Whether this has not said so for `every_ms`, or never has (*last_ms is 0); notes that it has.
+ * What a caller says once in a while depends on it. */
+bool rk_due(uint64_t *last_ms, unsigned every_ms);
 int64_t rk_wall_us(void); /* microseconds since 1970, UTC */
 int64_t rk_wall_s(void);
 

@@ -96,13 +96,12 @@ static void on_guest(const struct rk_guest *self, void *arg)
  * kernel gives the lowest that is free. Asked anew each time, as prlimit(1) changes the limit. */
 static void warn_of_the_end(struct rk_listener *l, struct rk_conn *c)
 {
-    uint64_t now = rk_mono_ms(), most = rk_fds_max();
+    uint64_t most = rk_fds_max();
     uv_os_fd_t fd;
 
     if (uv_fileno((uv_handle_t *)rk_conn_tcp(c), &fd) < 0 || (uint64_t)fd + FEW_LEFT < most ||
-        (l->warned_ms != 0 && now - l->warned_ms < WARN_MS))
+        !rk_due(&l->warned_ms, WARN_MS))
         return;
-    l->warned_ms = now;
     rk_warn(NULL, "hardly a descriptor is left of %llu: who comes then is hung up on",
             (unsigned long long)most);
 }

@@ -235,9 +235,8 @@ static void connect_on_start(struct rk_grpc_call *c, void *arg)
     }
     signal_count(SIGNAL_REGISTRATIONS_HELD);
     rk_list_append(&a->held, &s->pending);
-    if (s->started_ms < a->warned_ms + 1000)
+    if (!rk_due(&a->warned_ms, 1000))
         return;
-    a->warned_ms = s->started_ms;
     rk_warn((&(struct rk_logctx){ .remote = rk_grpc_remote(c) }),
             "agents contend for the key %.*s (a cloned disk?): this one waits for %" PRIu64 " ms",
             RK_STR_FMT(stream_key(s)), delay);

@@ -98,12 +98,8 @@ void request_fail(struct request *q, int status, const char *message)
 /* Whoever asks for one is told to come again; why, is said once in a while. */
 static void say_why(struct request *q, const struct rk_logctx *ctx)
 {
-    uint64_t now = rk_mono_ms();
-
-    if (now < q->app->put_off_said_ms + PUT_OFF_SAY_MS)
-        return;
-    q->app->put_off_said_ms = now;
-    rk_warn(ctx, "calls are put off: %s", q->err.msg);
+    if (rk_due(&q->app->put_off_said_ms, PUT_OFF_SAY_MS))
+        rk_warn(ctx, "calls are put off: %s", q->err.msg);
 }
 
 void request_fail_err(struct request *q)

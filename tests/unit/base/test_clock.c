@@ -130,6 +130,21 @@ static void clocks_go_forward(void **state)
     assert_true(rk_wall_s() > 1700000000 && rk_wall_us() / 1000000 >= rk_wall_s() - 1);
 }
 
+static void what_is_said_once_in_a_while_is_said_at_once_and_then_not(void **state)
+{
+    uint64_t last_ms = 0, first_ms;
+
+    (void)state;
+    assert_true(rk_due(&last_ms, UINT32_MAX)); /* however short a time the machine is up */
+    first_ms = last_ms;
+    assert_true(first_ms != 0);
+    assert_false(rk_due(&last_ms, 60000));
+    assert_true(last_ms == first_ms);
+    last_ms = rk_mono_ms() - 60000;
+    assert_true(rk_due(&last_ms, 60000));
+    assert_true(last_ms >= first_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +153,7 @@ int main(void)
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(the_calendar_is_that_of_the_c_library),
         cmocka_unit_test(clocks_go_forward),
+        cmocka_unit_test(what_is_said_once_in_a_while_is_said_at_once_and_then_not),
     };
 
     return RUN_TESTS(tests);
