@@ -98,22 +98,47 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
     return 0; /* what it returns says it all; stderr is our log's */
 }
 
-static int load(struct xdp *x, uint32_t prefix_rate, struct rk_err *err)
+/* `flags`: BPF_F_XDP_HAS_FRAGS, so that packets of several pieces (jumbo frames; TCP's that the
+ * kernel has joined) pass as they are, and need not be copied into 64 KiB in one piece, which a
+ * machine that has been up for long may not have. */
+static int load_with(struct xdp *x, const struct xdp_terms *terms, uint32_t flags)
 {
     LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "rookery_stun");
+    struct bpf_program *program;
+    int r;
+
+    x->object = bpf_object__open_mem(
+        xdp_program_begin, (size_t)((uintptr_t)xdp_program_end - (uintptr_t)xdp_program_begin),
+        &opts);
+    if (!x->object)
+        return -errno;
+    program = bpf_object__find_program_by_name(x->object, "answer");
+    r = bpf_program__set_flags(program, flags);
+    if (r == 0)
+        r = bpf_map__set_initial_value(bpf_object__find_map_by_name(x->object, ".rodata"), terms,
+                                       sizeof(*terms));
+    if (r == 0)
+        r = bpf_object__load(x->object);
+    if (r == 0) {
+        x->program = bpf_program__fd(program);
+        return 0;
+    }
+    bpf_object__close(x->object);
+    x->object = NULL;
+    return r;
+}
+
+static int load(struct xdp *x, uint32_t prefix_rate, struct rk_err *err)
+{
     struct xdp_terms terms = { .crc = *stun_crc(), .prefix_rate = prefix_rate };
     int r;
 
     libbpf_set_print(quiet);
     rk_random(terms.key, sizeof(terms.key));
-    x->object = bpf_object__open_mem(
-        xdp_program_begin, (size_t)((uintptr_t)xdp_program_end - (uintptr_t)xdp_program_begin),
-        &opts);
-    r = x->object ? bpf_map__set_initial_value(bpf_object__find_map_by_name(x->object, ".rodata"),
-                                               &terms, sizeof(terms))
-                  : -errno;
-    if (r == 0)
-        r = bpf_object__load(x->object);
+    r = load_with(x, &terms, BPF_F_XDP_HAS_FRAGS);
+    if (r ==
+        -EINVAL) /* before Linux 5.18, which joins such packets for us or takes no jumbo frames */
+        r = load_with(x, &terms, 0);
     if (r == -EPERM || r == -EACCES)
         return rk_fail(err, RK_DENIED,
                        "xdp: the kernel does not let this process load a program: it needs the "
@@ -123,7 +148,6 @@ static int load(struct xdp *x, uint32_t prefix_rate, struct rk_err *err)
                        "xdp: the kernel does not take the program (%s): Linux 5.11 or later is "
                        "needed",
                        strerror(-r));
-    x->program = bpf_program__fd(bpf_object__find_program_by_name(x->object, "answer"));
     x->addresses = bpf_object__find_map_fd_by_name(x->object, "addresses");
     x->counts = bpf_object__find_map_fd_by_name(x->object, "counts");
     return 0;
