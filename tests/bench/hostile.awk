@@ -1,7 +1,7 @@
 # Figures of the steps of `hostile` -> what each attack did to whom: p99 as multiples of the median of all quiet times, with the worst of
-# them but for STUN, which needs no connection; and what arrived as a share of what was sent in quiet times, with the smallest of all
-# attacks. `attacks` are SERVICE:KIND with blanks between them; step 4 * i is the i-th, step 4 * i + 2 the quiet after it.
-# After figures.awk.
+# them but for STUN, which needs no connection, and the most that this is under an attack that is no flood of STUN; and what arrived
+# as a share of what was sent in quiet times, with the smallest of all attacks. `attacks` are SERVICE:KIND with blanks between them;
+# step 4 * i is the i-th, step 4 * i + 2 the quiet after it. After figures.awk.
 #
 # A p99 is that of what arrived: where nothing did there is none, and that ends the run.
 BEGIN {
@@ -63,8 +63,11 @@ END {
             print "hostile", name, "ours", what[k] "_x", times
             if (what[k] != "stun" && times > worst[i])
                 worst[i] = times
-            if (what[k] == "stun")
+            if (what[k] == "stun") {
                 print "hostile", name, "ours", "worst_x", worst[i]
+                if (name !~ /-stun/ && worst[i] > most)
+                    most = worst[i]
+            }
             if (what[k] == "change")
                 continue # each of them, or the fleet fails
             share = at["came" FS what[k], 4 * i] / asked
@@ -75,4 +78,5 @@ END {
         if (what[k] != "change")
             print "hostile", "least", "ours", what[k] "_share", least
     }
+    print "hostile", "most", "ours", "worst_x", most
 }

@@ -1,7 +1,8 @@
 # What connected agents notice of attacks: one replica of everything over TLS, agents that change, signal and relay, and in turn
 # some seconds of quiet and some of an attack on one service. Servers are on one core, agents and attacker in the network of
 # another. Agents go before the attacker there, and those who signal and relay before those whose maps change, each in a process
-# of their own, as all of them would have machines of their own.
+# of their own, as all of them would have machines of their own. What agents notice nevertheless of an attacker on their core, the
+# hardest of floods shows when it is sent to nobody.
 
 HOSTILE_AGENTS=200
 HOSTILE_A_GROUP=50
@@ -13,7 +14,7 @@ HOSTILE_ATTACKS=(
     management:handshakes signal:handshakes relay:handshakes
     management:reset management:ping management:settings management:continuation management:hpack
     management:keyupdate
-    relay:auth stun:stun-100 stun:stun
+    relay:auth stun:stun-100 stun:stun nobody:stun
 )
 
 bench_hostile() {
@@ -41,7 +42,7 @@ hostile_config() {
     case $1 in
     relay | stun) printf 'loops = 1\n' ;;
     esac
-    [ "$1 $ROOKERY_BENCH_STEERED" != 'stun yes' ] || printf 'xdp = bench0\n'
+    [ "$1 $ROOKERY_BENCH_STEERED" != 'stun yes' ] || printf 'xdp = bench0\nxdp_mode = driver\n'
 }
 
 hostile_start() {
@@ -59,7 +60,7 @@ hostile_start() {
     API_URL=http://$SERVER:$(port_of dashboard-api 1) API_OPTIONS=() API_ADVICE=("see $DIR/log")
     bootstrap 2>/dev/null
     cluster_without_default
-    [ "$ROOKERY_BENCH_STEERED" != yes ] || (as_agents "$BIN/bench-checksums" bench1 whole)
+    [ "$ROOKERY_BENCH_STEERED" != yes ] || (as_agents "$BIN/bench-cable" bench1 card)
     taskset -cp "$LOAD_CORE" "$BASHPID" >/dev/null # what looks on from here does so beside the agents
 }
 
@@ -92,11 +93,12 @@ hostile_fleets_live() {
 
 # hostile_attack SERVICE KIND RUNS: until the agents have done so many runs.
 hostile_attack() {
-    local service=$1 kind=$2 pid
+    local service=$1 kind=$2 target=$NOBODY pid
 
+    [ "$service" = nobody ] || target=$SERVER:$(port_of "$service" 1)
     (
         raise_file_limit
-        as_agents chrt -i 0 "$BIN/bench-hostile" "$SERVER:$(port_of "$service" 1)" "$kind" "${AGENT%.*}.20"
+        as_agents chrt -i 0 "$BIN/bench-hostile" "$target" "$kind" "${AGENT%.*}.20"
     ) >"$OUT/log/attack" 2>"$OUT/log/attack.log" &
     pid=$!
     wait_until 120 hostile_runs_done "$3" || die "the agents do not come to an end under $kind"
@@ -126,6 +128,7 @@ round_hostile() {
     fleets_figures hostile_steps
     hostile_ratios
     instance_down
+    [ "$ROOKERY_BENCH_STEERED" != yes ] || (as_agents "$BIN/bench-cable" bench1 plain)
 }
 
 hostile_ratios() {

@@ -51,6 +51,16 @@ figures() {
     }' >>"$FIGURES"
 }
 
+# Of all cores, since the machine started: all, and those that the hypervisor gave to others (steal).
+core_ticks() {
+    awk '$1 == "cpu" { print $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9, $9 }' /proc/stat
+}
+
+# In %, since BEGUN_AT_TICKS. Tails of a run in which it is more than a few tenths say more of the host than of us.
+host_kept() {
+    printf '%s %s\n' "$BEGUN_AT_TICKS" "$(core_ticks)" | awk '{ printf "%.1f", 100 * ($4 - $2) / ($3 - $1) }'
+}
+
 cpu_model() {
     sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1
 }
@@ -70,12 +80,13 @@ machine() {
         "$(cat /proc/sys/net/ipv4/tcp_congestion_control)" "$(cut -d' ' -f1-3 /proc/loadavg)"
     printf 'the receiving half of the kernel'"'"'s work on the core of who receives: %s; idle cores kept awake: %s\n' \
         "$ROOKERY_BENCH_STEERED" "$AWAKE"
+    printf 'of the cores'"'"' time the host kept %s %%\n' "$(host_kept)"
     printf 'rounds: %s; median, and in brackets the lowest and the highest\n\n' "$ROUNDS"
 }
 
 machine_json() {
-    printf '{"cpu":%s,"cores":%s,"memory_gib":%s,"system":%s,"kernel":%s,"congestion_control":%s,"steered":%s,"awake":%s,"rounds":%s,' \
+    printf '{"cpu":%s,"cores":%s,"memory_gib":%s,"system":%s,"kernel":%s,"congestion_control":%s,"steered":%s,"awake":%s,"host_kept_percent":%s,"rounds":%s,' \
         "$(json_string "$(cpu_model)")" "$(nproc --all)" "$(memory_gib)" "$(json_string "$(distribution)")" \
         "$(json_string "$(uname -r)")" "$(json_string "$(cat /proc/sys/net/ipv4/tcp_congestion_control)")" \
-        "$(json_string "$ROOKERY_BENCH_STEERED")" "$(json_string "$AWAKE")" "$ROUNDS"
+        "$(json_string "$ROOKERY_BENCH_STEERED")" "$(json_string "$AWAKE")" "$(host_kept)" "$ROUNDS"
 }

@@ -8,6 +8,8 @@ PIN=yes
 # The servers' address in their own network; the agents' first in theirs (in-netns).
 SERVER=10.99.0.1
 # shellcheck disable=SC2034 # the benchmarks use it
+NOBODY=10.98.0.1:3478
+# shellcheck disable=SC2034 # the benchmarks use it
 AGENT=10.99.1.1
 # LOOPBACK=yes: the load runs in the servers' network too.
 LOOPBACK=no
@@ -17,7 +19,7 @@ as_agents() {
     if [ "$LOOPBACK" = yes ]; then
         on_core "$LOAD_CORE" "$@"
     else
-        on_core "$LOAD_CORE" nsenter "--net=/proc/$ROOKERY_BENCH_AGENTS/ns/net" "$@"
+        on_core "$LOAD_CORE" nsenter "--net=$ROOKERY_BENCH_AGENTS" "$@"
     fi
 }
 

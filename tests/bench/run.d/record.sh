@@ -21,7 +21,7 @@ version() {
 record() {
     local when
 
-    when="$(date -u +%F), $(version), $ROUNDS rounds, begun at a load of $BEGUN_AT_LOAD; $(cpu_model), $(nproc --all) cores, kernel $(uname -r)"
+    when="$(date -u +%F), $(version), $ROUNDS rounds, begun at a load of $BEGUN_AT_LOAD, $(host_kept) % kept by the host; $(cpu_model), $(nproc --all) cores, kernel $(uname -r)"
     [ -f "$RECORDED" ] || : >"$RECORDED"
     awk -v when="$when" '
         BEGIN { FS = "\t" }

@@ -59,11 +59,11 @@ stun_xdp_round() {
 }
 
 stun_xdp() {
-    stun_start 1 ROOKERY_XDP=bench0
-    (as_agents "$BIN/bench-checksums" bench1 whole)
+    (as_agents "$BIN/bench-cable" bench1 card)
+    stun_start 1 ROOKERY_XDP=bench0 ROOKERY_XDP_MODE=driver
     each_round stun_xdp_round
-    (as_agents "$BIN/bench-checksums" bench1 left)
     stop stun
+    (as_agents "$BIN/bench-cable" bench1 plain)
 }
 
 bench_stun() {
