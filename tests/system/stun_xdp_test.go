@@ -552,7 +552,19 @@ func TestStunXdpNeedsTheCapabilitiesThatItNames(t *testing.T) {
 
 // A driver sends what a program at its device has made: a cable's does so to an end where there is a program, too.
 func TestStunXdpADriverRunsTheProgram(t *testing.T) {
-	c, cable := hosts(t)
+	t.Run("frames of 1,500 bytes", func(t *testing.T) {
+		c, cable := hosts(t)
+		driverRunsTheProgram(t, c, cable)
+	})
+	t.Run("jumbo frames", func(t *testing.T) {
+		c, cable := hosts(t)
+		cable.Jumbo(t)
+		driverRunsTheProgram(t, c, cable)
+	})
+}
+
+func driverRunsTheProgram(t *testing.T, c *harness.Cluster, cable *harness.Cable) {
+	t.Helper()
 	m := c.Sibling(t, "stun-1", xdpSettings(cable, "xdp_mode", "driver"))
 	c.Sibling(t, "stun-1", map[string]string{"listen": at(cable.V4(2)), "xdp": cable.Far, "xdp_mode": "driver"},
 		"nsenter", "--net="+cable.Net(), "--")

@@ -8,9 +8,10 @@ PIN=yes
 # The servers' address in their own network; the agents' first in theirs (in-netns).
 SERVER=10.99.0.1
 # shellcheck disable=SC2034 # the benchmarks use it
-NOBODY=10.98.0.1:3478
-# shellcheck disable=SC2034 # the benchmarks use it
 AGENT=10.99.1.1
+# Where nobody is, from there.
+# shellcheck disable=SC2034 # the benchmarks use it
+NOBODY=10.98.0.1:3478
 # LOOPBACK=yes: the load runs in the servers' network too.
 LOOPBACK=no
 

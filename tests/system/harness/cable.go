@@ -60,6 +60,13 @@ func (c *Cable) Plug(t testing.TB) {
 	c.Checksums(t, true)
 }
 
+// Jumbo makes its frames larger than a page of memory.
+func (c *Cable) Jumbo(t testing.TB) {
+	t.Helper()
+	ip(t, "link", "set", c.Near, "mtu", "9000")
+	c.IP(t, "link", "set", c.Far, "mtu", "9000")
+}
+
 // Unplug takes both devices away.
 func (c *Cable) Unplug(t testing.TB) {
 	t.Helper()
